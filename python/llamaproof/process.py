@@ -1,0 +1,177 @@
+"""The one way llamaproof starts another program."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from llamaproof.errors import CommandFailed
+
+SILENCE_LIMIT_S = 900.0
+_TERM_GRACE_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """A program that ran to its end: its exit status, its lines, and the seconds it took."""
+
+    command: tuple[str, ...]
+    returncode: int
+    lines: tuple[str, ...]
+    seconds: float
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+
+def run(
+    command: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    on_line: Callable[[str], None] | None = None,
+    silence_limit_s: float = SILENCE_LIMIT_S,
+    check: bool = True,
+) -> Completed:
+    """Run a program to its end, its output read line by line as it comes.
+
+    Standard output and error arrive merged, in text mode; undecodable bytes are replaced.
+    The program gets a process group of its own, which is ended whole on any failure here:
+    an exception in `on_line`, an interrupt, or silence.
+
+    Args:
+        command: program and arguments; never a shell line.
+        env: the whole environment; None is this process's own.
+        on_line: called with each line, without its end.
+        silence_limit_s: seconds without a line after which the program is ended.
+        check: raise when the exit status is not 0.
+
+    Raises:
+        CommandFailed: it could not be started, fell silent, or (with `check`) failed.
+    """
+    argv = tuple(os.fspath(part) for part in command)
+    started = time.monotonic()
+    try:
+        child = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CommandFailed(
+            f"cannot start {argv[0]}: {error.strerror or error}", where=shlex.join(argv)
+        ) from error
+    lines: list[str] = []
+    try:
+        for line in _lines(child, silence_limit_s):
+            lines.append(line)
+            if on_line is not None:
+                on_line(line)
+        returncode = child.wait()
+    except _Silent as error:
+        end_group(child)
+        raise CommandFailed(
+            f"{Path(argv[0]).name} printed nothing for {silence_limit_s:.0f} s and was ended",
+            where=shlex.join(argv),
+            output=tuple(lines),
+        ) from error
+    except BaseException:
+        end_group(child)
+        raise
+    finally:
+        if child.stdout is not None:
+            child.stdout.close()
+    if check and returncode != 0:
+        raise CommandFailed(
+            f"{Path(argv[0]).name} {describe_status(returncode)}",
+            where=shlex.join(argv),
+            returncode=returncode,
+            output=tuple(lines),
+        )
+    return Completed(
+        command=argv,
+        returncode=returncode,
+        lines=tuple(lines),
+        seconds=time.monotonic() - started,
+    )
+
+
+def describe_status(returncode: int) -> str:
+    """An exit status in words: `failed with exit status 3`, `was killed by SIGABRT`."""
+    if returncode >= 0:
+        return f"failed with exit status {returncode}"
+    try:
+        return f"was killed by {signal.Signals(-returncode).name}"
+    except ValueError:
+        return f"was killed by signal {-returncode}"
+
+
+def end_group(child: subprocess.Popen[str]) -> None:
+    """End a child's whole process group: politely, then for good."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(_TERM_GRACE_S)
+    # The leader may be gone while a grandchild ignores SIGTERM: the group is asked once more.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+@contextlib.contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP raise KeyboardInterrupt, so that children are ended on them too."""
+
+    def interrupt(_signum: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class _Silent(Exception):
+    pass
+
+
+def _lines(child: subprocess.Popen[str], silence_limit_s: float) -> Iterator[str]:
+    assert child.stdout is not None
+    stream = child.stdout
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def read() -> None:
+        with contextlib.suppress(ValueError):  # the stream is closed under us on failure
+            for line in stream:
+                lines.put(line.rstrip("\n"))
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=silence_limit_s)
+        except queue.Empty:
+            raise _Silent from None
+        if line is None:
+            return
+        yield line

@@ -1,0 +1,1 @@
+"""Tests of llamaproof and its build tools."""

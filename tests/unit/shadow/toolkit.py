@@ -1,0 +1,59 @@
+"""The CUDA toolkit for the tests that need one."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from llamaproof.process import run
+
+
+_Test = TypeVar("_Test", bound=Callable[..., Any])
+
+
+def _toolkit() -> Path | None:
+    candidates = [Path(os.environ["CUDA_HOME"])] if "CUDA_HOME" in os.environ else []
+    nvidia = importlib.util.find_spec("nvidia")
+    for folder in nvidia.submodule_search_locations or [] if nvidia else []:
+        candidates.append(Path(folder) / "cu13")
+    on_path = shutil.which("nvcc")
+    if on_path:
+        candidates.append(Path(on_path).resolve().parent.parent)
+    return next((c for c in candidates if (c / "bin" / "nvcc").is_file()), None)
+
+
+TOOLKIT = _toolkit()
+
+
+def needs_toolkit(test: _Test) -> _Test:
+    """Mark a test that compiles device code."""
+    skip = pytest.mark.skipif(
+        TOOLKIT is None, reason="no nvcc: set CUDA_HOME, or install the toolkit"
+    )
+    marked: _Test = pytest.mark.toolkit(skip(test))
+    return marked
+
+
+def cuobjdump() -> Path:
+    assert TOOLKIT is not None
+    return TOOLKIT / "bin" / "cuobjdump"
+
+
+def compile_library(
+    folder: Path, source: str, *, archs: Sequence[str], options: Sequence[str] = ()
+) -> Path:
+    """Compile CUDA source to a shared library with machine code and PTX for each arch."""
+    assert TOOLKIT is not None
+    text = folder / "device.cu"
+    text.write_text(source)
+    library = folder / "libdevice.so"
+    codes = [f"-gencode=arch=compute_{a},code=[sm_{a},compute_{a}]" for a in archs]
+    shared = ["-shared", "-Xcompiler=-fPIC", "-cudart=none"]
+    run([TOOLKIT / "bin" / "nvcc", *shared, *codes, *options, text, "-o", library])
+    return library

@@ -1,0 +1,63 @@
+set shell := ["bash", "-euo", "pipefail", "-c"]
+set positional-arguments := true
+
+python := env("PYTHON", "python3")
+venv := justfile_directory() / ".venv/bin/python"
+
+export PYTHONDONTWRITEBYTECODE := "1"
+
+# List the recipes
+default:
+    @{{ just_executable() }} --justfile {{ justfile() }} --list --unsorted
+
+# Build a wheel into dist/: just build-wheel CUDA_ARCH=89 (or "80;89;90", 90-real, 90-virtual, cpu)
+build-wheel *SETTINGS: env
+    @{{ venv }} -m build_tools wheel "$@"
+
+# Run the fast tests, the formatter's check, the linter and the type checker
+test *ARGS: native
+    @{{ venv }} -m build_tools series lint
+    @{{ venv }} -m ruff format --check .
+    @{{ venv }} -m ruff check .
+    @{{ venv }} -m mypy python build_tools
+    @{{ venv }} -m pytest -m "not wheel and not gpu" "$@"
+
+# Install the wheels of dist/ into an empty environment and use them there
+check-wheel *WHEELS: env
+    @{{ venv }} -m build_tools check "$@"
+
+# Prove the wheels in dist/: bindings against binary, where attention runs; writes the evidence beside them
+prove *ARGS: native
+    @{{ venv }} -m llamaproof prove "$@"
+
+# Measure attention with the wheels in dist/
+bench *ARGS: native
+    @{{ venv }} -m llamaproof bench "$@"
+
+# Work with the patch series: status, apply, export, add, drop, reorder, port, lock, lint
+series *ARGS: env
+    @{{ venv }} -m build_tools series "$@"
+
+# Fetch and check the pinned sources
+pin *ARGS: env
+    @{{ venv }} -m build_tools pin "$@"
+
+# Run llamaproof on anything: just llamaproof abi some.whl
+llamaproof *ARGS: native
+    @{{ venv }} -m llamaproof "$@"
+
+# Compile the native libraries that llamaproof ships
+native: env
+    @{{ venv }} -m build_tools native
+
+# Make the environment the recipes run in (from requirements/env.lock)
+env:
+    @{{ python }} {{ justfile_directory() }}/build_tools/bootstrap.py
+
+# Write the lock files anew from requirements/*.in
+lock: env
+    @{{ venv }} -m build_tools lock
+
+# Remove what can be made again: build/, .venv/ and caches; dist/ and downloads stay
+clean:
+    rm -rf build .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis python/llamaproof/_native

@@ -1,0 +1,21 @@
+"""The words after `just build-wheel`."""
+
+import pytest
+
+from build_tools.wheel_command import parse_settings
+from llamaproof.errors import BadInput
+
+
+def test_cuda_arch_is_read_from_the_word_and_else_from_the_environment() -> None:
+    assert parse_settings(["CUDA_ARCH=80;90"], {"CUDA_ARCH": "75"})["CUDA_ARCH"] == "80;90"
+    assert parse_settings([], {"CUDA_ARCH": "75"})["CUDA_ARCH"] == "75"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["CUDA_ARCH"], ["ARCH=89"], ["CUDA_ARCH=89", "JOBS=0"], ["CUDA_ARCH=89", "SERIES=some"]],
+)
+def test_a_word_that_means_nothing_is_refused_with_what_does(words: list[str]) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse_settings(words, {})
+    assert caught.value.hint

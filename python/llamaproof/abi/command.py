@@ -1,0 +1,67 @@
+"""`llamaproof abi`: do the bindings match the C they call, and is the binary what it says?"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from llamaproof.abi.check import check_pair, check_target
+from llamaproof.abi.findings import Result
+from llamaproof.abi.report import print_result, write_json
+from llamaproof.errors import BadInput
+from llamaproof.target import open_target
+
+
+def configure_parser(subparsers: Any) -> None:
+    """Add the `abi` command."""
+    parser = subparsers.add_parser(
+        "abi",
+        help="check that the Python bindings match the C they call",
+        description="Check that the Python bindings match the C they call, field by field and "
+        "argument by argument, and that the libraries are what the wheel says they are.",
+        epilog="A C++ compiler is needed: it has the last word on every size and offset.",
+    )
+    parser.add_argument(
+        "target", nargs="?", help="a wheel, a folder that holds llama_cpp, or `installed`"
+    )
+    parser.add_argument(
+        "--headers",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="headers to hold the bindings against (default: llama_cpp/include of the target)",
+    )
+    parser.add_argument(
+        "--bindings",
+        type=Path,
+        metavar="DIR",
+        help="in place of a target: just the bindings of this tree, against --headers",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
+    parser.add_argument("--notes", action="store_true", help="show harmless differences too")
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Run the check, print it, and return the exit code."""
+    result = _check(args)
+    if args.json is not None:
+        write_json(result, args.json)
+    print_result(result, Console(), notes=args.notes)
+    return result.exit_code
+
+
+def _check(args: argparse.Namespace) -> Result:
+    if (args.target is None) == (args.bindings is None):
+        raise BadInput(
+            "give either a target or --bindings DIR",
+            hint="llamaproof abi WHEEL, or llamaproof abi --bindings DIR --headers DIR",
+        )
+    if args.bindings is not None:
+        return check_pair(args.bindings, args.headers or [args.bindings])
+    with open_target(args.target) as target:
+        return check_target(target, headers=args.headers)

@@ -1,0 +1,97 @@
+"""What a check found: a finding says what C has, what Python has, and what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
+
+Level = Literal["defect", "unchecked", "note"]
+
+SCHEMA = "llamaproof.abi"
+SCHEMA_VERSION = 1
+
+_ORDER: dict[Level, int] = {"defect": 0, "unchecked": 1, "note": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One difference.
+
+    Attributes:
+        level: `defect` is wrong; `unchecked` could not be decided; `note` is harmless.
+        code: stable name of the kind of difference, such as `struct.field-missing`.
+        where: what it is about, such as `llama_opt_params.optimizer_type`.
+        expected: what C, or the wheel's own word, has.
+        found: what Python, or the binary, has.
+        consequence: what goes wrong, in words.
+    """
+
+    level: Level
+    code: str
+    where: str
+    expected: str
+    found: str
+    consequence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The outcome of an ABI check.
+
+    Attributes:
+        target: what was checked, as given.
+        sha256: of the wheel; empty for folders.
+        findings: worst first.
+        counts: how many structs, fields, functions, ... were compared.
+        facts: what was read beside: libraries, versions, kernels.
+        required: counts that must not be zero for the check to mean anything.
+    """
+
+    target: str
+    sha256: str
+    findings: tuple[Finding, ...]
+    counts: dict[str, int]
+    facts: dict[str, Any] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+
+    @property
+    def defects(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.level == "defect")
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """Names of the required counts that are zero."""
+        return tuple(name for name in self.required if not self.counts.get(name))
+
+    @property
+    def exit_code(self) -> int:
+        if self.defects:
+            return DEFECT
+        if self.empty or any(f.level == "unchecked" for f in self.findings):
+            return NOT_CHECKED
+        return HOLDS
+
+    def __bool__(self) -> bool:
+        return self.exit_code == HOLDS
+
+    def json(self) -> dict[str, Any]:
+        """The versioned document of the result."""
+        verdicts = {HOLDS: "holds", DEFECT: "defect", NOT_CHECKED: "not checked"}
+        return {
+            "schema": SCHEMA,
+            "version": SCHEMA_VERSION,
+            "target": {"name": self.target, "sha256": self.sha256 or None},
+            "verdict": verdicts[self.exit_code],
+            "counts": self.counts,
+            "nothing_checked": list(self.empty),
+            "findings": [asdict(finding) for finding in self.findings],
+            "facts": self.facts,
+        }
+
+
+def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Worst first; the order within a level stays."""
+    return tuple(sorted(findings, key=lambda finding: _ORDER[finding.level]))

@@ -1,0 +1,84 @@
+"""An ABI result for people, and as a file for machines."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from llamaproof.abi.findings import Finding, Level, Result
+from llamaproof.errors import DEFECT, HOLDS
+
+_STYLES: dict[Level, str] = {"defect": "bold red", "unchecked": "bold yellow", "note": "dim"}
+_NARROWEST = 120
+_LONGEST_CELL = 240
+
+
+def print_result(result: Result, console: Console, *, notes: bool) -> None:
+    """Print a result as a table; notes only when asked for."""
+    if console.width < _NARROWEST and not console.is_terminal:
+        console.width = _NARROWEST
+    counted = ", ".join(f"{number} {name}" for name, number in result.counts.items())
+    console.print(f"[bold]{result.target}[/bold]: compared {counted}", highlight=False)
+    shown = [f for f in result.findings if notes or f.level != "note"]
+    if shown:
+        console.print(_table(shown))
+    hidden = len(result.findings) - len(shown)
+    if hidden:
+        console.print(f"{hidden} notes on harmless differences (shown with --notes)")
+    console.print(_verdict(result))
+
+
+def write_json(result: Result, path: Path) -> None:
+    """Write the versioned document, whole or not at all."""
+    text = json.dumps(result.json(), indent=1, ensure_ascii=False) + "\n"
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    scratch = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        scratch.chmod(0o644)
+        scratch.replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            scratch.unlink()
+        raise
+
+
+def _table(findings: Sequence[Finding]) -> Table:
+    table = Table(show_lines=True, expand=False)
+    table.add_column("")
+    table.add_column("where", overflow="fold")
+    table.add_column("C, or what was promised", overflow="fold")
+    table.add_column("Python, or what is there", overflow="fold")
+    table.add_column("what goes wrong", overflow="fold")
+    for finding in findings:
+        table.add_row(
+            Text(finding.level, style=_STYLES[finding.level]),
+            Text(f"{finding.where}\n{finding.code}"),
+            Text(_shortened(finding.expected)),
+            Text(_shortened(finding.found)),
+            Text(_shortened(finding.consequence)),
+        )
+    return table
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 4] + " ..."
+
+
+def _verdict(result: Result) -> Text:
+    if result.exit_code == HOLDS:
+        return Text("holds: no defect", style="bold green")
+    if result.exit_code == DEFECT:
+        number = len(result.defects)
+        return Text(f"{number} defect{'s' if number > 1 else ''}", style="bold red")
+    why = "".join(f"; no {name} were found to compare" for name in result.empty)
+    return Text(f"could not be checked{why}", style="bold yellow")

@@ -1,0 +1,1 @@
+"""Where flash attention runs: `llamaproof dispatch`."""

@@ -1,0 +1,138 @@
+"""The little language of `--require`: which cells must run on the GPU.
+
+    DKQ[/DV] @ RATIO[,RATIO...] : TYPE[,TYPE...] [ # TOKENS[,TOKENS...] ]
+
+- `576/512` head sizes of Q and K, and of V; `128` for both.
+- RATIO is a number, or `%N` for every multiple of N up to 128; `%1` is every ratio.
+- TYPE is a K/V type as ggml names it (`f16`, `q8_0`), or `K/V` where the two differ.
+- TOKENS are lengths of the ubatch; without them, 1, 2, 4, 8, 64 and 512.
+
+Each is asked with a causal mask at two depths of context, on every GPU examined.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llamaproof.dispatch.grid import (
+    DEEP,
+    DEFAULT_N_TOKENS,
+    MAX_RATIO,
+    SHALLOW,
+    Cell,
+    HeadSizes,
+    can_be_cached,
+    make_cell,
+)
+from llamaproof.dispatch.outcome import Outcome
+from llamaproof.errors import BadInput
+from llamaproof.ggml import GgmlType
+
+SYNTAX = "DKQ[/DV]@RATIO[,RATIO|%N]:TYPE[,TYPE][#TOKENS]"
+_HINT = f"write {SYNTAX}, as in 576/512@20:f16, 576/512@%4:f16,q8_0 or 128@4,8:f16#1,512"
+
+_REQUIREMENT = re.compile(
+    r"(?P<heads>[\d/]+)@(?P<ratios>[\d,%]+):(?P<types>[\w,/]+)(?:#(?P<tokens>[\d,]+))?"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """Cells that must run on the GPU.
+
+    Attributes:
+        text: as it was written.
+    """
+
+    text: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unmet:
+    """A required cell that does not run on the GPU."""
+
+    requirement: Requirement
+    gpu: str
+    cell: Cell
+    outcome: Outcome
+
+
+def parse(text: str) -> Requirement:
+    """Read one requirement.
+
+    Raises:
+        BadInput: it is none, or asks for a cache that llama.cpp cannot make.
+    """
+    match = _REQUIREMENT.fullmatch(text.replace(" ", ""))
+    if match is None:
+        raise BadInput(f"no requirement: {text!r}", hint=_HINT)
+    heads = HeadSizes.parse(match["heads"])
+    ratios = _ratios(match["ratios"], text)
+    tokens = _numbers(match["tokens"], text) if match["tokens"] else DEFAULT_N_TOKENS
+    cells = tuple(
+        make_cell(heads, type_k, type_v, ratio, n_tokens, n_kv)
+        for type_k, type_v in _types(match["types"], heads, text)
+        for ratio in ratios
+        for n_tokens in tokens
+        for n_kv in (SHALLOW, DEEP)
+    )
+    return Requirement(text=text, cells=cells)
+
+
+def unmet(
+    requirement: Requirement, outcomes_by_gpu: Mapping[str, Mapping[Cell, Outcome]]
+) -> tuple[Unmet, ...]:
+    """The cells of a requirement that do not run on one of the GPUs.
+
+    Raises:
+        BadInput: a cell was not examined, or there is no GPU: the requirement cannot be judged.
+    """
+    if not outcomes_by_gpu:
+        raise BadInput(f"no GPU was examined, so {requirement.text} cannot be judged")
+    found = []
+    for gpu, outcomes in outcomes_by_gpu.items():
+        for cell in requirement.cells:
+            outcome = outcomes.get(cell)
+            if outcome is None:
+                raise BadInput(f"{cell} was not examined on {gpu}", where=requirement.text)
+            if outcome.kind != "kernel":
+                found.append(Unmet(requirement=requirement, gpu=gpu, cell=cell, outcome=outcome))
+    return tuple(found)
+
+
+def _ratios(text: str, whole: str) -> tuple[int, ...]:
+    found: set[int] = set()
+    for part in text.split(","):
+        step = _number(part.removeprefix("%"), whole)
+        found.update(range(step, MAX_RATIO + 1, step) if part.startswith("%") else (step,))
+    if not found:
+        raise BadInput(f"no ratio up to {MAX_RATIO} in {whole!r}", hint=_HINT)
+    return tuple(sorted(found))
+
+
+def _types(text: str, heads: HeadSizes, whole: str) -> tuple[tuple[GgmlType, GgmlType], ...]:
+    found = []
+    for part in text.split(","):
+        k, _, v = part.partition("/")
+        pair = (GgmlType.parse(k), GgmlType.parse(v or k))
+        if not can_be_cached(heads, *pair):
+            raise BadInput(
+                f"llama.cpp keeps no {part} cache for head sizes {heads}",
+                where=whole,
+                hint="a head must be a whole number of the type's blocks of 32; ask for f16",
+            )
+        found.append(pair)
+    return tuple(found)
+
+
+def _numbers(text: str, whole: str) -> tuple[int, ...]:
+    return tuple(_number(part, whole) for part in text.split(","))
+
+
+def _number(text: str, whole: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise BadInput(f"{text!r} is no positive number in {whole!r}", hint=_HINT)
+    return int(text)

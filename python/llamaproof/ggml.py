@@ -10,17 +10,15 @@ import contextlib
 import ctypes
 import enum
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NewType
 
 import numpy as np
 import numpy.typing as npt
-from elftools.common.exceptions import ELFError
-from elftools.elf.dynamic import DynamicSection
-from elftools.elf.elffile import ELFFile
 
+from llamaproof.elf import Elf, read_elf
 from llamaproof.errors import BadInput, LlamaproofError
 
 Tensor = NewType("Tensor", int)
@@ -38,6 +36,8 @@ MASK_PAD = 64
 _PREC_F32 = 10  # GGML_PREC_F32 of ggml.h
 _STATUS_SUCCESS = 0  # GGML_STATUS_SUCCESS of ggml.h
 _MAX_DIMS = 4  # GGML_MAX_DIMS of ggml.h
+
+_MACHINE = "EM_X86_64"
 
 
 class GgmlType(enum.IntEnum):
@@ -503,17 +503,17 @@ def linked_libraries(lib_dir: Path) -> tuple[Path, ...]:
     Raises:
         BadInput: there is neither, or one is no x86-64 ELF library.
     """
-    found: dict[str, _Library] = {}
+    found: dict[str, Elf] = {}
     for path in sorted(lib_dir.iterdir()) if lib_dir.is_dir() else ():
         if re.fullmatch(r"lib(llama|ggml[\w-]*)\.so(\.\d+)*", path.name):
             library = _read_library(path)
-            found.setdefault(library.soname, library)
+            found.setdefault(library.name, library)
     root = next(
         (
             library
             for stem in ("libllama", "libggml", "libggml-base")
-            for soname, library in found.items()
-            if soname.split(".so")[0] == stem
+            for name, library in found.items()
+            if name.split(".so")[0] == stem
         ),
         None,
     )
@@ -528,42 +528,18 @@ def linked_libraries(lib_dir: Path) -> tuple[Path, ...]:
     return tuple(ordered)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Library:
-    path: Path
-    soname: str
-    needed: tuple[str, ...]
-
-
-def _read_library(path: Path) -> _Library:
-    try:
-        with path.open("rb") as stream:
-            elf = ELFFile(stream)
-            if elf["e_machine"] != "EM_X86_64":
-                raise BadInput(
-                    f"{path.name} is for {elf.get_machine_arch()}, not for x86-64",
-                    where=path,
-                    hint="get the build for linux_x86_64",
-                )
-            dynamic = elf.get_section_by_name(".dynamic")
-            tags: list[Any] = (
-                list(dynamic.iter_tags()) if isinstance(dynamic, DynamicSection) else []
-            )
-    except (ELFError, OSError, ValueError) as error:
+def _read_library(path: Path) -> Elf:
+    library = read_elf(path)
+    if library.machine != _MACHINE:
         raise BadInput(
-            f"{path.name} is no ELF library: {error}",
+            f"{path.name} is built for {library.machine}, not for {_MACHINE}",
             where=path,
-            hint="only Linux builds can be examined; get the linux_x86_64 one",
-        ) from error
-    soname = next((t.soname for t in tags if t.entry.d_tag == "DT_SONAME"), path.name)
-    return _Library(
-        path=path,
-        soname=soname,
-        needed=tuple(t.needed for t in tags if t.entry.d_tag == "DT_NEEDED"),
-    )
+            hint="get the build for Linux on x86-64",
+        )
+    return library
 
 
-def _visit(library: _Library, found: dict[str, _Library], ordered: list[Path]) -> None:
+def _visit(library: Elf, found: Mapping[str, Elf], ordered: list[Path]) -> None:
     if library.path in ordered:
         return
     for name in library.needed:

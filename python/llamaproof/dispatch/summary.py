@@ -1,0 +1,178 @@
+"""Many cells in few words: one row per head size pair and type."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from llamaproof.dispatch.comparison import Change, Verdict
+from llamaproof.dispatch.grid import Cell, Extras, HeadSizes
+from llamaproof.dispatch.outcome import Outcome
+
+Quality = Literal["good", "mixed", "cpu", "abort"]
+
+_LONGEST_LIST = 6
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class RowKey:
+    """What a row of a table stands for."""
+
+    extras: Extras
+    heads: HeadSizes
+    types: str
+
+    def __str__(self) -> str:
+        extras = f" +{self.extras}" if str(self.extras) else ""
+        return f"{self.heads} {self.types}{extras}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What became of some cells.
+
+    Attributes:
+        text: kernel families, with the ratios where not all have the same.
+        quality: `good` all on the GPU; `mixed` some; `cpu` none; `abort` where any aborts.
+        real_share: lowest and highest share of real columns of those on the GPU.
+    """
+
+    text: str
+    quality: Quality
+    real_share: tuple[float, float] | None
+
+
+def row_key(cell: Cell) -> RowKey:
+    """The row a cell belongs to."""
+    return RowKey(extras=cell.extras, heads=cell.heads, types=cell.types)
+
+
+def rows_of(cells: Iterable[Cell]) -> tuple[RowKey, ...]:
+    """The rows of some cells, plain ones first, by head sizes."""
+    return tuple(sorted({row_key(cell) for cell in cells}))
+
+
+def summarise(outcomes: Mapping[Cell, Outcome]) -> Summary:
+    """Sum up the cells of one row, or of a part of it."""
+    words_by_ratio: dict[int, set[str]] = {}
+    for cell, outcome in outcomes.items():
+        words_by_ratio.setdefault(cell.ratio, set()).add(word(outcome))
+    ratios_by_words: dict[tuple[str, ...], list[int]] = {}
+    for ratio, words in sorted(words_by_ratio.items()):
+        ratios_by_words.setdefault(tuple(sorted(words, key=_rank)), []).append(ratio)
+    text = " · ".join(
+        "+".join(words) + _where(ratios, words_by_ratio)
+        for words, ratios in sorted(ratios_by_words.items(), key=lambda kv: _rank(kv[0][0]))
+    )
+    shares = [o.use.real_share for o in outcomes.values() if o.use is not None and o.use.columns]
+    return Summary(
+        text=text,
+        quality=_quality(outcomes.values()),
+        real_share=(min(shares), max(shares)) if shares else None,
+    )
+
+
+def word(outcome: Outcome) -> str:
+    """One word for an outcome: a kernel's family, `CPU`, or `aborts`."""
+    if outcome.use is not None:
+        return outcome.use.kernel.family
+    return "CPU" if outcome.kind == "cpu" else "aborts"
+
+
+def ratios_in_words(ratios: Collection[int], among: Collection[int]) -> str:
+    """Ratios, as a multiple where those are exactly the multiples among all that were asked."""
+    chosen, whole = set(ratios), set(among)
+    if chosen == whole:
+        return "every ratio" if len(whole) > 1 else f"ratio {next(iter(whole))}"
+    for step in (2, 4, 8, 16, 32, 64):
+        if chosen == {r for r in whole if r % step == 0}:
+            return f"%{step}"
+        if chosen == {r for r in whole if r % step}:
+            return f"not %{step}"
+    runs = _runs(sorted(chosen), sorted(whole))
+    if len(runs) <= _LONGEST_LIST:
+        return ",".join(runs)
+    return f"{len(chosen)} of {len(whole)} ratios"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeGroup:
+    """Cells of one row that changed in the same way."""
+
+    gpu: str
+    verdict: Verdict
+    row: RowKey
+    before: str
+    after: str
+    ratios: str
+    n_tokens: tuple[int, ...]
+    count: int
+
+
+def group_changes(changes: Iterable[Change], cells: Iterable[Cell]) -> tuple[ChangeGroup, ...]:
+    """Sum up changes, worst first.
+
+    Args:
+        cells: all that were compared; ratios are put into words among them.
+    """
+    asked: dict[RowKey, set[int]] = {}
+    for cell in cells:
+        asked.setdefault(row_key(cell), set()).add(cell.ratio)
+    groups: dict[tuple[str, Verdict, RowKey, str, str], list[Change]] = {}
+    for change in changes:
+        before, after = _pair_of_words(change)
+        key = (change.gpu, change.verdict, row_key(change.cell), before, after)
+        groups.setdefault(key, []).append(change)
+    order: tuple[Verdict, ...] = ("worse", "different", "better", "same")
+    found = [
+        ChangeGroup(
+            gpu=gpu,
+            verdict=verdict,
+            row=row,
+            before=before,
+            after=after,
+            ratios=ratios_in_words({c.cell.ratio for c in members}, asked[row]),
+            n_tokens=tuple(sorted({c.cell.n_tokens for c in members})),
+            count=len(members),
+        )
+        for (gpu, verdict, row, before, after), members in groups.items()
+    ]
+    return tuple(sorted(found, key=lambda g: (order.index(g.verdict), g.gpu, g.row, g.after)))
+
+
+def _pair_of_words(change: Change) -> tuple[str, str]:
+    """Before and after; the tile too where the families are the same."""
+    before, after = word(change.before), word(change.after)
+    if before == after and change.before.use and change.after.use:
+        return change.before.use.kernel.short, change.after.use.kernel.short
+    return before, after
+
+
+def _quality(outcomes: Iterable[Outcome]) -> Quality:
+    kinds = {outcome.kind for outcome in outcomes}
+    if "abort" in kinds:
+        return "abort"
+    if kinds == {"kernel"}:
+        return "good"
+    return "mixed" if "kernel" in kinds else "cpu"
+
+
+def _rank(text: str) -> tuple[int, str]:
+    known = ("mma", "wmma", "tile", "vec", "unknown", "CPU", "aborts")
+    return known.index(text) if text in known else len(known), text
+
+
+def _where(ratios: Collection[int], among: Collection[int]) -> str:
+    return "" if len(ratios) == len(among) else f" {ratios_in_words(ratios, among)}"
+
+
+def _runs(chosen: list[int], whole: list[int]) -> list[str]:
+    """`1-4` for ratios that are neighbours among all that were asked."""
+    runs: list[list[int]] = []
+    for ratio in chosen:
+        if runs and whole.index(ratio) == whole.index(runs[-1][-1]) + 1:
+            runs[-1].append(ratio)
+        else:
+            runs.append([ratio])
+    return [str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" for r in runs]

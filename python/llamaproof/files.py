@@ -1,0 +1,37 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from llamaproof.errors import LlamaproofError
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file beside its place, then put it there in one step.
+
+    Raises:
+        LlamaproofError: it cannot be written; what was there before is still there.
+    """
+    scratch: Path | None = None
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        scratch = Path(name)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        scratch.chmod(0o644)
+        scratch.replace(path)
+    except BaseException as error:
+        if scratch is not None:
+            with contextlib.suppress(FileNotFoundError):
+                scratch.unlink()
+        if isinstance(error, OSError):
+            raise LlamaproofError(
+                f"cannot write {path.name}: {error.strerror or error}",
+                where=path,
+                hint="choose a folder that exists, may be written to and has space left",
+            ) from error
+        raise

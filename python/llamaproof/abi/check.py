@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from llamaproof.abi.baseline import compare_exports, compare_headers, export_facts
 from llamaproof.abi.bindings import find_package, read_bindings
+from llamaproof.abi.claims import CONTENTS_FILE, check_claims, read_claims
 from llamaproof.abi.compare import Comparison, compare
 from llamaproof.abi.compiler import find_compiler
-from llamaproof.abi.findings import Result, sort_findings
+from llamaproof.abi.device import check_device_code, read_device_code
+from llamaproof.abi.findings import Finding, Result, sort_findings
 from llamaproof.abi.headers import locate_headers, parse
+from llamaproof.abi.libraries import check_libraries, library_facts, lookups, read_libraries
 from llamaproof.abi.probe import ask_compiler
 from llamaproof.errors import BadInput
 from llamaproof.target import Target
@@ -34,17 +39,100 @@ def check_pair(bindings: Path, headers: Sequence[Path]) -> Result:
     )
 
 
-def check_target(target: Target, *, headers: Sequence[Path]) -> Result:
-    """Check the bindings of a target against headers; its own where none are given."""
-    package, folders = _package(target), headers or (_shipped_headers(target),)
-    comparison = _compare_sides(package, folders, exports=None)
+def check_target(
+    target: Target,
+    *,
+    headers: Sequence[Path],
+    cuda_arch: Sequence[str] | None = None,
+    baseline: Target | None = None,
+    baseline_headers: Sequence[Path] = (),
+) -> Result:
+    """Check the bindings, the libraries and the claims of a target.
+
+    Args:
+        target: a wheel, an installed or unpacked package, or a folder of libraries.
+        headers: what to hold the bindings against; the target's own where none are given.
+        cuda_arch: the GPU architectures that were asked for; the target's own word without.
+        baseline: an unpatched build whose symbols and layouts must still be there.
+        baseline_headers: of the baseline; its own where none are given.
+    """
+    libraries = read_libraries(target.lib_dir)
+    claims = read_claims(target)
+    code = read_device_code([elf.path for elf in libraries])
+    findings = [*check_claims(claims, target), *check_libraries(libraries, claims)]
+    asked = cuda_arch if cuda_arch is not None else claims.cuda_arch
+    findings += check_device_code(code, asked, "--cuda-arch" if cuda_arch else CONTENTS_FILE)
+    facts: dict[str, Any] = {
+        "version": claims.version or target.version,
+        **library_facts(libraries),
+        "device_code": code.json(),
+    }
+    counts = {
+        "libraries": len(libraries),
+        "symbols": sum(len(elf.exports) for elf in libraries),
+        "kernels": code.kernels,
+    }
+    if target.package is not None:
+        folders = tuple(headers) or (_shipped_headers(target.package, target.name),)
+        comparison = _compare_sides(target.package, folders, exports=lookups(libraries) or None)
+        findings += comparison.findings
+        counts |= comparison.counts
+        facts["unbound_functions"] = list(comparison.unbound)
+        if not libraries:
+            findings.append(_no_libraries(target))
+    if baseline is not None:
+        old = read_libraries(baseline.lib_dir)
+        findings += compare_exports(old, libraries)
+        facts["baseline"] = {"name": baseline.name, "libraries": export_facts(old, libraries)}
+        before = tuple(baseline_headers) or _own_headers(baseline)
+        after = tuple(headers) or _own_headers(target)
+        findings += _compare_layouts(before, after, baseline)
+        counts["baseline symbols"] = sum(len(elf.exports) for elf in old)
     return Result(
         target=target.name,
         sha256=target.sha256 or "",
-        findings=sort_findings(comparison.findings),
-        counts=dict(comparison.counts),
-        facts={"unbound_functions": list(comparison.unbound)},
+        findings=sort_findings(findings),
+        counts=counts,
+        facts=facts,
         required=REQUIRED,
+    )
+
+
+def _no_libraries(target: Target) -> Finding:
+    return Finding(
+        level="unchecked",
+        code="library.none",
+        where=target.name,
+        expected="libllama.so and its companions",
+        found=f"none in {target.lib_dir}",
+        consequence="whether the functions are exported is not known; for a source tree give "
+        "--bindings and --headers",
+    )
+
+
+def _own_headers(target: Target) -> tuple[Path, ...]:
+    folder = target.package / "include" if target.package is not None else None
+    return (folder,) if folder is not None and (folder / "llama.h").is_file() else ()
+
+
+def _compare_layouts(
+    before: Sequence[Path], after: Sequence[Path], baseline: Target
+) -> Iterator[Finding]:
+    if not before or not after:
+        yield Finding(
+            level="unchecked",
+            code="baseline.headers",
+            where=baseline.name,
+            expected="headers of both builds",
+            found="none beside the baseline" if not before else "none beside the target",
+            consequence="layouts were not compared; give --baseline-headers DIR and --headers DIR",
+        )
+        return
+    compiler = find_compiler()
+    old, new = (parse(locate_headers(folders), compiler) for folders in (before, after))
+    yield from compare_headers(
+        ask_compiler(old, compiler, wanted_constants=()),
+        ask_compiler(new, compiler, wanted_constants=()),
     )
 
 
@@ -59,20 +147,11 @@ def _compare_sides(
     return compare(c, python, exports=exports)
 
 
-def _package(target: Target) -> Path:
-    if target.package is None:
-        raise BadInput(
-            f"{target.name} has no Python bindings",
-            hint="give a wheel or the folder of an installed llama_cpp",
-        )
-    return target.package
-
-
-def _shipped_headers(target: Target) -> Path:
-    folder = _package(target) / "include"
+def _shipped_headers(package: Path, name: str) -> Path:
+    folder = package / "include"
     if not (folder / "llama.h").is_file():
         raise BadInput(
-            f"{target.name} does not carry the headers it was built from",
+            f"{name} does not carry the headers it was built from",
             where=folder,
             hint="give them with --headers DIR: the unpacked sdist of exactly this release",
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from llamaproof.abi.check import check_pair, check_target
+from llamaproof.abi.device import split_archs
 from llamaproof.abi.findings import Result
 from llamaproof.abi.report import print_result, write_json
 from llamaproof.errors import BadInput
@@ -41,6 +43,24 @@ def configure_parser(subparsers: Any) -> None:
         metavar="DIR",
         help="in place of a target: just the bindings of this tree, against --headers",
     )
+    parser.add_argument(
+        "--baseline",
+        metavar="OTHER",
+        help="an unpatched build (wheel or folder): its symbols and layouts must still be there",
+    )
+    parser.add_argument(
+        "--baseline-headers",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="headers of the baseline (default: llama_cpp/include of it)",
+    )
+    parser.add_argument(
+        "--cuda-arch",
+        metavar="LIST",
+        help='the GPU architectures asked for, such as "80;89-real" (default: as the wheel says)',
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--notes", action="store_true", help="show harmless differences too")
     parser.set_defaults(execute=execute)
@@ -63,5 +83,14 @@ def _check(args: argparse.Namespace) -> Result:
         )
     if args.bindings is not None:
         return check_pair(args.bindings, args.headers or [args.bindings])
-    with open_target(args.target) as target:
-        return check_target(target, headers=args.headers)
+    cuda_arch = split_archs(args.cuda_arch) if args.cuda_arch is not None else None
+    with contextlib.ExitStack() as opened:
+        target = opened.enter_context(open_target(args.target))
+        baseline = opened.enter_context(open_target(args.baseline)) if args.baseline else None
+        return check_target(
+            target,
+            headers=args.headers,
+            cuda_arch=cuda_arch,
+            baseline=baseline,
+            baseline_headers=args.baseline_headers,
+        )

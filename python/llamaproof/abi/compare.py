@@ -482,7 +482,7 @@ class _Comparer:
         self._counts["constants"] += 1
         if _same_value(theirs.value, mine.value):
             return
-        if _counts_members(theirs, mine):
+        if counts_members(theirs, mine):
             self._add(
                 "note",
                 "constant.count",
@@ -643,7 +643,7 @@ def _arity_consequence(expected: Sequence[Type], given: int) -> str:
     return f"C reads {missing} out of registers or stack that Python never set"
 
 
-def _counts_members(theirs: Constant, mine: Constant) -> bool:
+def counts_members(theirs: Constant, mine: Constant) -> bool:
     """Whether the difference is that C's enum has grown since its members were last counted."""
     if not theirs.enum or not _COUNTING_MEMBER.search(mine.name):
         return False

@@ -1,0 +1,273 @@
+"""`llamaproof bench`: measure, compare, check and judge attention by context length."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import platform
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from llamaproof.bench import record as records
+from llamaproof.bench import table
+from llamaproof.bench.cells import N_KV, TOKENS, Cell, Selection, select
+from llamaproof.bench.check import CheckResult
+from llamaproof.bench.record import Machine, Record, TargetInfo
+from llamaproof.bench.run import Limits, Run
+from llamaproof.bench.worker import Hello, Where, Worker
+from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
+from llamaproof.target import Target, open_target, sha256_of
+
+
+def configure_parser(subparsers: Any) -> None:
+    """Add `bench`."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure attention by context length, and judge it",
+        description="Measures FLASH_ATTN_EXT of a target's own libggml by context length.",
+    )
+    parser.add_argument("target", help="a wheel, `installed`, or a folder of libraries")
+    parser.add_argument(
+        "--against", action="append", default=[], metavar="TARGET", help="measured interleaved"
+    )
+    parser.add_argument("--on", choices=("gpu", "cpu"), default="gpu", help="the backend to time")
+    parser.add_argument(
+        "--check", action="store_true", help="compare results with the CPU backend and float64"
+    )
+    parser.add_argument("--time-limit", type=float, metavar="S", help="seconds in all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the record here")
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="go on with this record")
+    parser.add_argument("--threads", type=int, default=records.usable_cpus(), help="of the CPU")
+    cells = parser.add_argument_group("cells")
+    cells.add_argument("--head-sizes", type=_head_sizes, metavar="576/512,128/128")
+    cells.add_argument("--gqa", type=_numbers, metavar="16,20", help="GQA ratios")
+    cells.add_argument("--tokens", type=_numbers, metavar=",".join(map(str, TOKENS)))
+    cells.add_argument("--n-kv", type=_lengths, metavar="1K-128K", help="a range or a list")
+    cells.add_argument("--kv", type=_words, metavar="f16,q8_0", help="K/V types")
+    cells.add_argument("--kv-heads", type=int, metavar="N", help="K/V heads, for every shape")
+    cells.add_argument("--no-prompts", action="store_true", help="leave out whole prompts")
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Run the command; the exit code says what was found."""
+    started = time.monotonic()
+    deadline = started + args.time_limit if args.time_limit is not None else None
+    cells = select(
+        Selection(
+            head_sizes=args.head_sizes,
+            gqa_ratios=args.gqa,
+            tokens=args.tokens,
+            n_kv=args.n_kv,
+            kv_types=args.kv,
+            n_kv_heads=args.kv_heads,
+            prompts=not (args.no_prompts or args.check),
+        )
+    )
+    if not cells:
+        raise BadInput("no cells are left to measure", hint="widen --gqa, --tokens or --n-kv")
+    with contextlib.ExitStack() as held:
+        targets = [held.enter_context(open_target(t)) for t in (args.target, *args.against)]
+        workers: list[Worker] = []
+
+        def start(index: int) -> Worker:
+            worker = Worker(targets[index].lib_dir, args.on, n_threads=args.threads)
+            held.callback(worker.end)
+            return worker
+
+        workers = [start(index) for index in range(len(targets))]
+        record = _new_record(args.on, targets, [w.hello for w in workers])
+        if args.resume is not None:
+            record = _resumed(args.resume, record)
+        run = Run(
+            start=start,
+            record=record,
+            workers=workers,
+            limits=Limits(deadline=deadline),
+            save_to=args.json or args.resume,
+            progress=_Progress(started, deadline),
+        )
+        print(_describe(record), flush=True)
+        if args.check:
+            return _check(run, record, cells)
+        return _measure(run, record, cells, args.on)
+
+
+def _measure(run: Run, record: Record, cells: Sequence[Cell], where: Where) -> int:
+    interrupted = False
+    try:
+        if where == "gpu" and record.ceilings is None:
+            record.ceilings = run.workers[0].ceilings()
+        run.measure(cells)
+    except KeyboardInterrupt:
+        interrupted = True
+        print("interrupted: what follows is what there is", file=sys.stderr)
+    print(_tables(record))
+    return NOT_CHECKED if interrupted else HOLDS
+
+
+def _check(run: Run, record: Record, cells: Sequence[Cell]) -> int:
+    code = HOLDS
+    for target, cell, result in run.check(cells):
+        name = record.targets[target].name
+        if isinstance(result, CheckResult):
+            print(f"{'right' if result else 'WRONG'}  {cell.label}  {_figures(result)}  {name}")
+            code = code if result else DEFECT
+        else:
+            print(f"no result  {cell.label}  {result}  {name}")
+            code = max(code, NOT_CHECKED) if code != DEFECT else code
+        sys.stdout.flush()
+    return code
+
+
+def _figures(result: CheckResult) -> str:
+    notes = "" if result.finite else " NOT FINITE"
+    notes += "" if result.repeats else " NOT REPEATABLE"
+    return (
+        f"nmse exact {result.device_exact:.1e} cpu {result.device_cpu:.1e} "
+        f"(cpu exact {result.cpu_exact:.1e}) worst row {result.worst_row:.1e} "
+        f"tokens {result.tokens}{notes}"
+    )
+
+
+def _tables(record: Record) -> str:
+    unit = "microseconds" if record.unit != "counted work" else "counts"
+    parts = []
+    for index, target in enumerate(record.targets):
+        parts.append(f"\n{target.name}: {record.unit}, {unit} per layer by n_kv")
+        parts.append(table.cost_table(record, index))
+        if record.ceilings is not None:
+            parts.append(f"\n{target.name}: share of the ceiling (b bytes, f arithmetic)")
+            parts.append(table.ceiling_table(record, index))
+    for index in range(1, len(record.targets)):
+        names = f"{record.targets[0].name} against {record.targets[index].name}"
+        parts.append(f"\n{names}: {table.COMPARISON_LEGEND}")
+        parts.append(table.comparison_table(record, 0, index))
+    return "\n".join(parts)
+
+
+def _describe(record: Record) -> str:
+    machine = record.machine
+    lines = [f"measuring {record.unit} on {machine.device}"]
+    if machine.clocks_missing:
+        lines.append(f"clocks are not sampled: {machine.clocks_missing}")
+    lines += [f"{t.name}: ggml {t.ggml_version}, {t.kv_layout}" for t in record.targets]
+    return "\n".join(lines)
+
+
+def _new_record(where: Where, targets: Sequence[Target], hellos: Sequence[Hello]) -> Record:
+    first = hellos[0]
+    return Record(
+        unit="device seconds" if where == "gpu" else "host seconds",
+        machine=Machine(
+            system=platform.platform(),
+            cpu=records.cpu_name(),
+            cpu_count=records.usable_cpus(),
+            device=first.device,
+            gpu=first.gpu,
+            driver_version=first.driver_version,
+            clocks_missing=first.clocks_missing,
+        ),
+        targets=tuple(_info(t, h) for t, h in zip(targets, hellos, strict=True)),
+        created=records.now(),
+    )
+
+
+def _info(target: Target, hello: Hello) -> TargetInfo:
+    return TargetInfo(
+        name=target.name,
+        version=target.version,
+        sha256=target.sha256,
+        libraries={path.name: sha256_of(path) for path in target.libraries},
+        ggml_version=hello.ggml_version,
+        kv_layout=hello.kv_layout,
+    )
+
+
+def _resumed(path: Path, fresh: Record) -> Record:
+    old = records.load(path)
+    same = (
+        [t.libraries for t in old.targets] == [t.libraries for t in fresh.targets]
+        and old.unit == fresh.unit
+        and old.machine.device == fresh.machine.device
+    )
+    if not same:
+        raise BadInput(
+            "the record is of other libraries, another device or another unit",
+            where=path,
+            hint="resume with the targets in the same order on the same machine, or start anew",
+        )
+    return old
+
+
+class _Progress:
+    """A line on standard error now and then: what is done, and how long the rest may take."""
+
+    _EVERY_S = 10.0
+
+    def __init__(self, started: float, deadline: float | None) -> None:
+        self._started = started
+        self._deadline = deadline
+        self._printed = started
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        terminal = sys.stderr.isatty()
+        if not terminal and now - self._printed < self._EVERY_S and done < total:
+            return
+        self._printed = now
+        left = (now - self._started) / done * (total - done) if done else None
+        if self._deadline is not None:
+            limit = max(0.0, self._deadline - now)
+            left = limit if left is None else min(left, limit)
+        rest = f", about {left:.0f} s left" if left is not None and done < total else ""
+        line = f"{done}/{total} cells{rest}  {what}"
+        end = "\n" if not terminal or done == total else ""
+        print(("\r\x1b[K" if terminal else "") + line, end=end, file=sys.stderr, flush=True)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers") from None
+
+
+def _words(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _head_sizes(text: str) -> list[tuple[int, int]]:
+    try:
+        pairs = [tuple(map(int, part.split("/"))) for part in text.split(",")]
+    except ValueError:
+        pairs = [()]
+    if any(len(pair) != 2 for pair in pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list such as 576/512,128/128")
+    return [(pair[0], pair[1]) for pair in pairs]
+
+
+def _lengths(text: str) -> list[int]:
+    """`1K-16K` for the powers of two between, or a list such as `1024,5K`."""
+    try:
+        if "-" in text:
+            low, high = (_length(part) for part in text.split("-"))
+            return list(_doublings(low, high))
+        return [_length(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a range such as {N_KV[0] // 1024}K-128K nor a list of lengths"
+        ) from None
+
+
+def _length(text: str) -> int:
+    return int(text[:-1]) * 1024 if text.upper().endswith("K") else int(text)
+
+
+def _doublings(low: int, high: int) -> Iterator[int]:
+    while low <= high:
+        yield low
+        low *= 2

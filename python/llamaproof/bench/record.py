@@ -1,0 +1,244 @@
+"""Results as a versioned JSON document that a later run can resume, compare with, or report."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+from llamaproof.bench.ceilings import Ceilings
+from llamaproof.bench.cells import Cell
+from llamaproof.bench.clocks import Clock
+from llamaproof.bench.cuda_driver import Gpu
+from llamaproof.bench.samples import Round
+from llamaproof.errors import BadInput
+
+SCHEMA = "llamaproof.bench/1"
+
+Unit = Literal["device seconds", "host seconds", "counted work"]
+Status = Literal["measured", "falls back", "aborts", "failed", "left out"]
+
+SECONDS = "seconds"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetInfo:
+    """What was measured.
+
+    Attributes:
+        sha256: of the wheel; None for folders.
+        libraries: file name -> sha256 of every llama.cpp library.
+        kv_layout: where its graph puts a latent V.
+    """
+
+    name: str
+    version: str | None
+    sha256: str | None
+    libraries: dict[str, str]
+    ggml_version: str
+    kv_layout: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where it was measured; `device` as ggml describes it, `gpu` as the driver does."""
+
+    system: str
+    cpu: str
+    cpu_count: int
+    device: str
+    gpu: Gpu | None
+    driver_version: str
+    clocks_missing: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellResult:
+    """One cell of one target.
+
+    Attributes:
+        target: index into the record's targets.
+        status: `measured`, or why there is no cost.
+        reason: in words, for every status but `measured`.
+        rounds: raw samples, seconds per layer; empty where work was counted.
+        dropped: rounds thrown away because the clocks were held down.
+        counts: exact work per layer by name; empty where time was measured.
+        n_layers: layers cycled through, each with a K/V cache of its own.
+        least_bytes: bytes a perfect kernel moves per layer.
+    """
+
+    target: int
+    cell: Cell
+    status: Status
+    reason: str = ""
+    rounds: tuple[Round, ...] = ()
+    dropped: int = 0
+    counts: dict[str, float] = field(default_factory=dict)
+    n_layers: int = 0
+    least_bytes: int = 0
+
+    @property
+    def costs(self) -> dict[str, tuple[float, ...]]:
+        """Samples of every kind of cost: round medians of seconds, or one exact count each."""
+        if self.status != "measured":
+            return {}
+        if self.counts:
+            return {name: (value,) for name, value in self.counts.items()}
+        return {SECONDS: tuple(median(r.samples) for r in self.rounds)}
+
+    @property
+    def samples(self) -> tuple[float, ...]:
+        """All raw samples in seconds per layer."""
+        return tuple(s for r in self.rounds for s in r.samples)
+
+
+@dataclass(kw_only=True)
+class Record:
+    """Everything a run found; filled as the run goes on.
+
+    Attributes:
+        complete: the run reached its end; an interrupted or timed-out one did not.
+    """
+
+    unit: Unit
+    machine: Machine
+    targets: tuple[TargetInfo, ...]
+    created: str
+    ceilings: Ceilings | None = None
+    results: list[CellResult] = field(default_factory=list)
+    complete: bool = False
+
+    def of(self, target: int) -> dict[Cell, CellResult]:
+        """A target's results by cell."""
+        return {r.cell: r for r in self.results if r.target == target}
+
+    def final(self, target: int, cell: Cell) -> bool:
+        """Whether a resumed run can keep what there is of a cell."""
+        found = self.of(target).get(cell)
+        return found is not None and found.status in ("measured", "falls back", "aborts")
+
+    def put(self, result: CellResult) -> None:
+        """Add a result, in place of an earlier one of the same cell and target."""
+        self.results = [
+            r for r in self.results if (r.target, r.cell) != (result.target, result.cell)
+        ]
+        self.results.append(result)
+
+    def save(self, path: Path) -> None:
+        """Write the document whole or not at all."""
+        partial = path.with_name(path.name + ".partial")
+        try:
+            partial.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "created": self.created,
+            "unit": self.unit,
+            "complete": self.complete,
+            "machine": asdict(self.machine),
+            "targets": [asdict(t) for t in self.targets],
+            "ceilings": asdict(self.ceilings) if self.ceilings is not None else None,
+            "results": [_result_to_json(r) for r in self.results],
+        }
+
+
+def now() -> str:
+    """The time, for `created`."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def cpu_name() -> str:
+    """The processor's name as Linux gives it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def usable_cpus() -> int:
+    """Processors this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
+def load(path: Path) -> Record:
+    """Read a document.
+
+    Raises:
+        BadInput: it cannot be read, is no record of this tool, or of a schema this one does not
+            know.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"cannot read the record: {error.strerror}", where=path) from error
+    except ValueError as error:
+        raise BadInput(f"the record is no JSON: {error}", where=path) from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        raise BadInput(
+            f"the record's schema is {schema!r}, not {SCHEMA!r}",
+            where=path,
+            hint="give a file that `llamaproof bench --json` of this version wrote",
+        )
+    try:
+        return _from_json(document)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"the record is damaged: {error!r}", where=path) from error
+
+
+def _result_to_json(result: CellResult) -> dict[str, Any]:
+    return {
+        "target": result.target,
+        "cell": result.cell.to_json(),
+        "status": result.status,
+        "reason": result.reason,
+        "rounds": [
+            {
+                "samples": list(r.samples),
+                "clock": asdict(r.clock) if r.clock is not None else None,
+            }
+            for r in result.rounds
+        ],
+        "dropped": result.dropped,
+        "counts": result.counts,
+        "n_layers": result.n_layers,
+        "least_bytes": result.least_bytes,
+    }
+
+
+def _from_json(document: dict[str, Any]) -> Record:
+    machine = dict(document["machine"])
+    machine["gpu"] = Gpu(**machine["gpu"]) if machine["gpu"] is not None else None
+    ceilings = document["ceilings"]
+    return Record(
+        unit=document["unit"],
+        machine=Machine(**machine),
+        targets=tuple(TargetInfo(**t) for t in document["targets"]),
+        created=document["created"],
+        ceilings=Ceilings(**ceilings) if ceilings is not None else None,
+        results=list(_results(document["results"])),
+        complete=document["complete"],
+    )
+
+
+def _results(values: list[dict[str, Any]]) -> Iterator[CellResult]:
+    for value in values:
+        rounds = tuple(
+            Round(
+                samples=tuple(r["samples"]),
+                clock=Clock(**r["clock"]) if r["clock"] is not None else None,
+            )
+            for r in value["rounds"]
+        )
+        cell = Cell.from_json(value["cell"])
+        yield CellResult(**{**value, "cell": cell, "rounds": rounds})

@@ -1,0 +1,74 @@
+"""Attention by its definition, in float64, to compare results with."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Doubles = npt.NDArray[np.float64]
+
+# test_flash_attn_ext::max_nmse_err of llama.cpp's test-backend-ops
+MAX_NMSE = 5e-4
+_CHUNK = 4096
+
+
+def attention(
+    q: npt.NDArray[np.float32],
+    k: npt.NDArray[np.float32],
+    v: npt.NDArray[np.float32],
+    mask: npt.NDArray[np.float16],
+    *,
+    scale: float,
+) -> Doubles:
+    """softmax(scale q k^T + mask) v, for grouped query heads.
+
+    Args:
+        q: float32 [n_tokens, n_heads, head_k]
+        k: float32 [n_kv, n_kv_heads, head_k]
+        v: float32 [n_kv, n_kv_heads, head_v]
+        mask: float16 [at least n_tokens, n_kv]
+    Returns:
+        float64 [n_tokens, n_heads, head_v]
+    """
+    n_tokens, n_heads, _ = q.shape
+    n_kv_heads, head_v = v.shape[1], v.shape[2]
+    ratio = n_heads // n_kv_heads
+    out = np.empty((n_tokens, n_heads, head_v))
+    hidden = np.repeat(mask[:n_tokens].astype(np.float64), ratio, axis=0)
+    for head in range(n_kv_heads):
+        group = slice(head * ratio, (head + 1) * ratio)
+        rows = q[:, group].reshape(n_tokens * ratio, -1).astype(np.float64)
+        result = _one_head(rows, k[:, head], v[:, head], hidden, scale)
+        out[:, group] = result.reshape(n_tokens, ratio, head_v)
+    return out
+
+
+def nmse(result: npt.NDArray[np.floating], expected: npt.NDArray[np.floating]) -> float:
+    """Mean squared error over mean squared value of `expected`; NaN counts as infinite."""
+    difference = np.asarray(result, dtype=np.float64) - expected
+    error = float(np.mean(difference**2) / np.mean(np.asarray(expected, dtype=np.float64) ** 2))
+    return error if np.isfinite(error) else float("inf")
+
+
+def _one_head(
+    q: Doubles,
+    k: npt.NDArray[np.float32],
+    v: npt.NDArray[np.float32],
+    mask: Doubles,
+    scale: float,
+) -> Doubles:
+    # The context is taken in chunks: a whole f64 copy of a long cache would not fit in memory.
+    best = np.full((len(q), 1), -np.inf)
+    total = np.zeros((len(q), 1))
+    out = np.zeros((len(q), v.shape[1]))
+    for start in range(0, len(k), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        scores = scale * (q @ k[part].astype(np.float64).T) + mask[:, part]
+        higher = np.maximum(best, scores.max(axis=1, keepdims=True))
+        shift = np.where(np.isfinite(higher), higher, 0.0)
+        weights = np.exp(scores - shift)
+        rescale = np.exp(best - shift)
+        total = total * rescale + weights.sum(axis=1, keepdims=True)
+        out = out * rescale + weights @ v[part].astype(np.float64)
+        best = higher
+    return out / total

@@ -1,0 +1,360 @@
+"""A process that holds one target's libraries and measures cells on request.
+
+A process can hold one release of ggml only, and an abort in a kernel must cost one cell: so each
+target has a worker of its own, which answers requests over a pipe until the pipe closes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import multiprocessing
+import os
+import signal
+import tempfile
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Literal
+
+from llamaproof.bench import workload
+from llamaproof.bench.ceilings import Ceilings, measure_ceilings
+from llamaproof.bench.cells import Cell
+from llamaproof.bench.check import CheckResult, check_cell
+from llamaproof.bench.clocks import Clocks
+from llamaproof.bench.cuda_driver import CudaDriver, Gpu
+from llamaproof.bench.measure_cpu import CpuTimer, last_level_cache
+from llamaproof.bench.measure_gpu import GpuTimer
+from llamaproof.bench.samples import Round
+from llamaproof.errors import CommandFailed, LlamaproofError
+from llamaproof.ggml import Device, Ggml, KvLayout, load
+from llamaproof.process import describe_status
+
+Where = Literal["gpu", "cpu"]
+
+# Compiling PTX for a card without machine code of its own takes minutes, once.
+_ANSWER_LIMIT_S = 600.0
+_END_GRACE_S = 5.0
+_SEED = 20
+_MOST_LAYERS = 512
+# On the CPU a graph of hundreds of layers would take seconds; two keep the data from being hot
+# in the inner caches, which is all that host time is good for.
+_MOST_LAYERS_CPU = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hello:
+    """What a worker found when it loaded its target.
+
+    Attributes:
+        backends: registry names of ggml's backends and their devices' names.
+        kv_layout: where the release's graph puts a latent V.
+        gpu: the device measured; None on the CPU backend.
+        driver_version: of NVIDIA's driver, where known.
+        clocks_missing: why clocks cannot be read; empty when they can.
+    """
+
+    ggml_version: str
+    backends: tuple[str, ...]
+    kv_layout: KvLayout
+    device: str
+    gpu: Gpu | None
+    driver_version: str
+    clocks_missing: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A cell on the device, warmed up.
+
+    Attributes:
+        supported: `supports_op` takes every node; else nothing was opened.
+        seconds: that one graph takes.
+        n_layers: layers in the graph, each with a K/V cache of its own.
+        allocated: bytes on the device.
+        least_bytes: that a perfect kernel moves per layer.
+    """
+
+    supported: bool
+    seconds: float = 0.0
+    n_layers: int = 0
+    allocated: int = 0
+    least_bytes: int = 0
+
+
+class WorkerDied(CommandFailed):
+    """The process ended in the middle of a request: an abort, a crash, or no answer in time."""
+
+
+class Worker:
+    """The parent's end of a worker process.
+
+    Args:
+        lib_dir: the target's libraries.
+        where: the backend to measure on.
+        n_threads: threads of the CPU backend.
+
+    Raises:
+        LlamaproofError: the libraries cannot be loaded, or they have no such backend.
+        WorkerDied: loading them ended the process.
+    """
+
+    def __init__(self, lib_dir: Path, where: Where, *, n_threads: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        descriptor, log = tempfile.mkstemp(prefix="llamaproof-bench-", suffix=".log")
+        os.close(descriptor)
+        self._log = Path(log)
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(theirs, lib_dir, where, n_threads, self._log), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        try:
+            self.hello: Hello = self._answer("load the libraries")
+        except BaseException:
+            self.end()
+            raise
+
+    def supports(self, cell: Cell) -> bool:
+        """Whether the backend takes the cell."""
+        return bool(self._ask("supports", cell))
+
+    def open(self, cell: Cell) -> Opened:
+        """Put a cell on the device and warm it up; closes the one before."""
+        opened: Opened = self._ask("open", cell)
+        return opened
+
+    def round(self) -> Round:
+        """A round of samples of the open cell."""
+        taken: Round = self._ask("round", None)
+        return taken
+
+    def close(self) -> None:
+        """Free the open cell's memory."""
+        self._ask("close", None)
+
+    def check(self, cell: Cell) -> CheckResult | None:
+        """Compare the device's result; None where the backend does not take the cell."""
+        result: CheckResult | None = self._ask("check", cell)
+        return result
+
+    def ceilings(self) -> Ceilings:
+        """Measure the device's copy and GEMM rates."""
+        measured: Ceilings = self._ask("ceilings", None)
+        return measured
+
+    def end(self) -> None:
+        """End the process."""
+        self._pipe.close()
+        self._process.join(_END_GRACE_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._log.unlink(missing_ok=True)
+
+    def _ask(self, what: str, argument: object) -> Any:
+        with contextlib.suppress(BrokenPipeError):
+            self._pipe.send((what, argument))
+        return self._answer(f"{what} {argument.label if isinstance(argument, Cell) else ''}")
+
+    def _answer(self, doing: str) -> Any:
+        try:
+            if not self._pipe.poll(_ANSWER_LIMIT_S):
+                self._process.kill()
+                raise self._died(f"no answer in {_ANSWER_LIMIT_S:.0f} s to {doing!r}")
+            kind, value = self._pipe.recv()
+        except (EOFError, ConnectionResetError) as error:
+            self._process.join(_END_GRACE_S)
+            status = self._process.exitcode
+            how = "ended" if status is None else describe_status(status)
+            raise self._died(f"the worker {how} at {doing!r}") from error
+        if kind == "error":
+            raise value
+        return value
+
+    def _died(self, what: str) -> WorkerDied:
+        text = self._log.read_text(errors="replace")
+        return WorkerDied(what, output=tuple(text.splitlines()[-20:]))
+
+
+def _serve(pipe: Connection, lib_dir: Path, where: Where, n_threads: int, log: Path) -> None:
+    # The terminal's interrupt goes to the whole group: the parent decides what ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sink = os.open(log, os.O_WRONLY | os.O_APPEND)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    faulthandler.enable()
+    try:
+        with _Bench(lib_dir, where, n_threads) as bench:
+            pipe.send(("ok", bench.hello))
+            while True:
+                what, argument = pipe.recv()
+                try:
+                    answer = ("ok", bench.handle(what, argument))
+                except LlamaproofError as error:
+                    answer = ("error", _portable(error))
+                pipe.send(answer)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+    except LlamaproofError as error:
+        pipe.send(("error", _portable(error)))
+    except Exception:
+        traceback.print_exc()
+        raise
+
+
+def _portable(error: LlamaproofError) -> LlamaproofError:
+    """The same error in a form that survives pickling, which drops keyword arguments."""
+    kind = workload.OutOfMemory if isinstance(error, workload.OutOfMemory) else LlamaproofError
+    plain = kind(error.what)
+    plain.where, plain.hint = error.where, error.hint
+    return plain
+
+
+class _Bench:
+    """The state of a worker: the libraries, a backend, and at most one open cell."""
+
+    def __init__(self, lib_dir: Path, where: Where, n_threads: int) -> None:
+        self._held = contextlib.ExitStack()
+        self._cell = contextlib.ExitStack()
+        self._n_threads = n_threads
+        self._ggml = load(lib_dir)
+        self._ggml.log_to(_quiet)
+        self._device = _device(self._ggml, where)
+        self._stream = self._held.enter_context(
+            self._device.backend_stream(n_threads=n_threads if where == "cpu" else None)
+        )
+        self._pools: dict[Cell, workload.Inputs] = {}
+        self._ready: workload.Workload | None = None
+        self._seconds = 0.0
+        self._driver: CudaDriver | None = None
+        self._timer: GpuTimer | CpuTimer
+        if where == "cpu":
+            self._timer = CpuTimer(self._stream)
+            self._cache_bytes = last_level_cache()
+            self.hello = self._say_hello(None, None)
+            return
+        self._driver = CudaDriver()
+        self._driver.use(0)
+        gpu = self._driver.gpu(0)
+        clocks = Clocks(gpu.pci_bus_id)
+        self._timer = GpuTimer(self._ggml, self._device, self._stream, self._driver, clocks)
+        self._cache_bytes = gpu.l2_bytes
+        self.hello = self._say_hello(gpu, clocks)
+
+    def __enter__(self) -> _Bench:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._cell.close()
+        self._held.close()
+
+    def handle(self, what: str, argument: Any) -> Any:
+        """Do what the parent asks."""
+        if what == "round":
+            return self._round()
+        if what == "open":
+            return self._open(argument)
+        if what == "close":
+            return self._close()
+        if what == "supports":
+            return workload.is_supported(self._ggml, self._device, argument)
+        if what == "check":
+            return self._check(argument)
+        if what == "ceilings":
+            return self._ceilings()
+        raise LlamaproofError(f"the worker knows no {what!r}")
+
+    def _open(self, cell: Cell) -> Opened:
+        self._close()
+        if not workload.is_supported(self._ggml, self._device, cell):
+            return Opened(supported=False)
+        footprint = workload.kv_bytes(self._ggml, cell) + 4 * cell.n_tokens * cell.n_heads * (
+            cell.head_v * len(cell.steps)
+        )
+        n_layers = workload.layers_beyond_cache(
+            footprint, self._cache_bytes, most=_MOST_LAYERS if self._driver else _MOST_LAYERS_CPU
+        )
+        inputs = self._pooled(cell)
+        self._ready = self._cell.enter_context(
+            workload.opened(self._ggml, self._device, cell, inputs, n_layers=n_layers)
+        )
+        self._seconds = self._timer.warm_up(self._ready)
+        return Opened(
+            supported=True,
+            seconds=self._seconds,
+            n_layers=n_layers,
+            allocated=self._ready.allocated,
+            least_bytes=workload.least_bytes(self._ggml, cell),
+        )
+
+    def _close(self) -> None:
+        self._ready = None
+        self._cell.close()
+
+    def _round(self) -> Round:
+        if self._ready is None:
+            raise LlamaproofError("no cell is open")
+        return self._timer.round(self._ready, self._seconds)
+
+    def _check(self, cell: Cell) -> CheckResult | None:
+        self._close()
+        if not workload.is_supported(self._ggml, self._device, cell):
+            return None
+        return check_cell(
+            self._ggml,
+            self._device,
+            self._stream,
+            cell,
+            seed=_SEED,
+            n_threads=self._n_threads,
+        )
+
+    def _ceilings(self) -> Ceilings:
+        if self._driver is None:
+            raise LlamaproofError("ceilings are measured on a GPU only")
+        self._close()
+        return measure_ceilings(self._driver)
+
+    def _pooled(self, cell: Cell) -> workload.Inputs:
+        """Inputs with at least the rows a cell needs, made once for cells of the same K/V."""
+        rows = workload.pool_rows(cell)
+        key = workload.pool_key(cell)
+        pool = self._pools.get(key)
+        if pool is None or len(pool.k) < rows:
+            pool = workload.random_inputs(self._ggml, cell, seed=_SEED, rows=rows)
+            self._pools = {key: pool}
+        return workload.with_queries(pool, cell, seed=_SEED)
+
+    def _say_hello(self, gpu: Gpu | None, clocks: Clocks | None) -> Hello:
+        return Hello(
+            ggml_version=self._ggml.version,
+            backends=tuple(f"{d.backend}: {d.name}" for d in self._ggml.devices),
+            kv_layout=self._ggml.kv_layout,
+            device=f"{self._device.name} {self._device.description}",
+            gpu=gpu,
+            driver_version=clocks.driver_version if clocks is not None else "",
+            clocks_missing=clocks.missing if clocks is not None else "",
+        )
+
+
+def _device(ggml: Ggml, where: Where) -> Device:
+    backend = "CUDA" if where == "gpu" else "CPU"
+    device = ggml.device(backend)
+    if device is None:
+        known = ", ".join(sorted({d.backend for d in ggml.devices})) or "none"
+        raise LlamaproofError(
+            f"these libraries offer no {backend} device (backends with devices: {known})",
+            where=ggml.lib_dir,
+            hint="a CUDA build shows its device only with a driver and a GPU it can use; "
+            "--on cpu measures the CPU backend instead",
+        )
+    return device
+
+
+def _quiet(level: int, text: str) -> None:
+    if level >= 3:  # GGML_LOG_LEVEL_WARN of ggml.h
+        os.write(2, text.encode())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -94,11 +94,17 @@ def aborts(message: str) -> Outcome:
     return Outcome(kind="abort", message=message)
 
 
-def from_launches(cell: Cell, launches: Sequence[Launch]) -> Outcome:
+def from_launches(
+    cell: Cell, launches: Sequence[Launch], *, hollow: Collection[str] = ()
+) -> Outcome:
     """The outcome of a cell that was computed, from what was launched meanwhile.
 
     A backend that accepts a node and launches no attention kernel has computed nothing: the node
-    counts as aborted, since its result is not there.
+    counts as aborted, since its result is not there. So does one that launches a kernel without
+    code, which ends the program a moment later.
+
+    Args:
+        hollow: mangled names of kernels that only trap (`hollow.hollow_kernels`).
     """
     proper = [x for x in launches if kernels.is_attention(kernels.function_of(x.name))]
     if not proper:
@@ -106,6 +112,9 @@ def from_launches(cell: Cell, launches: Sequence[Launch]) -> Outcome:
         return aborts(f"accepted, but no attention kernel was launched ({names})")
     # With several of them (none of the known releases does that) the first one reads K.
     launch = proper[0]
+    if launch.name in hollow:
+        label = kernels.parse(launch.name).label
+        return aborts(f"launches {label}, which is compiled to a trap for this sm")
     helpers = tuple(kernels.function_of(x.name) for x in launches if x is not launch)
     return Outcome(kind="kernel", use=_use(cell, launch, helpers))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from llamaproof.dispatch.comparison import Change, Verdict
 from llamaproof.dispatch.grid import Cell, Extras, HeadSizes
-from llamaproof.dispatch.outcome import Outcome
+from llamaproof.dispatch.outcome import Kind, Outcome
 
 Quality = Literal["good", "mixed", "cpu", "abort"]
 
@@ -53,11 +53,22 @@ def rows_of(cells: Iterable[Cell]) -> tuple[RowKey, ...]:
     return tuple(sorted({row_key(cell) for cell in cells}))
 
 
-def summarise(outcomes: Mapping[Cell, Outcome]) -> Summary:
-    """Sum up the cells of one row, or of a part of it."""
+def word(outcome: Outcome) -> str:
+    """One word for an outcome: a kernel's family, `CPU`, or `aborts`."""
+    return outcome.use.kernel.family if outcome.use is not None else place(outcome)
+
+
+def place(outcome: Outcome) -> str:
+    """Where a cell runs: `GPU`, `CPU`, or `aborts`."""
+    words: dict[Kind, str] = {"kernel": "GPU", "cpu": "CPU", "abort": "aborts"}
+    return words[outcome.kind]
+
+
+def summarise(outcomes: Mapping[Cell, Outcome], *, say: Callable[[Outcome], str] = word) -> Summary:
+    """Sum up the cells of one row, or of a part of it, in the words that `say` has for each."""
     words_by_ratio: dict[int, set[str]] = {}
     for cell, outcome in outcomes.items():
-        words_by_ratio.setdefault(cell.ratio, set()).add(word(outcome))
+        words_by_ratio.setdefault(cell.ratio, set()).add(say(outcome))
     ratios_by_words: dict[tuple[str, ...], list[int]] = {}
     for ratio, words in sorted(words_by_ratio.items()):
         ratios_by_words.setdefault(tuple(sorted(words, key=_rank)), []).append(ratio)
@@ -71,13 +82,6 @@ def summarise(outcomes: Mapping[Cell, Outcome]) -> Summary:
         quality=_quality(outcomes.values()),
         real_share=(min(shares), max(shares)) if shares else None,
     )
-
-
-def word(outcome: Outcome) -> str:
-    """One word for an outcome: a kernel's family, `CPU`, or `aborts`."""
-    if outcome.use is not None:
-        return outcome.use.kernel.family
-    return "CPU" if outcome.kind == "cpu" else "aborts"
 
 
 def ratios_in_words(ratios: Collection[int], among: Collection[int]) -> str:
@@ -159,7 +163,7 @@ def _quality(outcomes: Iterable[Outcome]) -> Quality:
 
 
 def _rank(text: str) -> tuple[int, str]:
-    known = ("mma", "wmma", "tile", "vec", "unknown", "CPU", "aborts")
+    known = ("GPU", "mma", "wmma", "tile", "vec", "unknown", "CPU", "aborts")
     return known.index(text) if text in known else len(known), text
 
 

@@ -1,0 +1,155 @@
+"""Patches to commits: each one applies without fuzz, or nothing is changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from build_tools.patch_file import FileDiff, Hunk, PatchFile, parse_diff, split_lines
+from build_tools.repository import Repository
+from llamaproof.errors import BadInput
+
+_APPLY = ("apply", "--cached", "--whitespace=nowarn", "--verbose")
+
+_OFFSET = re.compile(r"^Hunk #(\d+) succeeded at \d+ \(offset (-?\d+) lines?\)")
+_CHECKING = re.compile(r"^Checking patch (.*)\.\.\.$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppliedPatch:
+    """A patch as a commit.
+
+    Attributes:
+        commit: its id.
+        offsets: hunks whose lines stood elsewhere than their numbers say, in words.
+    """
+
+    commit: str
+    offsets: tuple[str, ...]
+
+
+class PatchDoesNotApply(BadInput):
+    """A patch does not fit the tree it should change.
+
+    Args:
+        patch: its name.
+        reasons: each misfit: the file, the hunk, what was looked for.
+    """
+
+    def __init__(self, patch: str, reasons: Sequence[str], *, where: object, hint: str) -> None:
+        listed = "".join(f"\n    {reason}" for reason in reasons)
+        super().__init__(f"{patch} does not apply:{listed}", where=where, hint=hint)
+        self.patch = patch
+        self.reasons = tuple(reasons)
+
+
+def commit_patches(
+    repository: Repository, patches: Sequence[PatchFile], *, onto: str
+) -> tuple[AppliedPatch, ...]:
+    """Make each patch a commit on the one before it. The work tree and HEAD stay as they are.
+
+    The same patches on the same commit give the same commit ids.
+
+    Raises:
+        PatchDoesNotApply: the first that does not.
+    """
+    applied: list[AppliedPatch] = []
+    parent = onto
+    with repository.scratch("apply") as scratch:
+        index = scratch / "index"
+        repository.git.run("read-tree", onto, index=index)
+        for patch in patches:
+            applied.append(_commit_patch(repository, patch, parent=parent, index=index))
+            parent = applied[-1].commit
+    return tuple(applied)
+
+
+def is_there_already(repository: Repository, patch: PatchFile, revision: str) -> bool:
+    """Whether a commit's tree already has all that a patch would bring."""
+    with repository.scratch("reverse") as scratch:
+        index = scratch / "index"
+        repository.git.run("read-tree", revision, index=index)
+        undone = repository.git.run(
+            *_APPLY, "--reverse", "--check", "-", stdin=patch.diff, index=index, check=False
+        )
+        return undone.returncode == 0
+
+
+def _commit_patch(
+    repository: Repository, patch: PatchFile, *, parent: str, index: Path
+) -> AppliedPatch:
+    git = repository.git
+    diffs = parse_diff(patch)
+    result = git.run(*_APPLY, "-", stdin=patch.diff, index=index, check=False)
+    if result.returncode != 0:
+        raise PatchDoesNotApply(
+            patch.name,
+            _misfits(repository, parent, diffs) or result.stderr.splitlines(),
+            where=repository.path,
+            hint="nothing was changed; rewrite the patch for this tree, then run it again",
+        )
+    tree = git.text("write-tree", index=index)
+    # git passes over paths outside its tree without a word.
+    if tree == repository.tree_id(parent):
+        raise PatchDoesNotApply(
+            patch.name, ["it changes nothing"], where=repository.path, hint="drop it"
+        )
+    commit = repository.commit(tree, parent=parent, message=patch.message)
+    return AppliedPatch(commit=commit, offsets=_offsets(result.stderr))
+
+
+def _offsets(verbose: str) -> tuple[str, ...]:
+    found: list[str] = []
+    path = ""
+    for line in verbose.splitlines():
+        if checking := _CHECKING.match(line):
+            path = checking[1]
+        elif offset := _OFFSET.match(line):
+            found.append(f"hunk {offset[1]} of {path} is {offset[2]} lines off")
+    return tuple(found)
+
+
+def _misfits(repository: Repository, revision: str, diffs: Sequence[FileDiff]) -> tuple[str, ...]:
+    """Why a diff does not fit a commit, in words; empty when only git knows."""
+    files = repository.files(revision)
+    found: list[str] = []
+    for diff in diffs:
+        if diff.old_path is None:
+            if diff.new_path in files:
+                found.append(f"{diff.new_path}: to be made, but there already")
+        elif diff.old_path not in files:
+            found.append(f"{diff.old_path}: the file is missing")
+        else:
+            content = repository.content(revision, diff.old_path)
+            found += _hunk_misfits(diff, content)
+    return tuple(found)
+
+
+def _hunk_misfits(diff: FileDiff, content: bytes) -> list[str]:
+    lines = split_lines(content)
+    found = []
+    for number, hunk in enumerate(diff.hunks, start=1):
+        if _holds(lines, hunk.old_lines):
+            continue
+        where = f"hunk {number} of {diff.path} (line {hunk.old_start})"
+        if hunk.new_lines and _holds(lines, hunk.new_lines):
+            found.append(f"{where} does not match: what it brings is there already")
+        else:
+            found.append(f"{where} does not match: {_first_difference(lines, hunk)}")
+    return found
+
+
+def _holds(lines: Sequence[bytes], wanted: Sequence[bytes]) -> bool:
+    return any(
+        tuple(lines[start : start + len(wanted)]) == tuple(wanted)
+        for start in range(len(lines) - len(wanted) + 1)
+    )
+
+
+def _first_difference(lines: Sequence[bytes], hunk: Hunk) -> str:
+    missing = next((line for line in hunk.old_lines if line not in lines), None)
+    if missing is None:
+        return "its lines are there, but not together"
+    return f"the file has no line {missing.decode('utf-8', 'replace').strip()!r}"

@@ -1,0 +1,159 @@
+"""`python -m build_tools series`: the patches over a pin."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+
+from build_tools.base_tree import ensure_base, sole_use, tree_folder
+from build_tools.dep3 import Header
+from build_tools.export import export_tree, rewrite_series
+from build_tools.patch_file import NAME_PATTERN, PatchFile, make_patch, read_patch
+from build_tools.pins import Pin, load_pin
+from build_tools.progress import show
+from build_tools.repository import Repository
+from build_tools.series import Series, load_series, series_folder
+from build_tools.series_edit import (
+    add_patch,
+    drop_patch,
+    patch_from_edits,
+    refresh_patch,
+    reorder,
+)
+from build_tools.tree import apply_series
+from llamaproof.errors import HOLDS, BadInput
+
+DEFAULT_PIN = "llama-cpp-python-0.3.16"
+DEFAULT_AUTHOR = "llamaproof maintainers <maintainers@llamaproof.invalid>"
+
+
+def configure_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("series", help="apply, change and check the patches over a pin")
+    parser.add_argument("--pin", default=DEFAULT_PIN, help="default: %(default)s")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    apply = actions.add_parser("apply", help="make the tree what the series says")
+    apply.set_defaults(execute=_apply)
+    export = actions.add_parser("export", help="write the tree's commits as the patches")
+    export.add_argument(
+        "--overwrite", action="store_true", help="even if the series has changed meanwhile"
+    )
+    export.set_defaults(execute=_export)
+    lock = actions.add_parser("lock", help="renew the patches' line numbers, and the lock")
+    lock.set_defaults(execute=_lock)
+    _configure_add(actions.add_parser("add", help="a new patch, from the tree's edits or a file"))
+    refresh = actions.add_parser("refresh", help="fold the tree's edits into a patch")
+    refresh.add_argument("name")
+    refresh.set_defaults(execute=_refresh)
+    drop = actions.add_parser("drop", help="take a patch out")
+    drop.add_argument("name")
+    drop.set_defaults(execute=_drop)
+    order = actions.add_parser("reorder", help="put the patches in another order")
+    order.add_argument("names", nargs="+", help="each patch once")
+    order.set_defaults(execute=_reorder)
+
+
+def _configure_add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="0002-what-it-does.patch")
+    parser.add_argument("--from", dest="source", type=Path, help="a patch file, not the edits")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--before", metavar="NAME", help="default: at the end")
+    place.add_argument("--after", metavar="NAME")
+    parser.add_argument("--description", help="a short line; more paragraphs after an empty line")
+    parser.add_argument("--author", default=DEFAULT_AUTHOR)
+    parser.add_argument("--origin", default="")
+    parser.add_argument("--bug", default="")
+    parser.add_argument("--forwarded", default="no", help="no, not-needed or an address")
+    parser.add_argument("--applied-upstream", default="")
+    parser.add_argument("--last-update", type=datetime.date.fromisoformat, help="default: today")
+    parser.set_defaults(execute=_add)
+
+
+def _apply(args: argparse.Namespace) -> int:
+    with _opened(args) as (repository, series, _pin):
+        apply_series(repository, series, show)
+        print(f"series: {len(series.patches)} patches in {repository.path}")
+    return HOLDS
+
+
+def _export(args: argparse.Namespace) -> int:
+    with _opened(args) as (repository, series, pin):
+        export_tree(repository, series, pin, show, overwrite=args.overwrite)
+    return HOLDS
+
+
+def _lock(args: argparse.Namespace) -> int:
+    with _opened(args) as (repository, series, pin):
+        rewrite_series(repository, series, pin, show)
+    return HOLDS
+
+
+def _add(args: argparse.Namespace) -> int:
+    name = args.name if args.name.endswith(".patch") else f"{args.name}.patch"
+    if not NAME_PATTERN.fullmatch(name):
+        raise BadInput(f"{name} is no name for a patch", hint="0002-what-it-does.patch")
+    with _opened(args) as (repository, series, pin):
+        position = len(series.patches)
+        if args.before or args.after:
+            position = series.index(args.before or args.after) + (1 if args.after else 0)
+        patch = (
+            _patch_from_file(args, name)
+            if args.source is not None
+            else patch_from_edits(repository, series, name, _header(args))
+        )
+        add_patch(repository, series, pin, patch, position=position, report=show)
+    return HOLDS
+
+
+def _refresh(args: argparse.Namespace) -> int:
+    with _opened(args) as (repository, series, pin):
+        refresh_patch(repository, series, pin, args.name, show)
+    return HOLDS
+
+
+def _drop(args: argparse.Namespace) -> int:
+    with _opened(args) as (repository, series, pin):
+        drop_patch(repository, series, pin, args.name, show)
+    return HOLDS
+
+
+def _reorder(args: argparse.Namespace) -> int:
+    with _opened(args) as (repository, series, pin):
+        reorder(repository, series, pin, args.names, show)
+    return HOLDS
+
+
+def _patch_from_file(args: argparse.Namespace, name: str) -> PatchFile:
+    """A patch from a file: with the header it has, unless a description is given."""
+    patch = read_patch(args.source.name, args.source.read_bytes())
+    header = _header(args) if args.description else patch.header
+    if not header.strip():
+        raise BadInput(f"{args.source} has no DEP-3 header", hint="give --description")
+    return make_patch(name, header, patch.diff)
+
+
+def _header(args: argparse.Namespace) -> bytes:
+    if not args.description:
+        raise BadInput("a new patch needs its reason", hint="give --description")
+    return Header(
+        description=args.description,
+        author=args.author,
+        origin=args.origin,
+        bug=args.bug,
+        forwarded=args.forwarded,
+        applied_upstream=args.applied_upstream,
+        last_update=args.last_update or datetime.date.today(),
+    ).text()
+
+
+@contextlib.contextmanager
+def _opened(args: argparse.Namespace) -> Iterator[tuple[Repository, Series, Pin]]:
+    """The tree, its series and its pin, with nobody else at them."""
+    checkout = Path(__file__).resolve().parent.parent
+    pin = load_pin(checkout, args.pin)
+    folder = tree_folder(checkout, pin.name)
+    with sole_use(folder, show):
+        repository = ensure_base(checkout, pin, folder, show)
+        yield repository, load_series(series_folder(checkout, pin.name)), pin

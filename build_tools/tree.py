@@ -1,0 +1,144 @@
+"""The tree to build from: a pin's source with its series applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from build_tools.apply import commit_patches
+from build_tools.base_tree import ensure_base, sole_use, tree_folder
+from build_tools.pins import Pin, load_pin
+from build_tools.progress import Report, show
+from build_tools.repository import Repository
+from build_tools.series import Series, load_series, series_folder
+from build_tools.series_lock import LockedPatch, SeriesLock, read_lock
+from llamaproof.errors import BadInput
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedTree:
+    """A tree that is what its pin and series say.
+
+    Attributes:
+        path: the folder; absolute.
+        pin: the source it started from.
+        patches: the names of the patches in it, in order; none for the stock tree.
+        tree_id: git's id of the tree.
+        locked: whether the series is the one that its lock names.
+    """
+
+    path: Path
+    pin: Pin
+    patches: tuple[str, ...]
+    tree_id: str
+    locked: bool
+
+
+def prepare_tree(
+    checkout: Path, pin_name: str, *, stock: bool = False, report: Report = show
+) -> PreparedTree:
+    """Lay out a pin's tree and apply its series; quick when both are there already.
+
+    Only files whose content differs are touched, so a build over the tree compiles no more than
+    it must.
+
+    Args:
+        stock: the source as it was released, in a folder of its own.
+
+    Raises:
+        BadInput: the source is not the pinned one, a patch does not apply, or the tree holds
+            edits or commits that no patch holds. The tree is as it was.
+    """
+    pin = load_pin(checkout, pin_name)
+    folder = tree_folder(checkout.resolve(), pin_name, stock=stock)
+    with sole_use(folder, report):
+        repository = ensure_base(checkout.resolve(), pin, folder, report)
+        if stock:
+            bring_to(repository, repository.base, report)
+            return _prepared(repository, pin, (), locked=True)
+        series = load_series(series_folder(checkout, pin_name))
+        locked = is_locked(repository, series, read_lock(series.folder))
+        if not (locked and _stands_at_lock(repository, series)):
+            apply_series(repository, series, report)
+        if not locked:
+            report(f"series: {series.folder.name} is not what its lock says; see `series status`")
+        return _prepared(repository, pin, series.names, locked=locked)
+
+
+def apply_series(repository: Repository, series: Series, report: Report) -> str:
+    """Make the tree what the series says; returns the commit it then stands at.
+
+    Every patch is tried before the work tree changes at all.
+
+    Raises:
+        BadInput: a patch does not apply, or the tree holds edits or commits that no patch holds.
+    """
+    applied = commit_patches(repository, series.patches, onto=repository.base)
+    target = applied[-1].commit if applied else repository.base
+    for patch, result in zip(series.patches, applied, strict=True):
+        for offset in result.offsets:
+            report(f"series: {patch.name}: {offset}; `series export` renews its numbers")
+    bring_to(repository, target, report)
+    return target
+
+
+def bring_to(repository: Repository, target: str, report: Report) -> None:
+    """Move the work tree to a commit, unless that would lose commits that no patch holds.
+
+    Raises:
+        BadInput: it would, or edits stand in the way.
+    """
+    require_no_foreign_commits(repository, target)
+    touched = repository.move_to(target)
+    if touched:
+        report(f"tree: {len(touched)} files of {repository.path.name} written")
+
+
+def require_no_foreign_commits(repository: Repository, target: str) -> None:
+    """Raise when the tree stands on commits that neither patches nor `target` hold."""
+    if repository.head == target:
+        return
+    foreign = [c for c in repository.commits_after_base() if not repository.is_ours(c)]
+    if foreign:
+        raise BadInput(
+            f"the tree holds {len(foreign)} commits that no patch holds, {foreign[0]} first",
+            where=repository.path,
+            hint="take them into the series with `series export`, or `git reset` them in the tree",
+        )
+
+
+def make_lock(repository: Repository, series: Series, pin: Pin, commit: str) -> SeriesLock:
+    """The lock of a series whose last patch is `commit`."""
+    return SeriesLock(
+        pin=pin.name,
+        base_tree=repository.tree_id(repository.base),
+        patches=tuple(LockedPatch(name=p.name, sha256=p.sha256) for p in series.patches),
+        tree=repository.tree_id(commit),
+        tree_sha256=repository.hash_tree(commit),
+    )
+
+
+def is_locked(repository: Repository, series: Series, lock: SeriesLock | None) -> bool:
+    """Whether a series over this base is the one that its lock was written for."""
+    if lock is None:
+        return not series.patches
+    patches = tuple(LockedPatch(name=p.name, sha256=p.sha256) for p in series.patches)
+    return lock.patches == patches and lock.base_tree == repository.tree_id(repository.base)
+
+
+def _stands_at_lock(repository: Repository, series: Series) -> bool:
+    lock = read_lock(series.folder)
+    wanted = lock.tree if lock is not None else repository.tree_id(repository.base)
+    return repository.tree_id("HEAD") == wanted and not repository.edited_files()
+
+
+def _prepared(
+    repository: Repository, pin: Pin, patches: tuple[str, ...], *, locked: bool
+) -> PreparedTree:
+    return PreparedTree(
+        path=repository.path,
+        pin=pin,
+        patches=patches,
+        tree_id=repository.tree_id("HEAD"),
+        locked=locked,
+    )

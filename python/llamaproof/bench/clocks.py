@@ -65,6 +65,7 @@ class Clocks:
         nvml = self._nvml
         if nvml is None:
             return None
+        # nvmlDeviceGetCurrentClocksEventReasons' older name, which every version of the package has
         with contextlib.suppress(nvml.NVMLError):
             return Clock(
                 sm_mhz=nvml.nvmlDeviceGetClockInfo(self._handle, nvml.NVML_CLOCK_SM),

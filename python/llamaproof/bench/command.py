@@ -21,6 +21,9 @@ from llamaproof.bench.worker import Hello, Where, Worker
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
 from llamaproof.target import Target, open_target, sha256_of
 
+# A check of more cells prints the wrong ones and a summary.
+_LINES_IN_FULL = 40
+
 
 def configure_parser(subparsers: Any) -> None:
     """Add `bench`."""
@@ -92,7 +95,10 @@ def execute(args: argparse.Namespace) -> int:
         )
         print(_describe(record), flush=True)
         if args.check:
-            return _check(run, record, cells)
+            code = _check(run, record, cells)
+            if args.json is not None:
+                record.save(args.json)
+            return code
         return _measure(run, record, cells, args.on)
 
 
@@ -110,25 +116,58 @@ def _measure(run: Run, record: Record, cells: Sequence[Cell], where: Where) -> i
 
 
 def _check(run: Run, record: Record, cells: Sequence[Cell]) -> int:
-    code = HOLDS
-    for target, cell, result in run.check(cells):
-        name = record.targets[target].name
-        if isinstance(result, CheckResult):
-            print(f"{'right' if result else 'WRONG'}  {cell.label}  {_figures(result)}  {name}")
-            code = code if result else DEFECT
-        else:
-            print(f"no result  {cell.label}  {result}  {name}")
-            code = max(code, NOT_CHECKED) if code != DEFECT else code
-        sys.stdout.flush()
-    return code
+    outcomes: list[tuple[int, Cell, CheckResult | str]] = []
+    brief = len(cells) * len(record.targets) > _LINES_IN_FULL
+    try:
+        for target, cell, result in run.check(cells):
+            outcomes.append((target, cell, result))
+            if not (brief and isinstance(result, CheckResult) and result):
+                print(_check_line(record, target, cell, result), flush=True)
+    except KeyboardInterrupt:
+        print("interrupted: what follows is what there is", file=sys.stderr)
+    record.checks = [_check_to_json(*outcome) for outcome in outcomes]
+    for target in range(len(record.targets)):
+        print(_check_summary(record, target, outcomes, len(cells)))
+    results = [result for _, _, result in outcomes]
+    if any(isinstance(r, CheckResult) and not r for r in results):
+        return DEFECT
+    missing = len(results) < len(cells) * len(record.targets)
+    return NOT_CHECKED if missing or any(isinstance(r, str) for r in results) else HOLDS
+
+
+def _check_line(record: Record, target: int, cell: Cell, result: CheckResult | str) -> str:
+    name = f"  [{record.targets[target].name}]" if len(record.targets) > 1 else ""
+    if isinstance(result, str):
+        return f"no result  {cell.label}  {result}{name}"
+    return f"{'right' if result else 'WRONG'}  {cell.label}  {_figures(result)}{name}"
+
+
+def _check_summary(
+    record: Record, target: int, outcomes: Sequence[tuple[int, Cell, CheckResult | str]], total: int
+) -> str:
+    results = [r for t, _, r in outcomes if t == target]
+    checked = [r for r in results if isinstance(r, CheckResult)]
+    right = [r for r in checked if r]
+    largest = max((r.device_exact for r in checked), default=float("nan"))
+    worst = max((r.worst_row for r in checked), default=float("nan"))
+    return (
+        f"{record.targets[target].name}: {len(right)} of {total} cells right, "
+        f"{len(checked) - len(right)} wrong, {total - len(checked)} without a result; "
+        f"largest nmse {largest:.1e}, of a row {worst:.1e}"
+    )
+
+
+def _check_to_json(target: int, cell: Cell, result: CheckResult | str) -> dict[str, Any]:
+    found = {"reason": result} if isinstance(result, str) else result.to_json()
+    return {"target": target, "cell": cell.to_json(), **found}
 
 
 def _figures(result: CheckResult) -> str:
     notes = "" if result.finite else " NOT FINITE"
     notes += "" if result.repeats else " NOT REPEATABLE"
     return (
-        f"nmse exact {result.device_exact:.1e} cpu {result.device_cpu:.1e} "
-        f"(cpu exact {result.cpu_exact:.1e}) worst row {result.worst_row:.1e} "
+        f"nmse {result.device_exact:.1e}, cpu {result.device_cpu:.1e} "
+        f"(cpu itself {result.cpu_exact:.1e}), row {result.worst_row:.1e}, "
         f"tokens {result.tokens}{notes}"
     )
 

@@ -103,6 +103,7 @@ class Record:
     """Everything a run found; filled as the run goes on.
 
     Attributes:
+        checks: outcomes of comparisons with the CPU backend, one document each.
         complete: the run reached its end; an interrupted or timed-out one did not.
     """
 
@@ -112,6 +113,7 @@ class Record:
     created: str
     ceilings: Ceilings | None = None
     results: list[CellResult] = field(default_factory=list)
+    checks: list[dict[str, Any]] = field(default_factory=list)
     complete: bool = False
 
     def of(self, target: int) -> dict[Cell, CellResult]:
@@ -148,6 +150,7 @@ class Record:
             "machine": asdict(self.machine),
             "targets": [asdict(t) for t in self.targets],
             "ceilings": asdict(self.ceilings) if self.ceilings is not None else None,
+            "checks": self.checks,
             "results": [_result_to_json(r) for r in self.results],
         }
 
@@ -227,6 +230,7 @@ def _from_json(document: dict[str, Any]) -> Record:
         created=document["created"],
         ceilings=Ceilings(**ceilings) if ceilings is not None else None,
         results=list(_results(document["results"])),
+        checks=list(document["checks"]),
         complete=document["complete"],
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Protocol
@@ -63,6 +63,36 @@ class Limits:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
 
+@dataclass(kw_only=True)
+class _Taken:
+    """The rounds of one target in the cell being measured."""
+
+    opened: Opened
+    rounds: list[Round] = field(default_factory=list)
+    dropped: int = 0
+    top_clock: int = 0
+
+    @property
+    def tried(self) -> int:
+        return len(self.rounds) + self.dropped
+
+    @property
+    def medians(self) -> list[float]:
+        return [median(r.samples) for r in self.rounds]
+
+    def add(self, taken: Round) -> None:
+        """Keep a round, unless the clocks were held down in it."""
+        clock = taken.clock
+        if clock is None:
+            self.rounds.append(taken)
+            return
+        self.top_clock = max(self.top_clock, clock.sm_mhz)
+        if clock.held_down or clock.sm_mhz < THROTTLE_SHARE * self.top_clock:
+            self.dropped += 1
+        else:
+            self.rounds.append(taken)
+
+
 class Run:
     """Measures cells on several targets at once, and survives what they do.
 
@@ -90,7 +120,6 @@ class Run:
         self._save_to = save_to
         self._saved = time.monotonic()
         self._progress = progress or (lambda _done, _total, _what: None)
-        self._top_clock = 0
 
     @property
     def workers(self) -> Sequence[Measurer]:
@@ -138,18 +167,18 @@ class Run:
         return result if result is not None else "falls back: supports_op refuses it"
 
     def _measure_cell(self, cell: Cell, wanted: Sequence[int]) -> None:
-        opened: dict[int, Opened] = {}
-        rounds: dict[int, list[Round]] = {}
+        taken: dict[int, _Taken] = {}
         for target in wanted:
-            ready = self._open(target, cell)
-            if ready is not None:
-                opened[target], rounds[target] = ready, []
+            opened = self._open(target, cell)
+            if opened is not None:
+                taken[target] = _Taken(opened=opened)
         started = time.monotonic()
-        while opened and not self._has_enough(rounds, time.monotonic() - started):
-            for target in list(opened):
-                self._round(target, cell, opened, rounds)
-        for target, ready in opened.items():
-            self._keep(target, cell, ready, rounds[target])
+        while taken and not self._has_enough(list(taken.values()), time.monotonic() - started):
+            for target in list(taken):
+                if not self._round(target, cell, taken[target]):
+                    del taken[target]
+        for target, rounds in taken.items():
+            self._keep(target, cell, rounds)
             self._workers[target].close()
 
     def _open(self, target: int, cell: Cell) -> Opened | None:
@@ -171,43 +200,31 @@ class Run:
             return None
         return ready
 
-    def _round(
-        self,
-        target: int,
-        cell: Cell,
-        opened: dict[int, Opened],
-        rounds: dict[int, list[Round]],
-    ) -> None:
+    def _round(self, target: int, cell: Cell, taken: _Taken) -> bool:
         try:
-            rounds[target].append(self._workers[target].round())
+            taken.add(self._workers[target].round())
         except WorkerDied as error:
             self._put(target, cell, "aborts", _last_words(error))
             self._restart(target)
-            del opened[target], rounds[target]
+            return False
         except LlamaproofError as error:
             self._put(target, cell, "failed", error.what)
-            del opened[target], rounds[target]
-
-    def _has_enough(self, rounds: dict[int, list[Round]], seconds: float) -> bool:
-        fewest = min(len(taken) for taken in rounds.values())
-        if fewest >= self._limits.most_rounds or self._limits.is_over:
-            return True
-        if fewest < self._limits.least_rounds:
             return False
-        return seconds >= self._limits.cell_s or all(
-            is_converged([median(r.samples) for r in taken]) for taken in rounds.values()
-        )
+        return True
 
-    def _keep(self, target: int, cell: Cell, ready: Opened, taken: Sequence[Round]) -> None:
-        clocks = [r.clock.sm_mhz for r in taken if r.clock is not None]
-        self._top_clock = max([self._top_clock, *clocks])
-        kept = tuple(r for r in taken if not self._is_throttled(r))
-        if len(kept) < self._limits.least_rounds:
-            cut = len(taken) < self._limits.least_rounds
+    def _has_enough(self, taken: Sequence[_Taken], seconds: float) -> bool:
+        if self._limits.is_over or min(t.tried for t in taken) >= self._limits.most_rounds:
+            return True
+        if min(len(t.rounds) for t in taken) < self._limits.least_rounds:
+            return False
+        return seconds >= self._limits.cell_s or all(is_converged(t.medians) for t in taken)
+
+    def _keep(self, target: int, cell: Cell, taken: _Taken) -> None:
+        if len(taken.rounds) < self._limits.least_rounds:
             reason = (
-                "the time limit was reached"
-                if cut
-                else f"the clocks were held down in {len(taken) - len(kept)} of {len(taken)} rounds"
+                f"the clocks were held down in {taken.dropped} of {taken.tried} rounds"
+                if taken.dropped
+                else "the time limit was reached"
             )
             self._put(target, cell, "left out", reason)
             return
@@ -216,18 +233,12 @@ class Run:
                 target=target,
                 cell=cell,
                 status="measured",
-                rounds=kept,
-                dropped=len(taken) - len(kept),
-                n_layers=ready.n_layers,
-                least_bytes=ready.least_bytes,
+                rounds=tuple(taken.rounds),
+                dropped=taken.dropped,
+                n_layers=taken.opened.n_layers,
+                least_bytes=taken.opened.least_bytes,
             )
         )
-
-    def _is_throttled(self, taken: Round) -> bool:
-        clock = taken.clock
-        if clock is None:
-            return False
-        return clock.held_down or clock.sm_mhz < THROTTLE_SHARE * self._top_clock
 
     def _leave_out(self, targets: Sequence[int], cell: Cell, reason: str) -> None:
         for target in targets:

@@ -187,6 +187,8 @@ def _serve(pipe: Connection, lib_dir: Path, where: Where, n_threads: int, log: P
     os.dup2(sink, 1)
     os.dup2(sink, 2)
     faulthandler.enable()
+    # ggml starts a debugger for its backtrace on an abort, which takes longer than the cell.
+    os.environ["GGML_NO_BACKTRACE"] = "1"
     try:
         with _Bench(lib_dir, where, n_threads) as bench:
             pipe.send(("ok", bench.hello))
@@ -272,9 +274,7 @@ class _Bench:
         self._close()
         if not workload.is_supported(self._ggml, self._device, cell):
             return Opened(supported=False)
-        footprint = workload.kv_bytes(self._ggml, cell) + 4 * cell.n_tokens * cell.n_heads * (
-            cell.head_v * len(cell.steps)
-        )
+        footprint = workload.footprint(self._ggml, cell)
         n_layers = workload.layers_beyond_cache(
             footprint, self._cache_bytes, most=_MOST_LAYERS if self._driver else _MOST_LAYERS_CPU
         )

@@ -103,6 +103,12 @@ def kv_bytes(ggml: Ggml, cell: Cell) -> int:
     return ggml.row_size(kind, columns) * cell.n_kv_heads * cell.n_kv
 
 
+def footprint(ggml: Ggml, cell: Cell) -> int:
+    """Bytes a layer brings into the cache in the first of the cell's steps: K/V and result."""
+    written = 4 * cell.n_tokens * cell.n_heads * cell.head_v
+    return kv_bytes(ggml, cell) * cell.steps[0] // cell.n_kv + written
+
+
 def least_bytes(ggml: Ggml, cell: Cell) -> int:
     """Bytes a perfect kernel moves per layer: cache, queries and mask read once, result written."""
     per_token = 4 * cell.n_heads * (cell.head_k + cell.head_v)
@@ -195,15 +201,15 @@ def opened(
             yield Workload(graph=graph, outputs=nodes, n_layers=n_layers, allocated=allocated)
 
 
-def layers_beyond_cache(footprint: int, cache_bytes: int, *, most: int) -> int:
+def layers_beyond_cache(per_layer: int, cache_bytes: int, *, most: int) -> int:
     """Layers to cycle through so that K/V read once is gone from the cache when it comes again.
 
     Three times the cache: its replacement is no strict LRU and its slices are hashed.
 
     Args:
-        footprint: bytes that one layer brings into the cache.
+        per_layer: bytes that one layer brings into the cache.
     """
-    return max(1, min(most, math.ceil(3 * cache_bytes / footprint)))
+    return max(1, min(most, math.ceil(3 * cache_bytes / per_layer)))
 
 
 def compute_outputs(ggml: Ggml, stream: Stream, workload: Workload, cell: Cell) -> Floats:

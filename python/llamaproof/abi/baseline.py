@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from llamaproof.abi.compare import counts_members
-from llamaproof.abi.findings import Finding
+from llamaproof.abi.constants import counts_members
+from llamaproof.abi.findings import Finding, defect, note
 from llamaproof.abi.model import Constant, Function, Interface, Record, Type
 from llamaproof.elf import Elf
 
@@ -19,10 +19,9 @@ def compare_exports(baseline: Sequence[Elf], libraries: Sequence[Elf]) -> Iterat
     for old in baseline:
         new = here.get(old.path.name)
         if new is None:
-            yield Finding(
-                level="defect",
-                code="baseline.library",
-                where=old.path.name,
+            yield defect(
+                "baseline.library",
+                old.path.name,
                 expected="a library of the baseline",
                 found="not there",
                 consequence="programs linked to it do not start",
@@ -32,19 +31,17 @@ def compare_exports(baseline: Sequence[Elf], libraries: Sequence[Elf]) -> Iterat
         internal = [name for name in gone if _is_cpp(name)]
         for name in gone:
             if not _is_cpp(name):
-                yield Finding(
-                    level="defect",
-                    code="baseline.symbol",
-                    where=f"{old.path.name}: {name}",
+                yield defect(
+                    "baseline.symbol",
+                    f"{old.path.name}: {name}",
                     expected="exported by the baseline",
                     found="not exported",
                     consequence="a program or binding that calls it does not load",
                 )
         if internal:
-            yield Finding(
-                level="note",
-                code="baseline.internal",
-                where=old.path.name,
+            yield note(
+                "baseline.internal",
+                old.path.name,
                 expected=f"{len(internal)} C++ symbols the baseline exports",
                 found="gone: " + ", ".join(internal[:_LISTED]),
                 consequence="no header declares them for others; a program that took them anyway "
@@ -127,10 +124,9 @@ def _compare_constant(old: Constant, new: Constant | None) -> Iterator[Finding]:
 
 
 def _changed(code: str, where: str, before: str, after: str) -> Finding:
-    return Finding(
-        level="defect",
-        code=code,
-        where=where,
+    return defect(
+        code,
+        where,
         expected=f"{before} in the baseline",
         found=after,
         consequence="programs and bindings made for the baseline mean something else by it",

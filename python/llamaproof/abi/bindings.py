@@ -132,13 +132,10 @@ def _ask_worker(
 
 
 def _interface(answer: Mapping[str, Any]) -> Interface:
-    functions: dict[str, Function] = {}
-    for item in answer["functions"]:
-        known = functions.get(item["symbol"])
-        functions[item["symbol"]] = _function(item, known)
+    functions = [_function(item) for item in answer["functions"]]
     return Interface(
         records={key: _record(item) for key, item in answer["records"].items()},
-        functions=functions,
+        functions={f"{f.module}:{f.symbol}": f for f in functions},
         constants={
             name: Constant(name=name, module=module, value=value)
             for module, name, value in answer["constants"]
@@ -148,22 +145,18 @@ def _interface(answer: Mapping[str, Any]) -> Interface:
     )
 
 
-def _function(item: Mapping[str, Any], known: Function | None) -> Function:
-    names = tuple(name for _, name in item["bound_as"])
-    modules = tuple(module for module, _ in item["bound_as"])
-    libraries = (item["library"], *(known.libraries if known else ()))
+def _function(item: Mapping[str, Any]) -> Function:
+    modules = [module for module, _ in item["bound_as"]]
     args = item["args"]
-    declared = Function(
+    return Function(
         name=item["symbol"],
         symbol=item["symbol"],
-        module=modules[0] if modules else "",
+        module=modules[0] if modules else item["owner"],
         result=_optional_type(item["result"]),
         args=None if args is None else tuple(type_from_json(arg) for arg in args),
-        bound_as=names,
-        libraries=tuple(dict.fromkeys(libraries)),
+        bound_as=tuple(name for _, name in item["bound_as"]),
+        libraries=(item["library"],),
     )
-    # The same name in two libraries is one function to C: the declared one is worth more.
-    return known if known is not None and declared.args is None else declared
 
 
 def _optional_type(item: Mapping[str, Any] | None) -> Type | None:

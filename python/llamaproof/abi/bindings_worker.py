@@ -60,6 +60,7 @@ class FakeFunction:
         self.argtypes: Any = _NEVER
         self.restype: Any = _NEVER
         self.errcheck: Any = None
+        self.was_called = False
 
     def __setattr__(self, key: str, value: Any) -> None:
         if key == "argtypes" and value is not _NEVER and value is not None:
@@ -70,6 +71,7 @@ class FakeFunction:
         self.__dict__[key] = value
 
     def __call__(self, *_args: Any) -> Any:
+        self.was_called = True
         kind = self.restype
         if kind is _NEVER:
             return Computed(0)
@@ -269,17 +271,41 @@ class Describer:
             "complete": hasattr(kind, "_fields_"),
             "fields": fields,
         }
+        swapped = hasattr(kind, "_swappedbytes_")
         for base in reversed(kind.__mro__):
             for name, field_type, *bits in base.__dict__.get("_fields_", ()):
+                described = self.type(field_type)
+                if swapped:
+                    described = {**described, "kind": "unknown", "name": "byte-swapped"}
                 fields.append(
                     {
                         "name": name,
                         "offset": getattr(kind, name).offset,
                         "bits": bits[0] if bits else 0,
-                        "type": self.type(field_type),
+                        "type": described,
                     }
                 )
         return key
+
+    def records_of(self, modules: frozenset[str]) -> None:
+        """Describe every Structure and Union the modules define, used or not."""
+        pending: list[Any] = list(_RECORDS)
+        while pending:
+            derived = pending.pop().__subclasses__()
+            pending += derived
+            for kind in derived:
+                if kind.__module__ in modules:
+                    self.record(kind)
+
+    def result(self, restype: Any) -> Json | None:
+        """A restype; None where none was declared."""
+        if restype is _NEVER:
+            return None
+        if callable(restype) and not isinstance(restype, type):
+            # ctypes reads an int and hands it to the callable.
+            name = getattr(restype, "__name__", "a callable")
+            return {**self._simple(ctypes.c_int), "name": f"c_int for {name}"}
+        return self.type(restype)
 
     def _array(self, kind: Any, depth: int) -> Json:
         return {
@@ -342,11 +368,18 @@ def describe(loaded: dict[str, types.ModuleType]) -> Json:
                 constants += [
                     [module_name, *item] for item in constants_in(name, value, module.__name__)
                 ]
+    describer.records_of(frozenset(module.__name__ for module in loaded.values()))
     return {
         "functions": [
-            describe_function(function, library.base_name, describer, bound.get(id(function), []))
+            {
+                **describe_function(function, describer),
+                "bound_as": bound.get(id(function), []),
+                "library": library.base_name,
+                "owner": owner_of(library, loaded),
+            }
             for library in FakeLibrary.opened
             for function in library.functions.values()
+            if is_used(function) or id(function) in bound
         ],
         "constants": constants,
         "aliases": aliases,
@@ -370,18 +403,25 @@ def constants_in(name: str, value: Any, module: str) -> list[list[Any]]:
     return [[name, value]] if isinstance(value, (int, float, str)) else []
 
 
-def describe_function(
-    fake: FakeFunction, library: str, describer: Describer, names: list[list[str]]
-) -> Json:
+def describe_function(fake: FakeFunction, describer: Describer) -> Json:
     """One bound function; result and arguments are null where nothing was declared."""
     undeclared = fake.argtypes is _NEVER or fake.argtypes is None
     return {
         "symbol": fake.symbol,
-        "bound_as": names,
-        "library": library,
-        "result": None if fake.restype is _NEVER else describer.type(fake.restype),
+        "result": describer.result(fake.restype),
         "args": None if undeclared else [describer.type(kind) for kind in fake.argtypes],
     }
+
+
+def owner_of(library: FakeLibrary, loaded: dict[str, types.ModuleType]) -> str:
+    """The first module that holds the library: the one that opened it."""
+    holders = (name for name, module in loaded.items() if library in vars(module).values())
+    return next(holders, "")
+
+
+def is_used(fake: FakeFunction) -> bool:
+    """Whether a function was declared or called; one that was merely looked for is nobody's."""
+    return fake.was_called or fake.argtypes is not _NEVER or fake.restype is not _NEVER
 
 
 def is_ctypes(value: Any) -> bool:

@@ -11,11 +11,14 @@ from llamaproof.abi.bindings import find_package, read_bindings
 from llamaproof.abi.claims import CONTENTS_FILE, check_claims, read_claims
 from llamaproof.abi.compare import Comparison, compare
 from llamaproof.abi.compiler import find_compiler
+from llamaproof.abi.cuda_runtime import check_cuda_runtime
 from llamaproof.abi.device import check_device_code, read_device_code
-from llamaproof.abi.findings import Finding, Result, sort_findings
+from llamaproof.abi.findings import Finding, Result, sort_findings, unchecked
 from llamaproof.abi.headers import locate_headers, parse
 from llamaproof.abi.libraries import check_libraries, library_facts, lookups, read_libraries
+from llamaproof.abi.platform_tag import check_symbol_versions
 from llamaproof.abi.probe import ask_compiler
+from llamaproof.abi.search_paths import check_search_paths
 from llamaproof.errors import BadInput
 from llamaproof.target import Target
 
@@ -25,16 +28,13 @@ REQUIRED = ("structs", "functions")
 
 def check_pair(bindings: Path, headers: Sequence[Path]) -> Result:
     """Compare the bindings of one tree with the headers of another, without a binary."""
-    comparison = _compare_sides(find_package(bindings), headers, exports=None)
+    comparison, facts = _compare_sides(find_package(bindings), headers, exports=None)
     return Result(
         target=str(bindings),
         sha256="",
         findings=sort_findings(comparison.findings),
         counts=dict(comparison.counts),
-        facts={
-            "headers": [str(folder) for folder in headers],
-            "unbound_functions": list(comparison.unbound),
-        },
+        facts=dict(facts),
         required=REQUIRED,
     )
 
@@ -59,7 +59,13 @@ def check_target(
     libraries = read_libraries(target.lib_dir)
     claims = read_claims(target)
     code = read_device_code([elf.path for elf in libraries])
-    findings = [*check_claims(claims, target), *check_libraries(libraries, claims)]
+    findings = [
+        *check_claims(claims, target),
+        *check_libraries(libraries, claims),
+        *check_cuda_runtime(libraries, claims),
+        *check_search_paths(libraries, claims, depth=_depth(target)),
+        *check_symbol_versions(libraries, claims),
+    ]
     asked = cuda_arch if cuda_arch is not None else claims.cuda_arch
     findings += check_device_code(code, asked, "--cuda-arch" if cuda_arch else CONTENTS_FILE)
     facts: dict[str, Any] = {
@@ -74,10 +80,12 @@ def check_target(
     }
     if target.package is not None:
         folders = tuple(headers) or (_shipped_headers(target.package, target.name),)
-        comparison = _compare_sides(target.package, folders, exports=lookups(libraries) or None)
+        comparison, read = _compare_sides(
+            target.package, folders, exports=lookups(libraries) or None
+        )
         findings += comparison.findings
         counts |= comparison.counts
-        facts["unbound_functions"] = list(comparison.unbound)
+        facts |= read
         if not libraries:
             findings.append(_no_libraries(target))
     if baseline is not None:
@@ -98,11 +106,17 @@ def check_target(
     )
 
 
+def _depth(target: Target) -> int:
+    """Folders between site-packages and the libraries."""
+    if target.package is None:
+        return 0
+    return len(target.lib_dir.relative_to(target.package.parent).parts)
+
+
 def _no_libraries(target: Target) -> Finding:
-    return Finding(
-        level="unchecked",
-        code="library.none",
-        where=target.name,
+    return unchecked(
+        "library.none",
+        target.name,
         expected="libllama.so and its companions",
         found=f"none in {target.lib_dir}",
         consequence="whether the functions are exported is not known; for a source tree give "
@@ -119,10 +133,9 @@ def _compare_layouts(
     before: Sequence[Path], after: Sequence[Path], baseline: Target
 ) -> Iterator[Finding]:
     if not before or not after:
-        yield Finding(
-            level="unchecked",
-            code="baseline.headers",
-            where=baseline.name,
+        yield unchecked(
+            "baseline.headers",
+            baseline.name,
             expected="headers of both builds",
             found="none beside the baseline" if not before else "none beside the target",
             consequence="layouts were not compared; give --baseline-headers DIR and --headers DIR",
@@ -138,13 +151,19 @@ def _compare_layouts(
 
 def _compare_sides(
     package: Path, headers: Sequence[Path], *, exports: Mapping[str, frozenset[str]] | None
-) -> Comparison:
+) -> tuple[Comparison, dict[str, Any]]:
     compiler = find_compiler()
     declared = parse(locate_headers(headers), compiler)
     symbols = declared.symbols if exports is None else frozenset().union(*exports.values())
     python = read_bindings(package, symbols=symbols)
     c = ask_compiler(declared, compiler, wanted_constants=python.constants)
-    return compare(c, python, exports=exports)
+    comparison = compare(c, python, exports=exports)
+    return comparison, {
+        "compiler": compiler.version,
+        "headers": list(c.headers),
+        "modules": {name: list(libraries) for name, libraries in python.modules.items()},
+        "unbound_functions": list(comparison.unbound),
+    }
 
 
 def _shipped_headers(package: Path, name: str) -> Path:

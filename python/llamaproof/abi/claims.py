@@ -22,7 +22,7 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
-from llamaproof.abi.findings import Finding, Level
+from llamaproof.abi.findings import Finding, defect, note
 from llamaproof.target import Target
 
 CONTENTS_FILE = "llamaproof.json"
@@ -64,9 +64,9 @@ class Claims:
     @property
     def cuda_major(self) -> tuple[int, str] | None:
         """The CUDA major version the wheel claims, and where it does."""
-        recorded = str(self.contents.get("cuda") or "")
+        recorded = re.match(r"\d+", str(self.contents.get("cuda") or ""))
         if recorded:
-            return int(recorded.split(".")[0]), CONTENTS_FILE
+            return int(recorded.group()), CONTENTS_FILE
         label = _LABEL_CUDA.search(self.version.partition("+")[2])
         if label is None:
             return None
@@ -103,13 +103,12 @@ def check_claims(claims: Claims, target: Target) -> Iterator[Finding]:
     """That everything the wheel says of itself agrees, and that RECORD is true."""
     if claims.dist_info is None:
         if target.kind == "wheel":
-            yield _finding(
-                "defect",
+            yield defect(
                 "wheel.metadata",
                 target.name,
-                "one *.dist-info folder with METADATA",
-                "none, or several",
-                "pip refuses to install it",
+                expected="one *.dist-info folder with METADATA",
+                found="none, or several",
+                consequence="pip refuses to install it",
             )
         return
     if target.kind == "wheel":
@@ -162,41 +161,37 @@ def _check_file_name(claims: Claims) -> Iterator[Finding]:
     try:
         name, version, _, tags = parse_wheel_filename(claims.file_name)
     except InvalidWheelFilename as error:
-        yield _finding(
-            "defect",
+        yield defect(
             "wheel.file-name",
             claims.file_name,
-            "name-version-tags.whl",
-            str(error),
-            "pip refuses to install it",
+            expected="name-version-tags.whl",
+            found=str(error),
+            consequence="pip refuses to install it",
         )
         return
     if canonicalize_name(claims.name) != name:
-        yield _finding(
-            "defect",
+        yield defect(
             "wheel.name",
             "distribution",
-            f"{name} in the file name",
-            f"{claims.name or 'nothing'} in METADATA",
-            "pip refuses to install it, or installs it as something else",
+            expected=f"{name} in the file name",
+            found=f"{claims.name or 'nothing'} in METADATA",
+            consequence="pip refuses to install it, or installs it as something else",
         )
     if canonicalize_version(claims.version) != canonicalize_version(version):
-        yield _finding(
-            "defect",
+        yield defect(
             "wheel.version",
             "version",
-            f"{version} in the file name",
-            f"{claims.version or 'nothing'} in METADATA",
-            "pip refuses to install it: the two disagree",
+            expected=f"{version} in the file name",
+            found=f"{claims.version or 'nothing'} in METADATA",
+            consequence="pip refuses to install it: the two disagree",
         )
     if claims.tags != tags:
-        yield _finding(
-            "defect",
+        yield defect(
             "wheel.tags",
             "tags",
-            f"{_tag_names(tags)} in the file name",
-            f"{_tag_names(claims.tags)} in WHEEL",
-            "tools disagree about where it may be installed",
+            expected=f"{_tag_names(tags)} in the file name",
+            found=f"{_tag_names(claims.tags)} in WHEEL",
+            consequence="tools disagree about where it may be installed",
         )
 
 
@@ -210,13 +205,12 @@ def _check_versions(claims: Claims) -> Iterator[Finding]:
     expected = canonicalize_version(claims.version)
     for source, version in said.items():
         if version and canonicalize_version(version) != expected:
-            yield _finding(
-                "defect",
+            yield defect(
                 "wheel.version",
                 "version",
-                f"{claims.version or 'nothing'} in METADATA",
-                f"{version} in {source}",
-                "a program that asks which version it has gets another answer than pip gives",
+                expected=f"{claims.version or 'nothing'} in METADATA",
+                found=f"{version} in {source}",
+                consequence="a program that asks for it gets another answer than pip gives",
             )
 
 
@@ -243,13 +237,12 @@ def _check_record(dist_info: Path) -> Iterator[Finding]:
     )
     for what, names in differences:
         if names:
-            yield _finding(
-                "defect",
+            yield defect(
                 "wheel.record",
                 "RECORD",
-                "every file with its sha256",
-                f"{_shortened(names)} {what}",
-                "the wheel was changed after it was made",
+                expected="every file with its sha256",
+                found=f"{_shortened(names)} {what}",
+                consequence="the wheel was changed after it was made",
             )
 
 
@@ -265,13 +258,12 @@ def _check_top_level(dist_info: Path) -> Iterator[Finding]:
     expected = {"llama_cpp", dist_info.name}
     others = sorted({path.name for path in dist_info.parent.iterdir()} - expected)
     if others:
-        yield _finding(
-            "note",
+        yield note(
             "wheel.top-level",
             "site-packages",
-            "llama_cpp alone",
-            f"also {_shortened(others)}",
-            "files land where other packages may put theirs",
+            expected="llama_cpp alone",
+            found=f"also {_shortened(others)}",
+            consequence="files land where other packages may put theirs",
         )
 
 
@@ -282,16 +274,3 @@ def _tag_names(tags: Iterable[Tag]) -> str:
 def _shortened(names: Sequence[str], most: int = 3) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _finding(
-    level: Level, code: str, where: str, expected: str, found: str, consequence: str
-) -> Finding:
-    return Finding(
-        level=level,
-        code=code,
-        where=where,
-        expected=expected,
-        found=found,
-        consequence=consequence,
-    )

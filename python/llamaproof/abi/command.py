@@ -63,6 +63,11 @@ def configure_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--notes", action="store_true", help="show harmless differences too")
+    parser.add_argument(
+        "--kernels",
+        action="store_true",
+        help="list the attention kernels with their registers, shared memory and stack",
+    )
     parser.set_defaults(execute=execute)
 
 
@@ -71,7 +76,7 @@ def execute(args: argparse.Namespace) -> int:
     result = _check(args)
     if args.json is not None:
         write_json(result, args.json)
-    print_result(result, Console(), notes=args.notes)
+    print_result(result, Console(), notes=args.notes, kernels=args.kernels)
     return result.exit_code
 
 

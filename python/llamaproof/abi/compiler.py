@@ -25,10 +25,12 @@ class Compiler:
 
     Attributes:
         path: the program.
+        version: the first line it prints with --version.
         system_includes: the folders it searches for system headers, in order.
     """
 
     path: str
+    version: str
     system_includes: tuple[Path, ...]
 
 
@@ -59,7 +61,12 @@ def find_compiler() -> Compiler:
             hint="set CXX to g++ or clang++",
         )
     listed = lines[lines.index(_SEARCH_START) + 1 : lines.index(_SEARCH_END)]
-    return Compiler(path=path, system_includes=tuple(Path(line) for line in listed))
+    version = process.run([path, "--version"], env=_environment()).lines[:1]
+    return Compiler(
+        path=path,
+        version="".join(version),
+        system_includes=tuple(Path(line) for line in listed),
+    )
 
 
 def macros(compiler: Compiler, source: Path, includes: Sequence[Path]) -> Mapping[str, str]:

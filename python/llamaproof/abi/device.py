@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from llamaproof import fatbin
-from llamaproof.abi.findings import Finding
+from llamaproof.abi.findings import Finding, defect, note
 from llamaproof.dispatch import kernels
 from llamaproof.errors import BadInput
 
@@ -86,7 +86,7 @@ def split_archs(text: str) -> tuple[str, ...]:
 def read_device_code(libraries: Sequence[Path]) -> DeviceCode:
     """Read the GPU code of the libraries; all zero where there is none."""
     archs: dict[str, int] = {}
-    attention: list[AttentionCode] = []
+    attention: set[AttentionCode] = set()  # templates are compiled into several units alike
     fatbins = found = 0
     for library in libraries:
         units = fatbin.read_fatbins(library)
@@ -98,12 +98,12 @@ def read_device_code(libraries: Sequence[Path]) -> DeviceCode:
         for entry, code in zip(cubins, fatbin.read_codes(library, cubins), strict=True):
             read = fatbin.read_kernels(code, where=library)
             found += len(read)
-            attention += [_attention(k, entry.arch) for k in read if "flash_attn" in k.name]
+            attention |= {_attention(k, entry.arch) for k in read if "flash_attn" in k.name}
     return DeviceCode(
         fatbins=fatbins,
         archs=dict(sorted(archs.items())),
         kernels=found,
-        attention=tuple(sorted(attention, key=lambda code: (code.kernel, code.sm))),
+        attention=tuple(sorted(attention, key=astuple)),
     )
 
 
@@ -119,10 +119,9 @@ def check_device_code(code: DeviceCode, asked: Sequence[str] | None, source: str
         if not code.fatbins:
             return []
         return [
-            Finding(
-                level="note",
-                code="device.unknown",
-                where="GPU code",
+            note(
+                "device.unknown",
+                "GPU code",
                 expected="nobody says what was asked for",
                 found=", ".join(code.archs),
                 consequence="give --cuda-arch to have it compared",
@@ -136,10 +135,9 @@ def _differences(code: DeviceCode, wanted: Sequence[str], source: str) -> Iterat
         there = code.archs.get(arch, 0)
         if there and there == code.fatbins:
             continue
-        yield Finding(
-            level="defect",
-            code="device.missing",
-            where=arch,
+        yield defect(
+            "device.missing",
+            arch,
             expected=f"in all GPU code, by {source}",
             found=f"in {there} of {code.fatbins} translation units"
             if code.fatbins
@@ -147,10 +145,9 @@ def _differences(code: DeviceCode, wanted: Sequence[str], source: str) -> Iterat
             consequence=_missing_consequence(arch),
         )
     for arch in sorted(set(code.archs) - set(wanted)):
-        yield Finding(
-            level="defect",
-            code="device.extra",
-            where=arch,
+        yield defect(
+            "device.extra",
+            arch,
             expected=f"{', '.join(wanted) or 'no GPU code'}, by {source}",
             found=f"{arch} in {code.archs[arch]} of {code.fatbins} translation units",
             consequence="the wheel is not the one that was asked for, and larger",

@@ -37,6 +37,21 @@ class Finding:
     consequence: str
 
 
+def defect(code: str, where: str, *, expected: str, found: str, consequence: str) -> Finding:
+    """A finding that is wrong."""
+    return _finding("defect", code, where, expected, found, consequence)
+
+
+def unchecked(code: str, where: str, *, expected: str, found: str, consequence: str) -> Finding:
+    """A finding that could not be decided."""
+    return _finding("unchecked", code, where, expected, found, consequence)
+
+
+def note(code: str, where: str, *, expected: str, found: str, consequence: str) -> Finding:
+    """A finding that is harmless."""
+    return _finding("note", code, where, expected, found, consequence)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """The outcome of an ABI check.
@@ -95,3 +110,16 @@ class Result:
 def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Worst first; the order within a level stays."""
     return tuple(sorted(findings, key=lambda finding: _ORDER[finding.level]))
+
+
+def _finding(
+    level: Level, code: str, where: str, expected: str, found: str, consequence: str
+) -> Finding:
+    return Finding(
+        level=level,
+        code=code,
+        where=where,
+        expected=expected,
+        found=found,
+        consequence=consequence,
+    )

@@ -132,6 +132,7 @@ class Interface:
     """Everything one side says, by name.
 
     Attributes:
+        functions: by C name; Python's by module and symbol, as two modules may bind one symbol.
         typedefs: C typedefs, or Python's module-level names of ctypes types.
         modules: Python only: each binding module, and the libraries it loads.
         headers: C only: names of the header files that were read.

@@ -6,8 +6,9 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -21,8 +22,8 @@ _NARROWEST = 120
 _LONGEST_CELL = 240
 
 
-def print_result(result: Result, console: Console, *, notes: bool) -> None:
-    """Print a result as a table; notes only when asked for."""
+def print_result(result: Result, console: Console, *, notes: bool, kernels: bool) -> None:
+    """Print a result as a table; notes and the attention kernels only when asked for."""
     if console.width < _NARROWEST and not console.is_terminal:
         console.width = _NARROWEST
     counted = ", ".join(f"{number} {name}" for name, number in result.counts.items())
@@ -30,10 +31,44 @@ def print_result(result: Result, console: Console, *, notes: bool) -> None:
     shown = [f for f in result.findings if notes or f.level != "note"]
     if shown:
         console.print(_table(shown))
+    for line in _facts(result.facts):
+        console.print(line, highlight=False)
+    if kernels:
+        console.print(_kernel_table(result.facts.get("device_code", {}).get("attention", [])))
     hidden = len(result.findings) - len(shown)
     if hidden:
         console.print(f"{hidden} notes on harmless differences (shown with --notes)")
     console.print(_verdict(result))
+
+
+def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
+    versions = facts.get("newest_symbol_versions")
+    if versions:
+        yield "newest symbol versions: " + ", ".join(f"{k} {v}" for k, v in versions.items())
+    code = facts.get("device_code")
+    if not code or not code["fatbins"]:
+        return
+    archs = ", ".join(f"{arch} in {number}" for arch, number in code["archs"].items())
+    yield f"GPU code: {code['fatbins']} translation units, {code['kernels']} kernels; {archs}"
+    attention = code["attention"]
+    if attention:
+        stacked = [kernel for kernel in attention if kernel["stack_bytes"]]
+        most = max(attention, key=lambda kernel: kernel["registers"])
+        yield (
+            f"attention kernels: {len(attention)}, up to {most['registers']} registers; "
+            f"{len(stacked)} with a stack, up to "
+            f"{max((k['stack_bytes'] for k in stacked), default=0)} bytes (--kernels lists them)"
+        )
+
+
+def _kernel_table(attention: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table("attention kernel", "sm", title="Stack holds arrays and spilled registers alike.")
+    for name in ("registers", "static shared", "stack"):
+        table.add_column(name, justify="right")
+    for kernel in attention:
+        figures = (kernel["registers"], kernel["shared_bytes"], kernel["stack_bytes"])
+        table.add_row(kernel["kernel"], kernel["sm"], *map(str, figures))
+    return table
 
 
 def write_json(result: Result, path: Path) -> None:

@@ -118,6 +118,8 @@ def definitions(
         "LLAMA_CURL": "OFF",
         "CMAKE_C_FLAGS": prefix_map,
         "CMAKE_CXX_FLAGS": prefix_map,
+        # A build id would hash the symbol table, where nvcc leaves the number of its process.
+        "CMAKE_SHARED_LINKER_FLAGS": "-Wl,--build-id=none",
         # The install rules want it; nothing is installed by them.
         "SKBUILD_PLATLIB_DIR": "unused",
         # Left alone, llama.cpp asks git for the commit of whatever repository is around it.

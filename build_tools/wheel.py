@@ -94,6 +94,8 @@ def _stage_libraries(lib: Path, contents: WheelContents) -> None:
     openmp = _openmp_runtime()
     _copy(openmp, lib / openmp.name)
     for library in sorted(lib.iterdir()):
+        # nvcc writes the number of its process into the symbol table; nothing at run time reads it.
+        run(("strip", "--strip-all", library))
         run((tool("patchelf"), "--set-rpath", _rpath(library, contents.toolkit), library))
     if not contents.archs.cpu_only:
         fallback = lib / "no-driver"

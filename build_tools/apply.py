@@ -14,6 +14,7 @@ from llamaproof.errors import BadInput
 _APPLY = ("apply", "--cached", "--whitespace=nowarn", "--verbose")
 
 _OFFSET = re.compile(r"^Hunk #(\d+) succeeded at \d+ \(offset (-?\d+) lines?\)")
+_WORD = re.compile(rb"\w{3}")
 _CHECKING = re.compile(r"^Checking patch (.*)\.\.\.$")
 
 
@@ -149,7 +150,9 @@ def _holds(lines: Sequence[bytes], wanted: Sequence[bytes]) -> bool:
 
 
 def _first_difference(lines: Sequence[bytes], hunk: Hunk) -> str:
-    missing = next((line for line in hunk.old_lines if line not in lines), None)
-    if missing is None:
+    missing = [line for line in hunk.old_lines if line not in lines]
+    if not missing:
         return "its lines are there, but not together"
-    return f"the file has no line {missing.decode('utf-8', 'replace').strip()!r}"
+    # A closing bracket tells a reader nothing.
+    telling = next((line for line in missing if _WORD.search(line)), missing[0])
+    return f"the file has no line {telling.decode('utf-8', 'replace').strip()!r}"

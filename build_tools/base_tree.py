@@ -25,11 +25,6 @@ def tree_folder(checkout: Path, pin_name: str, *, stock: bool = False) -> Path:
     return checkout / _TREES / (f"{pin_name}-stock" if stock else pin_name)
 
 
-def is_laid(folder: Path) -> bool:
-    """Whether a tree is there; half-made ones have another name."""
-    return (folder / ".git").is_dir()
-
-
 @contextlib.contextmanager
 def sole_use(folder: Path, report: Report) -> Iterator[None]:
     """Keep other runs of these tools away from a tree; waits until they are done."""
@@ -53,13 +48,22 @@ def ensure_base(checkout: Path, pin: Pin, folder: Path, report: Report) -> Repos
         BadInput: the archive or its tree is not what the pin says, or work would be lost.
     """
     _remove_remains(folder)
-    if is_laid(folder):
-        repository = Repository(folder)
-        if repository.message(repository.base) == _base_message(pin).encode():
-            return repository
+    repository = laid_base(pin, folder)
+    if repository is not None:
+        return repository
+    if folder.exists():
         report(f"tree: {folder.name} stands on another base than {pin.path.name} names")
-        _require_no_work(repository)
+        _require_no_work(Repository(folder))
     return _lay(checkout, pin, folder, report)
+
+
+def laid_base(pin: Pin, folder: Path) -> Repository | None:
+    """A pin's tree, where it is laid out and stands on the base that the pin names; else None."""
+    if not (folder / ".git").is_dir():
+        return None
+    repository = Repository(folder)
+    made_for = repository.message(repository.base)
+    return repository if made_for == _base_message(pin).encode() else None
 
 
 def _lay(checkout: Path, pin: Pin, folder: Path, report: Report) -> Repository:

@@ -12,7 +12,7 @@ from build_tools.pins import Pin
 from build_tools.progress import Report
 from build_tools.repository import Repository
 from build_tools.series import Series, slug, write_series
-from build_tools.tree import bring_to, make_lock, require_no_foreign_commits
+from build_tools.tree import bring_to, end_of, make_lock, require_no_foreign_commits
 from llamaproof.errors import BadInput, LlamaproofError
 
 
@@ -41,8 +41,7 @@ def export_tree(
         patches.append(_patch_of(repository, commit, parent, taken))
         parent = commit
     exported = series.with_patches(patches)
-    applied = commit_patches(repository, patches, onto=repository.base)
-    target = applied[-1].commit if applied else repository.base
+    target = end_of(repository, exported)
     if repository.tree_id(target) != repository.tree_id("HEAD"):
         raise LlamaproofError(
             "the exported patches give another tree than the commits they came from",
@@ -86,7 +85,7 @@ def _write(repository: Repository, series: Series, pin: Pin, target: str, report
             report(f"series: {patch.name} was renewed")
     for name in sorted(set(before) - set(series.names)):
         report(f"series: {name} is gone")
-    report(f"series: {series.folder.name} has {len(series.patches)} patches, locked")
+    report(f"series: locked, {len(series.patches)} in {series.folder.name}")
 
 
 def _renewed(
@@ -101,9 +100,7 @@ def _renewed(
 
 
 def _require_made_from(repository: Repository, series: Series) -> None:
-    applied = commit_patches(repository, series.patches, onto=repository.base)
-    expected = applied[-1].commit if applied else repository.base
-    if repository.applied != expected:
+    if repository.applied != end_of(repository, series):
         raise BadInput(
             "the series has changed since the tree was made from it",
             where=series.folder,

@@ -37,6 +37,10 @@ _DIFF = (
     "--submodule=short", f"-O{os.devnull}",
 )  # fmt: skip
 
+_OPERATIONS = (
+    "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG", "rebase-merge", "rebase-apply",
+)  # fmt: skip
+
 _MODES = {b"100644": "-", b"100755": "x", b"120000": "l"}
 
 
@@ -223,6 +227,7 @@ class Repository:
         Raises:
             BadInput: the user's edits stand in the way.
         """
+        self._require_no_operation()
         wanted = self.files(target)
         edited = self.edited_files()
         interrupted = self._interrupted_move()
@@ -295,9 +300,13 @@ class Repository:
             yield output[end + 1 : end + 1 + size]
             position = end + size + 2
 
-    def _interrupted_move(self) -> Mapping[str, Blob] | None:
+    def is_interrupted(self) -> bool:
+        """Whether a `move_to` was cut off; the next one finishes it."""
         found = self.git.run("rev-parse", "--verify", "--quiet", _MOVING, check=False)
-        return self.files(_MOVING) if found.returncode == 0 else None
+        return found.returncode == 0
+
+    def _interrupted_move(self) -> Mapping[str, Blob] | None:
+        return self.files(_MOVING) if self.is_interrupted() else None
 
     def _is_in_state(self, name: str, blob: Blob | None) -> bool:
         path = self.path / name
@@ -339,6 +348,16 @@ class Repository:
             except OSError:
                 return
             folder = folder.parent
+
+    def _require_no_operation(self) -> None:
+        """A rebase or merge by hand has state of its own, which a move would not keep true."""
+        found = [name for name in _OPERATIONS if (self.git_dir / name).exists()]
+        if found:
+            raise BadInput(
+                f"a git operation is under way in the tree ({found[0]})",
+                where=self.path,
+                hint="finish or abort it there",
+            )
 
     def _dirty(self, names: Sequence[str]) -> LlamaproofError:
         listed = "".join(f"\n    {name}" for name in names[:20])

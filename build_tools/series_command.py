@@ -8,11 +8,13 @@ import datetime
 from collections.abc import Iterator
 from pathlib import Path
 
-from build_tools.base_tree import ensure_base, sole_use, tree_folder
+from build_tools.base_tree import ensure_base, laid_base, sole_use, tree_folder
 from build_tools.dep3 import Header
 from build_tools.export import export_tree, rewrite_series
+from build_tools.lint import lint_series, series_names
 from build_tools.patch_file import NAME_PATTERN, PatchFile, make_patch, read_patch
-from build_tools.pins import Pin, load_pin
+from build_tools.pins import Pin, load_pin, pin_names
+from build_tools.port import try_series, write_ported
 from build_tools.progress import show
 from build_tools.repository import Repository
 from build_tools.series import Series, load_series, series_folder
@@ -23,8 +25,10 @@ from build_tools.series_edit import (
     refresh_patch,
     reorder,
 )
+from build_tools.series_lock import read_lock
+from build_tools.staleness import against_lock, result_against_lock, tree_against_series
 from build_tools.tree import apply_series
-from llamaproof.errors import HOLDS, BadInput
+from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
 
 DEFAULT_PIN = "llama-cpp-python-0.3.16"
 DEFAULT_AUTHOR = "llamaproof maintainers <maintainers@llamaproof.invalid>"
@@ -36,6 +40,11 @@ def configure_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentPar
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     apply = actions.add_parser("apply", help="make the tree what the series says")
     apply.set_defaults(execute=_apply)
+    status = actions.add_parser("status", help="where series, lock and tree stand")
+    status.set_defaults(execute=_status)
+    lint = actions.add_parser("lint", help="hold all that the series claim against what is so")
+    lint.add_argument("--fetch", action="store_true", help="lay the tree out where it is not")
+    lint.set_defaults(execute=_lint)
     export = actions.add_parser("export", help="write the tree's commits as the patches")
     export.add_argument(
         "--overwrite", action="store_true", help="even if the series has changed meanwhile"
@@ -53,6 +62,10 @@ def configure_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentPar
     order = actions.add_parser("reorder", help="put the patches in another order")
     order.add_argument("names", nargs="+", help="each patch once")
     order.set_defaults(execute=_reorder)
+    port = actions.add_parser("port", help="try the series on another pin")
+    port.add_argument("to", metavar="PIN")
+    port.add_argument("--write", action="store_true", help="make it that pin's series")
+    port.set_defaults(execute=_port)
 
 
 def _configure_add(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +87,7 @@ def _configure_add(parser: argparse.ArgumentParser) -> None:
 def _apply(args: argparse.Namespace) -> int:
     with _opened(args) as (repository, series, _pin):
         apply_series(repository, series, show)
-        print(f"series: {len(series.patches)} patches in {repository.path}")
+        print(f"series: {_counted(series)} applied in {repository.path}")
     return HOLDS
 
 
@@ -125,6 +138,76 @@ def _reorder(args: argparse.Namespace) -> int:
     return HOLDS
 
 
+def _status(args: argparse.Namespace) -> int:
+    checkout = _checkout()
+    pin = load_pin(checkout, args.pin)
+    folder = tree_folder(checkout, pin.name)
+    with sole_use(folder, show):
+        series = load_series(series_folder(checkout, pin.name))
+        lock = read_lock(series.folder)
+        print(f"series: {_counted(series)} over {pin.name}")
+        found = list(against_lock(series, lock, pin.name))
+        repository = laid_base(pin, folder)
+        if repository is not None:
+            found += result_against_lock(repository, series, lock)
+            found += tree_against_series(repository, series)
+    for stale in found:
+        print(f"  {stale}")
+    if repository is None:
+        print(f"  no tree of this base in {folder}: `series apply` lays it out [tree-not-laid]")
+        return DEFECT if found else NOT_CHECKED
+    if not found:
+        print(f"  applied in {folder}, tree {repository.tree_id('HEAD')}, as locked")
+    return DEFECT if found else HOLDS
+
+
+def _lint(args: argparse.Namespace) -> int:
+    checkout = _checkout()
+    worst = [HOLDS]
+    for name in series_names(checkout):
+        folder = tree_folder(checkout, name)
+        with sole_use(folder, show):
+            if args.fetch and name in pin_names(checkout):
+                ensure_base(checkout, load_pin(checkout, name), folder, show)
+            report = lint_series(checkout, name)
+        for defect in report.defects:
+            print(f"{name}: {defect}")
+        for reason in report.unchecked:
+            print(f"{name}: could not be checked: {reason}")
+        if report:
+            print(f"{name}: holds")
+        worst.append(report.exit_code)
+    return DEFECT if DEFECT in worst else max(worst)
+
+
+def _port(args: argparse.Namespace) -> int:
+    checkout = _checkout()
+    with sole_use(tree_folder(checkout, args.pin), show):
+        series = load_series(series_folder(checkout, args.pin))
+    pin = load_pin(checkout, args.to)
+    folder = tree_folder(checkout, pin.name)
+    with sole_use(folder, show):
+        repository = ensure_base(checkout, pin, folder, show)
+        report = try_series(repository, series)
+        for ported in report.patches:
+            print(f"{ported.patch.name} {ported.outcome.value}")
+            for reason in ported.reasons:
+                print(f"    {reason}")
+        print(f"port: {len(report.carried)} of {_counted(series)} would stand on {pin.name}")
+        if args.write:
+            there = load_series(series_folder(checkout, pin.name))
+            write_ported(repository, there, pin, report, show)
+    return HOLDS if report else DEFECT
+
+
+def _counted(series: Series) -> str:
+    return f"{len(series.patches)} {'patch' if len(series.patches) == 1 else 'patches'}"
+
+
+def _checkout() -> Path:
+    return Path(__file__).resolve().parent.parent
+
+
 def _patch_from_file(args: argparse.Namespace, name: str) -> PatchFile:
     """A patch from a file: with the header it has, unless a description is given."""
     patch = read_patch(args.source.name, args.source.read_bytes())
@@ -151,7 +234,7 @@ def _header(args: argparse.Namespace) -> bytes:
 @contextlib.contextmanager
 def _opened(args: argparse.Namespace) -> Iterator[tuple[Repository, Series, Pin]]:
     """The tree, its series and its pin, with nobody else at them."""
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = _checkout()
     pin = load_pin(checkout, args.pin)
     folder = tree_folder(checkout, pin.name)
     with sole_use(folder, show):

@@ -11,6 +11,7 @@ from build_tools.pins import Pin
 from build_tools.progress import Report
 from build_tools.repository import Repository
 from build_tools.series import Series
+from build_tools.tree import end_of
 from llamaproof.errors import BadInput
 
 
@@ -93,9 +94,7 @@ def reorder(
 
 
 def _require_at_end(repository: Repository, series: Series) -> None:
-    applied = commit_patches(repository, series.patches, onto=repository.base)
-    end = applied[-1].commit if applied else repository.base
-    if repository.head != end:
+    if repository.head != end_of(repository, series):
         raise BadInput(
             "the tree does not stand at the end of the series, so its edits are no patch to it",
             where=repository.path,

@@ -74,12 +74,22 @@ def apply_series(repository: Repository, series: Series, report: Report) -> str:
         BadInput: a patch does not apply, or the tree holds edits or commits that no patch holds.
     """
     applied = commit_patches(repository, series.patches, onto=repository.base)
-    target = applied[-1].commit if applied else repository.base
     for patch, result in zip(series.patches, applied, strict=True):
         for offset in result.offsets:
-            report(f"series: {patch.name}: {offset}; `series export` renews its numbers")
+            report(f"series: {patch.name}: {offset}; `series lock` renews its numbers")
+    target = applied[-1].commit if applied else repository.base
     bring_to(repository, target, report)
     return target
+
+
+def end_of(repository: Repository, series: Series) -> str:
+    """The commit that a series ends at; the base's, for a series of nothing.
+
+    Raises:
+        PatchDoesNotApply: the first that does not.
+    """
+    applied = commit_patches(repository, series.patches, onto=repository.base)
+    return applied[-1].commit if applied else repository.base
 
 
 def bring_to(repository: Repository, target: str, report: Report) -> None:

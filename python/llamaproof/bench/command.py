@@ -15,8 +15,11 @@ from llamaproof.bench import record as records
 from llamaproof.bench import table
 from llamaproof.bench.cells import N_KV, TOKENS, Cell, Selection, select
 from llamaproof.bench.check import CheckResult
+from llamaproof.bench.evidence import evidence_of
+from llamaproof.bench.gate import DEFAULT_GATE, Gate, exit_code, judge, load_gate
 from llamaproof.bench.record import Machine, Record, TargetInfo
 from llamaproof.bench.run import Limits, Run
+from llamaproof.bench.verdict import verdict_lines
 from llamaproof.bench.worker import Hello, Where, Worker
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
 from llamaproof.target import Target, open_target, sha256_of
@@ -34,7 +37,20 @@ def configure_parser(subparsers: Any) -> None:
     )
     parser.add_argument("target", help="a wheel, `installed`, or a folder of libraries")
     parser.add_argument(
-        "--against", action="append", default=[], metavar="TARGET", help="measured interleaved"
+        "--against",
+        action="append",
+        default=[],
+        metavar="[ROLE=]TARGET",
+        help="measured interleaved; the gate knows the roles 0.3.16 (stock) and 0.3.36, which a "
+        "wheel or package of that version has by itself",
+    )
+    parser.add_argument(
+        "--baseline",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a kept record to judge against, also for roles it holds",
     )
     parser.add_argument("--on", choices=("gpu", "cpu"), default="gpu", help="the backend to time")
     parser.add_argument(
@@ -44,6 +60,10 @@ def configure_parser(subparsers: Any) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the record here")
     parser.add_argument("--resume", type=Path, metavar="FILE", help="go on with this record")
     parser.add_argument("--threads", type=int, default=records.usable_cpus(), help="of the CPU")
+    gate = parser.add_argument_group("gate")
+    gate.add_argument("--gate", type=Path, default=DEFAULT_GATE, metavar="FILE", help="the rules")
+    gate.add_argument("--judge", type=_words, metavar="RULES", help="judge only these rules")
+    gate.add_argument("--no-gate", action="store_true", help="measure, judge nothing")
     cells = parser.add_argument_group("cells")
     cells.add_argument("--head-sizes", type=_head_sizes, metavar="576/512,128/128")
     cells.add_argument("--gqa", type=_numbers, metavar="16,20", help="GQA ratios")
@@ -73,8 +93,11 @@ def execute(args: argparse.Namespace) -> int:
     if not cells:
         raise BadInput("no cells are left to measure", hint="widen --gqa, --tokens or --n-kv")
     with contextlib.ExitStack() as held:
-        targets = [held.enter_context(open_target(t)) for t in (args.target, *args.against)]
-        workers: list[Worker] = []
+        named = [_role_of(text) for text in (args.target, *args.against)]
+        targets = [held.enter_context(open_target(spec)) for _, spec in named]
+        roles = [role or target.version for (role, _), target in zip(named, targets, strict=True)]
+        baselines = [records.load(path) for path in args.baseline]
+        gate = _gate(args)
 
         def start(index: int) -> Worker:
             worker = Worker(targets[index].lib_dir, args.on, n_threads=args.threads)
@@ -82,15 +105,19 @@ def execute(args: argparse.Namespace) -> int:
             return worker
 
         workers = [start(index) for index in range(len(targets))]
-        record = _new_record(args.on, targets, [w.hello for w in workers])
+        record = _new_record(args.on, targets, roles, [w.hello for w in workers])
         if args.resume is not None:
             record = _resumed(args.resume, record)
+        record.requested = cells
+        save_to = args.json or args.resume
+        if save_to is not None:
+            record.save(save_to)  # a place that cannot be written to shows before the work
         run = Run(
             start=start,
             record=record,
             workers=workers,
             limits=Limits(deadline=deadline),
-            save_to=args.json or args.resume,
+            save_to=save_to,
             progress=_Progress(started, deadline),
         )
         print(_describe(record), flush=True)
@@ -99,20 +126,49 @@ def execute(args: argparse.Namespace) -> int:
             if args.json is not None:
                 record.save(args.json)
             return code
-        return _measure(run, record, cells, args.on)
+        interrupted = _measure(run, record, cells, args.on)
+        print(_tables(record))
+        if gate is None:
+            return NOT_CHECKED if interrupted else HOLDS
+        return _judge(gate, record, baselines)
 
 
-def _measure(run: Run, record: Record, cells: Sequence[Cell], where: Where) -> int:
-    interrupted = False
+def _measure(run: Run, record: Record, cells: Sequence[Cell], where: Where) -> bool:
+    """Measure; whether an interrupt ended it early."""
     try:
         if where == "gpu" and record.ceilings is None:
             record.ceilings = run.workers[0].ceilings()
         run.measure(cells)
     except KeyboardInterrupt:
-        interrupted = True
-        print("interrupted: what follows is what there is", file=sys.stderr)
-    print(_tables(record))
-    return NOT_CHECKED if interrupted else HOLDS
+        print("\ninterrupted: what follows is what there is", file=sys.stderr)
+        return True
+    return False
+
+
+def _judge(gate: Gate, record: Record, baselines: Sequence[Record]) -> int:
+    if record.unit == "host seconds":
+        print("\nnot judged: host time of the CPU backend says nothing of a GPU (--no-gate)")
+        return NOT_CHECKED
+    verdicts = judge(gate, evidence_of(record, baselines))
+    print()
+    for line in verdict_lines(verdicts, record.requested):
+        print(line)
+    return exit_code(verdicts)
+
+
+def _gate(args: argparse.Namespace) -> Gate | None:
+    if args.no_gate:
+        return None
+    gate = load_gate(args.gate)
+    return gate.only(args.judge) if args.judge is not None else gate
+
+
+def _role_of(text: str) -> tuple[str | None, str]:
+    """`0.3.16=folder` in its parts; a path that exists is never taken apart."""
+    role, separator, spec = text.partition("=")
+    if not separator or Path(text).exists():
+        return None, text
+    return role, spec
 
 
 def _check(run: Run, record: Record, cells: Sequence[Cell]) -> int:
@@ -197,7 +253,12 @@ def _describe(record: Record) -> str:
     return "\n".join(lines)
 
 
-def _new_record(where: Where, targets: Sequence[Target], hellos: Sequence[Hello]) -> Record:
+def _new_record(
+    where: Where,
+    targets: Sequence[Target],
+    roles: Sequence[str | None],
+    hellos: Sequence[Hello],
+) -> Record:
     first = hellos[0]
     return Record(
         unit="device seconds" if where == "gpu" else "host seconds",
@@ -210,14 +271,15 @@ def _new_record(where: Where, targets: Sequence[Target], hellos: Sequence[Hello]
             driver_version=first.driver_version,
             clocks_missing=first.clocks_missing,
         ),
-        targets=tuple(_info(t, h) for t, h in zip(targets, hellos, strict=True)),
+        targets=tuple(_info(*each) for each in zip(targets, roles, hellos, strict=True)),
         created=records.now(),
     )
 
 
-def _info(target: Target, hello: Hello) -> TargetInfo:
+def _info(target: Target, role: str | None, hello: Hello) -> TargetInfo:
     return TargetInfo(
         name=target.name,
+        role=role,
         version=target.version,
         sha256=target.sha256,
         libraries={path.name: sha256_of(path) for path in target.libraries},

@@ -18,6 +18,7 @@ from llamaproof.bench.clocks import Clock
 from llamaproof.bench.cuda_driver import Gpu
 from llamaproof.bench.samples import Round
 from llamaproof.errors import BadInput
+from llamaproof.files import write_whole
 
 SCHEMA = "llamaproof.bench/1"
 
@@ -32,12 +33,14 @@ class TargetInfo:
     """What was measured.
 
     Attributes:
+        role: what it stands for in the gate, such as `0.3.16`: the version, or what was said.
         sha256: of the wheel; None for folders.
         libraries: file name -> sha256 of every llama.cpp library.
         kv_layout: where its graph puts a latent V.
     """
 
     name: str
+    role: str | None
     version: str | None
     sha256: str | None
     libraries: dict[str, str]
@@ -103,6 +106,7 @@ class Record:
     """Everything a run found; filled as the run goes on.
 
     Attributes:
+        requested: the cells that were asked for.
         checks: outcomes of comparisons with the CPU backend, one document each.
         complete: the run reached its end; an interrupted or timed-out one did not.
     """
@@ -113,6 +117,7 @@ class Record:
     created: str
     ceilings: Ceilings | None = None
     results: list[CellResult] = field(default_factory=list)
+    requested: tuple[Cell, ...] = ()
     checks: list[dict[str, Any]] = field(default_factory=list)
     complete: bool = False
 
@@ -134,12 +139,7 @@ class Record:
 
     def save(self, path: Path) -> None:
         """Write the document whole or not at all."""
-        partial = path.with_name(path.name + ".partial")
-        try:
-            partial.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(path, json.dumps(self.to_json(), indent=1) + "\n")
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -150,6 +150,7 @@ class Record:
             "machine": asdict(self.machine),
             "targets": [asdict(t) for t in self.targets],
             "ceilings": asdict(self.ceilings) if self.ceilings is not None else None,
+            "requested": [cell.to_json() for cell in self.requested],
             "checks": self.checks,
             "results": [_result_to_json(r) for r in self.results],
         }
@@ -230,6 +231,7 @@ def _from_json(document: dict[str, Any]) -> Record:
         created=document["created"],
         ceilings=Ceilings(**ceilings) if ceilings is not None else None,
         results=list(_results(document["results"])),
+        requested=tuple(Cell.from_json(c) for c in document["requested"]),
         checks=list(document["checks"]),
         complete=document["complete"],
     )

@@ -133,10 +133,13 @@ def slope_interval(
     x = np.log(np.asarray(lengths, dtype=np.float64))
     value = _slope(x, np.log([np.median(c) for c in costs]))
     rng = np.random.default_rng(seed)
-    slopes = np.empty(resamples)
-    for index in range(resamples):
-        medians = [np.median(rng.choice(np.asarray(c), size=len(c))) for c in costs]
-        slopes[index] = _slope(x, np.log(medians))
+    columns = []
+    for cost in costs:
+        samples = np.asarray(cost, dtype=np.float64)
+        picked = rng.integers(len(samples), size=(resamples, len(samples)))
+        columns.append(np.median(samples[picked], axis=1))
+    centred = x - x.mean()
+    slopes = np.log(np.stack(columns, axis=1)) @ centred / (centred**2).sum()
     low, high = np.quantile(slopes, (alpha / 2, 1 - alpha / 2))
     return Interval(value=value, low=float(low), high=float(high))
 

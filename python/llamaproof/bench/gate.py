@@ -1,0 +1,446 @@
+"""The gate: rules as data (gate.toml), judged on what was measured or counted."""
+
+from __future__ import annotations
+
+import enum
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from llamaproof.bench.cells import UBATCH, Cell
+from llamaproof.bench.record import SECONDS, CellResult
+from llamaproof.bench.stats import Interval, ratio_interval, slope_interval
+from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DEFAULT_GATE = Path(__file__).with_name("gate.toml")
+_SCHEMA = 1
+
+
+class Outcome(enum.Enum):
+    """What a rule or one of its findings comes to."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    NOT_CHECKED = "could not be checked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A rule of gate.toml; `parameters` are those of its kind."""
+
+    name: str
+    kind: str
+    reason: str
+    at_most: float
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """The whole gate.
+
+    Attributes:
+        alpha: of the intervals of ratios.
+        counts: kinds of counted work that are judged.
+        regression: the ratio from which a cell is called a fall back in effect.
+    """
+
+    alpha: float
+    counts: tuple[str, ...]
+    regression: float
+    rules: tuple[Rule, ...]
+
+    def only(self, names: Sequence[str]) -> Gate:
+        """The gate with the rules named.
+
+        Raises:
+            BadInput: there is no such rule.
+        """
+        known = {rule.name: rule for rule in self.rules}
+        for name in names:
+            if name not in known:
+                raise BadInput(
+                    f"the gate has no rule {name!r}", hint=f"the rules are {', '.join(known)}"
+                )
+        return replace(self, rules=tuple(known[name] for name in names))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One judgement of a rule: of a cell, a row of cells, or a pair."""
+
+    outcome: Outcome
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleVerdict:
+    """A rule with all it was judged on; without a finding nothing was checked."""
+
+    rule: Rule
+    findings: tuple[Finding, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        found = {f.outcome for f in self.findings}
+        if Outcome.FAILS in found:
+            return Outcome.FAILS
+        if Outcome.NOT_CHECKED in found or not found:
+            return Outcome.NOT_CHECKED
+        return Outcome.HOLDS
+
+    def count(self, outcome: Outcome) -> int:
+        return sum(f.outcome is outcome for f in self.findings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What there is to judge.
+
+    Attributes:
+        requested: the cells that were asked for; one without a result is missing evidence.
+        results: of the target judged.
+        references: results of the targets compared with, by role such as `0.3.16`.
+        gone: why a role's results cannot be used, by role.
+    """
+
+    requested: Sequence[Cell]
+    results: Mapping[Cell, CellResult]
+    references: Mapping[str, Mapping[Cell, CellResult]] = field(default_factory=dict)
+    gone: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_gate(path: Path = DEFAULT_GATE) -> Gate:
+    """Read a gate.
+
+    Raises:
+        BadInput: it is no TOML, or lacks something, or has a kind of rule that is not known.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"the gate cannot be read: {error}", where=path) from error
+    if document.get("schema") != _SCHEMA:
+        raise BadInput(f"the gate's schema is not {_SCHEMA}", where=path)
+    try:
+        return Gate(
+            alpha=float(document["confidence"]["alpha"]),
+            counts=tuple(document["work"]["counts"]),
+            regression=float(document["regression"]["at_least"]),
+            rules=tuple(_rule(value, path) for value in document["rule"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"the gate is incomplete: {error!r}", where=path) from error
+
+
+def judge(gate: Gate, evidence: Evidence) -> tuple[RuleVerdict, ...]:
+    """Every rule of the gate on the evidence."""
+    judged = Judged(gate=gate, evidence=evidence)
+    return tuple(
+        RuleVerdict(rule=rule, findings=tuple(_KINDS[rule.kind](rule, judged)))
+        for rule in gate.rules
+        if not _is_left_out(rule, evidence)
+    )
+
+
+def exit_code(verdicts: Iterable[RuleVerdict]) -> int:
+    """1 when a rule fails, else 2 when one could not be checked, else 0."""
+    outcomes = {verdict.outcome for verdict in verdicts}
+    if Outcome.FAILS in outcomes:
+        return DEFECT
+    return NOT_CHECKED if Outcome.NOT_CHECKED in outcomes or not outcomes else HOLDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """The evidence, with what all kinds of rule ask of it."""
+
+    gate: Gate
+    evidence: Evidence
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The kinds of cost to judge: counts as soon as one result has them, else seconds."""
+        counted = any(r.counts for r in self.evidence.results.values())
+        return self.gate.counts if counted else (SECONDS,)
+
+    def cost(self, cell: Cell, metric: str) -> Sequence[float] | None:
+        """Samples of a cell's cost; None without them."""
+        return _cost(self.evidence.results.get(cell), metric)
+
+    def why_not(self, cell: Cell) -> str:
+        """Why a cell has no cost."""
+        return _why_not(self.evidence.results.get(cell))
+
+    def compare(
+        self,
+        first: Sequence[float],
+        second: Sequence[float],
+        at_most: float,
+        what: str,
+    ) -> Finding:
+        """A ratio of costs against its limit."""
+        ratio = _ratio(first, second, self.gate.alpha)
+        shown = f"{what} is {_times(ratio)}"
+        if ratio.value >= self.gate.regression:
+            shown += f", a {ratio.value:.1f}x REGRESSION: as costly as attention on the CPU"
+        if ratio.low > at_most:
+            return Finding(outcome=Outcome.FAILS, text=f"{shown}, more than {at_most}")
+        if ratio.high <= at_most:
+            return Finding(outcome=Outcome.HOLDS, text=f"{shown}, at most {at_most}")
+        text = f"{shown}: the noise leaves it on both sides of {at_most}"
+        return Finding(outcome=Outcome.NOT_CHECKED, text=text)
+
+    def rows(self) -> Iterator[list[Cell]]:
+        """Requested cells that differ in n_kv alone, by n_kv."""
+        rows: dict[Cell, list[Cell]] = {}
+        for cell in self.evidence.requested:
+            if not cell.prompt:
+                rows.setdefault(replace(cell, n_kv=1), []).append(cell)
+        for row in rows.values():
+            yield sorted(row, key=lambda cell: cell.n_kv)
+
+
+def _on_gpu(_rule: Rule, judged: Judged) -> Iterator[Finding]:
+    for cell in judged.evidence.requested:
+        result = judged.evidence.results.get(cell)
+        if result is not None and result.status == "measured":
+            yield Finding(outcome=Outcome.HOLDS, text=f"{cell.label}: on the GPU")
+        elif result is not None and result.status in ("falls back", "aborts"):
+            text = f"{cell.label} {result.status}: {result.reason}"
+            yield Finding(outcome=Outcome.FAILS, text=text)
+        else:
+            yield _missing(cell.label, judged.why_not(cell))
+
+
+def _slope(rule: Rule, judged: Judged) -> Iterator[Finding]:
+    for row in judged.rows():
+        cells = [cell for cell in row if cell.n_kv >= rule.parameters["from_n_kv"]]
+        if not cells:
+            continue
+        name = _row_name(cells[0])
+        for metric in judged.metrics:
+            pairs = [(cell, judged.cost(cell, metric)) for cell in cells]
+            known = [(cell.n_kv, cost) for cell, cost in pairs if cost is not None]
+            absent = [cell for cell, cost in pairs if cost is None]
+            if absent:
+                yield _missing(f"{name}, {metric}", _absent(judged, absent))
+            elif len(known) < rule.parameters["least_points"]:
+                yield _missing(f"{name}, {metric}", f"only {len(known)} lengths from 4K on")
+            else:
+                yield _judge_slope(rule, name, metric, known)
+
+
+def _judge_slope(
+    rule: Rule, name: str, metric: str, known: Sequence[tuple[int, Sequence[float]]]
+) -> Finding:
+    if any(value <= 0 for _, cost in known for value in cost):
+        return _missing(f"{name}, {metric}", "a cost of zero has no logarithm")
+    slope = slope_interval(
+        [n for n, _ in known], [c for _, c in known], alpha=rule.parameters["alpha"]
+    )
+    shown = f"{name}: {metric} grow with n_kv to the power {_span(slope)}"
+    if slope.high > rule.at_most:
+        return Finding(outcome=Outcome.FAILS, text=f"{shown}, more than {rule.at_most}")
+    return Finding(outcome=Outcome.HOLDS, text=f"{shown}, at most {rule.at_most}")
+
+
+def _doubling(rule: Rule, judged: Judged) -> Iterator[Finding]:
+    for row in judged.rows():
+        lengths = {cell.n_kv: cell for cell in row}
+        for n_kv, cell in lengths.items():
+            half = lengths.get(n_kv // 2)
+            if half is None or n_kv % 2:
+                continue
+            what = f"{_row_name(cell)}: {half.n_kv} to {n_kv}"
+            yield from _pair(judged, cell, half, rule.at_most, what)
+
+
+def _cliff(rule: Rule, judged: Judged) -> Iterator[Finding]:
+    sizes = tuple(rule.parameters["head_sizes"])
+    for cell in judged.evidence.requested:
+        if cell.prompt or (cell.head_k, cell.head_v) != sizes:
+            continue
+        if cell.gqa_ratio == rule.parameters["gqa_ratio"]:
+            other = replace(cell, gqa_ratio=rule.parameters["than_gqa_ratio"])
+            what = f"{cell.label} against ratio {other.gqa_ratio}"
+            yield from _pair(judged, cell, other, rule.at_most, what)
+
+
+def _prompt(rule: Rule, judged: Judged) -> Iterator[Finding]:
+    first, last = rule.parameters["from_n_kv"], rule.parameters["to_n_kv"]
+    for cell in judged.evidence.requested:
+        if cell.prompt and cell.n_kv == last:
+            start = replace(cell, n_kv=first)
+            for metric in judged.metrics:
+                yield _judge_prompt(rule, judged, start, cell, metric)
+
+
+def _judge_prompt(rule: Rule, judged: Judged, start: Cell, end: Cell, metric: str) -> Finding:
+    what = f"{end.label}: growth of {metric} from {start.n_kv}"
+    short, long = judged.cost(start, metric), judged.cost(end, metric)
+    if short is None or long is None:
+        absent = [c for c, cost in ((start, short), (end, long)) if cost is None]
+        return _missing(what, _absent(judged, absent))
+    singles = {
+        cell.n_kv: judged.cost(cell, metric)
+        for row in judged.rows()
+        for cell in row
+        if replace(cell, n_kv=end.n_kv, prompt=True) == end and cell.n_kv <= end.n_kv
+    }
+    known = {n: median(cost) for n, cost in singles.items() if cost is not None}
+    needed = {start.n_kv << i for i in range((end.n_kv // start.n_kv).bit_length())}
+    if not needed <= known.keys():
+        lacking = ", ".join(map(str, sorted(needed - known.keys())))
+        return _missing(what, f"no single cells at n_kv {lacking} to predict it from")
+    predicted = predicted_sum(known, end.n_kv) / predicted_sum(known, start.n_kv)
+    return judged.compare(
+        long,
+        [value * predicted for value in short],
+        rule.at_most,
+        f"{what} over the {predicted:.1f}x that the sum of its ubatches predicts",
+    )
+
+
+def predicted_sum(known: Mapping[int, float], n_kv: int, *, ubatch: int = UBATCH) -> float:
+    """The cost of a prompt from the costs of single ubatches at some n_kv.
+
+    Between known lengths the cost is taken as linear; below the first, along the line through
+    the first two, and at least in proportion to n_kv.
+    """
+    lengths = sorted(known)
+    costs = [known[n] for n in lengths]
+    return sum(_interpolated(lengths, costs, n) for n in range(ubatch, n_kv + 1, ubatch))
+
+
+def _interpolated(lengths: Sequence[int], costs: Sequence[float], n: int) -> float:
+    if n < lengths[0]:
+        rise = (costs[1] - costs[0]) / (lengths[1] - lengths[0]) if len(lengths) > 1 else 0.0
+        return max(costs[0] + rise * (n - lengths[0]), costs[0] * n / lengths[0])
+    for i in range(1, len(lengths)):
+        if n <= lengths[i]:
+            share = (n - lengths[i - 1]) / (lengths[i] - lengths[i - 1])
+            return costs[i - 1] + share * (costs[i] - costs[i - 1])
+    return costs[-1] * n / lengths[-1]
+
+
+def _against(rule: Rule, judged: Judged) -> Iterator[Finding]:
+    role = rule.parameters["role"]
+    reference = judged.evidence.references.get(role)
+    if reference is None:
+        why = judged.evidence.gone.get(role, f"no results of {role} were given")
+        yield _missing(f"against {role}", why)
+        return
+    for cell in judged.evidence.requested:
+        other = reference.get(cell)
+        if other is not None and other.status in ("falls back", "aborts"):
+            text = f"{cell.label}: {role} does not run it on the GPU"
+            yield Finding(outcome=Outcome.HOLDS, text=text)
+            continue
+        for metric in judged.metrics:
+            mine, theirs = judged.cost(cell, metric), _cost(other, metric)
+            what = f"{cell.label}: {metric} against {role}"
+            if mine is None:
+                yield _missing(what, judged.why_not(cell))
+            elif theirs is None:
+                yield _missing(what, f"{role}: {_why_not(other)}")
+            else:
+                yield judged.compare(mine, theirs, rule.at_most, what)
+
+
+def _pair(judged: Judged, cell: Cell, other: Cell, at_most: float, what: str) -> Iterator[Finding]:
+    for metric in judged.metrics:
+        first, second = judged.cost(cell, metric), judged.cost(other, metric)
+        if first is None or second is None:
+            absent = [c for c, cost in ((cell, first), (other, second)) if cost is None]
+            yield _missing(f"{what}, {metric}", _absent(judged, absent))
+        else:
+            yield judged.compare(first, second, at_most, f"{what}, {metric}")
+
+
+def _is_left_out(rule: Rule, evidence: Evidence) -> bool:
+    """Whether a rule is about a reference that is only judged when the user brings it."""
+    role = rule.parameters.get("role")
+    given = role in evidence.references or role in evidence.gone
+    return bool(rule.parameters.get("only_if_given")) and not given
+
+
+_KINDS: Mapping[str, Callable[[Rule, Judged], Iterator[Finding]]] = {
+    "on_gpu": _on_gpu,
+    "slope": _slope,
+    "doubling": _doubling,
+    "prompt": _prompt,
+    "cliff": _cliff,
+    "against": _against,
+}
+
+
+def _rule(value: Mapping[str, Any], path: Path) -> Rule:
+    rest = dict(value)
+    rule = Rule(
+        name=rest.pop("name"),
+        kind=rest.pop("kind"),
+        reason=rest.pop("reason"),
+        at_most=float(rest.pop("at_most", math.inf)),
+        parameters=rest,
+    )
+    if rule.kind not in _KINDS:
+        raise BadInput(
+            f"rule {rule.name!r} is of an unknown kind {rule.kind!r}",
+            where=path,
+            hint=f"the kinds are {', '.join(_KINDS)}",
+        )
+    return rule
+
+
+def _ratio(first: Sequence[float], second: Sequence[float], alpha: float) -> Interval:
+    if len(first) == 1 and len(second) == 1:  # counts are exact
+        none = 1.0 if first[0] == 0 else math.inf
+        value = first[0] / second[0] if second[0] else none
+        return Interval(value=value, low=value, high=value)
+    return ratio_interval(first, second, alpha=alpha)
+
+
+def _cost(result: CellResult | None, metric: str) -> Sequence[float] | None:
+    return result.costs.get(metric) if result is not None else None
+
+
+def _why_not(result: CellResult | None) -> str:
+    if result is None:
+        return "it was not measured"
+    if result.status == "measured":
+        return "it was measured, but not this kind of cost"
+    return f"{result.status}: {result.reason}" if result.reason else result.status
+
+
+def _absent(judged: Judged, cells: Sequence[Cell]) -> str:
+    named = "; ".join(f"{cell.label}: {judged.why_not(cell)}" for cell in cells[:3])
+    more = f"; and {len(cells) - 3} more" if len(cells) > 3 else ""
+    return named + more
+
+
+def _missing(what: str, why: str) -> Finding:
+    return Finding(outcome=Outcome.NOT_CHECKED, text=f"{what} could not be checked ({why})")
+
+
+def _row_name(cell: Cell) -> str:
+    return cell.label.rsplit(" ", 1)[0]
+
+
+def _span(interval: Interval) -> str:
+    if interval.low == interval.high:
+        return f"{interval.value:.3f}"
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def _times(interval: Interval) -> str:
+    return _span(interval) + "x"

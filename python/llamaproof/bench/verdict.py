@@ -1,0 +1,57 @@
+"""The gate's verdict as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from llamaproof.bench.cells import Cell, Selection, select
+from llamaproof.bench.gate import Outcome, RuleVerdict
+
+_SHOWN = 6
+
+
+def verdict_lines(
+    verdicts: Sequence[RuleVerdict], requested: Sequence[Cell], *, most: int | None = _SHOWN
+) -> Iterator[str]:
+    """A line per rule, and below it what it failed on or could not check.
+
+    Args:
+        most: findings shown of each rule; None for all, those that hold too.
+    """
+    whole = len(select(Selection()))
+    within = sum(cell in set(select(Selection())) for cell in requested)
+    yield f"judged on {within} of the {whole} cells of the whole grid"
+    for verdict in verdicts:
+        yield _rule_line(verdict)
+        shown = [f for f in verdict.findings if most is None or f.outcome is not Outcome.HOLDS]
+        shown.sort(key=lambda finding: _ORDER.index(finding.outcome))
+        for finding in shown[:most]:
+            yield f"    {finding.outcome.value}: {finding.text}"
+        if most is not None and len(shown) > most:
+            yield f"    and {len(shown) - most} more"
+
+
+_ORDER = (Outcome.FAILS, Outcome.NOT_CHECKED, Outcome.HOLDS)
+
+
+def _rule_line(verdict: RuleVerdict) -> str:
+    if not verdict.findings:
+        return f"{_word(verdict.outcome)}  {verdict.rule.name}  no cells to judge it on"
+    counts = ", ".join(
+        f"{verdict.count(outcome)} {word}"
+        for outcome, word in (
+            (Outcome.HOLDS, "held"),
+            (Outcome.FAILS, "failed"),
+            (Outcome.NOT_CHECKED, "could not be checked"),
+        )
+        if verdict.count(outcome)
+    )
+    return f"{_word(verdict.outcome)}  {verdict.rule.name}  {counts}"
+
+
+def _word(outcome: Outcome) -> str:
+    return {
+        Outcome.HOLDS: "HOLDS      ",
+        Outcome.FAILS: "FAILS      ",
+        Outcome.NOT_CHECKED: "NOT CHECKED",
+    }[outcome]

@@ -12,7 +12,7 @@ from llamaproof.errors import NOT_CHECKED, LlamaproofError
 from llamaproof.process import termination_as_interrupt
 
 # Each module brings `configure_parser(subparsers)`, which sets `execute`.
-COMMANDS: tuple[str, ...] = ("llamaproof.abi.command", "llamaproof.bench.command")
+COMMANDS: tuple[str, ...] = ("llamaproof.abi.command", "llamaproof.bench.command", "llamaproof.prove")
 
 INTERRUPTED = 130
 

@@ -14,7 +14,8 @@ from llamaproof.errors import BadInput
 from llamaproof.fatbin import SECTION
 from llamaproof.target import Target
 
-_CUDART = re.compile(r"libcudart\.so\.(\d+)")
+# Repaired wheels bundle it under a name with a hash.
+_CUDART = re.compile(r"libcudart(?:-[0-9a-f]+)?\.so\.(\d+)[\d.]*")
 # Releases of CUDA that there is a stand-in runtime for.
 KNOWN_CUDA = (12, 13)
 _OTHER_PLATFORMS = {"*.dll": "Windows", "*.dylib": "macOS"}

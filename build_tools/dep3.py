@@ -80,21 +80,20 @@ def problems_of(header: bytes) -> tuple[str, ...]:
 
 
 def _fields(text: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for line in text.splitlines():
+    found: list[tuple[str, list[str]]] = []
+    for line in text.split("\n"):
         if field := _FIELD.fullmatch(line):
-            found.append((_ALIASES.get(field[1], field[1]), field[2].strip()))
+            found.append((_ALIASES.get(field[1], field[1]), [field[2].strip()]))
         elif line.startswith(" ") and found:
-            name, value = found[-1]
-            found[-1] = (name, f"{value}\n{'' if line.strip() == '.' else line.strip()}".strip())
-    return found
+            found[-1][1].append("" if line.strip() == "." else line.strip())
+    return [(name, "\n".join(lines).strip()) for name, lines in found]
 
 
 def _form_problems(text: str, names: list[str]) -> list[str]:
     problems = []
     if text and not text.endswith("\n\n"):
         problems.append("no empty line between header and diff")
-    for line in text.strip("\n").splitlines():
+    for line in text.rstrip("\n").split("\n") if text.strip() else ():
         if not line.startswith(" ") and not _FIELD.fullmatch(line):
             problems.append(f"the line {line!r} is neither a field nor the rest of one")
     problems += [f"{name} is no field of DEP-3" for name in names if not _KNOWN.fullmatch(name)]

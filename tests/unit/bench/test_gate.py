@@ -1,0 +1,204 @@
+"""The gate passes a sound kernel, and names each defect it exists to find."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from llamaproof.bench.cells import Cell
+from llamaproof.bench.gate import (
+    DEFAULT_GATE,
+    Evidence,
+    Outcome,
+    RuleVerdict,
+    exit_code,
+    judge,
+    load_gate,
+    predicted_sum,
+)
+from llamaproof.bench.record import CellResult
+from llamaproof.bench.verdict import verdict_lines
+from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
+from tests.unit.bench.synthetic import GRID, counted, evidence, fallen_back, good_cost, timed
+
+GATE = load_gate()
+AT_20 = [cell for cell in GRID if cell.gqa_ratio == 20]
+
+
+def verdicts_of(given: Evidence) -> dict[str, RuleVerdict]:
+    return {verdict.rule.name: verdict for verdict in judge(GATE, given)}
+
+
+def whole(results: dict[Cell, CellResult]) -> Evidence:
+    reference = timed(GRID, good_cost, seed=7)
+    return evidence(results, stock=reference, newest=reference)
+
+
+def failing(given: Evidence) -> set[str]:
+    return {n for n, v in verdicts_of(given).items() if v.outcome is Outcome.FAILS}
+
+
+def unchecked(given: Evidence) -> set[str]:
+    return {n for n, v in verdicts_of(given).items() if v.outcome is Outcome.NOT_CHECKED}
+
+
+def test_a_sound_kernel_passes_every_rule() -> None:
+    verdicts = judge(GATE, whole(timed(GRID, good_cost)))
+    assert {v.outcome for v in verdicts} == {Outcome.HOLDS}
+    assert exit_code(verdicts) == HOLDS
+
+
+def test_a_sound_kernel_passes_on_counts_alone() -> None:
+    reference = counted(GRID, good_cost)
+    verdicts = judge(GATE, evidence(reference, stock=reference, newest=reference))
+    assert exit_code(verdicts) == HOLDS
+
+
+def test_work_quadratic_in_n_kv_is_found() -> None:
+    def quadratic(cell: Cell) -> float:
+        return good_cost(cell) + sum(1e-13 * cell.n_tokens * n_kv**2 for n_kv in cell.steps)
+
+    assert {"near-linear-slope", "near-linear-doubling"} <= failing(whole(timed(GRID, quadratic)))
+    counts = evidence(counted(GRID, quadratic))
+    assert {"near-linear-slope", "near-linear-doubling"} <= failing(counts)
+
+
+def test_one_doubling_that_jumps_is_found_though_the_slope_hides_it() -> None:
+    def jump(cell: Cell) -> float:
+        return good_cost(cell) * (1.3 if cell.n_kv >= 32768 else 1.0)
+
+    found = failing(whole(timed(GRID, jump)))
+    assert "near-linear-doubling" in found
+
+
+def test_a_prompt_that_grows_faster_than_its_ubatches_is_found() -> None:
+    def slow_prompt(cell: Cell) -> float:
+        return good_cost(cell) * (1.4 if cell.prompt and cell.n_kv == 16384 else 1.0)
+
+    assert failing(whole(timed(GRID, slow_prompt))) >= {"near-linear-prompt"}
+
+
+def test_right_at_16_and_slow_at_20_is_found() -> None:
+    def five_passes(cell: Cell) -> float:
+        return good_cost(cell) * (2.5 if cell.gqa_ratio == 20 else 1.0)
+
+    found = failing(evidence(timed(GRID, five_passes)))
+    assert found == {"no-cliff-20-16", "no-cliff-20-32"}
+    assert failing(evidence(counted(GRID, five_passes))) == found
+
+
+def test_a_cell_7_5_times_slower_is_called_what_it_is() -> None:
+    slow = replace(AT_20[0], n_kv=16384)
+
+    def one_slow(cell: Cell) -> float:
+        return good_cost(cell) * (7.6 if cell == slow else 1.0)
+
+    verdict = verdicts_of(whole(timed(GRID, one_slow)))["no-worse-than-0.3.16"]
+    texts = [f.text for f in verdict.findings if f.outcome is Outcome.FAILS]
+    assert len(texts) == 1
+    assert slow.label in texts[0] and "REGRESSION" in texts[0]
+
+
+def test_slower_by_less_than_the_limits_holds_and_by_more_fails() -> None:
+    assert failing(whole(timed(GRID, lambda cell: 1.03 * good_cost(cell)))) == set()
+    assert failing(whole(timed(GRID, lambda cell: 1.15 * good_cost(cell)))) == {
+        "no-worse-than-0.3.16"
+    }
+    assert failing(whole(timed(GRID, lambda cell: 1.4 * good_cost(cell)))) == {
+        "no-worse-than-0.3.16",
+        "no-worse-than-0.3.36",
+    }
+
+
+def test_falling_back_fails_whatever_the_rest_says() -> None:
+    results = timed(GRID, good_cost) | fallen_back(AT_20[:1])
+    verdicts = judge(GATE, whole(results))
+    assert exit_code(verdicts) == DEFECT
+    assert "on-gpu" in failing(whole(results))
+
+
+def test_where_stock_falls_back_nothing_is_compared_with_it() -> None:
+    reference = timed(GRID, good_cost)
+    given = evidence(reference, stock=reference | fallen_back(AT_20), newest=reference)
+    verdict = verdicts_of(given)["no-worse-than-0.3.16"]
+    assert verdict.outcome is Outcome.HOLDS
+    assert sum("does not run it" in f.text for f in verdict.findings) == len(AT_20)
+
+
+@pytest.mark.parametrize("lacking", [AT_20[3], GRID[-1], next(c for c in GRID if c.prompt)])
+def test_a_missing_cell_is_not_checked_and_never_passes(lacking: Cell) -> None:
+    results = timed(GRID, good_cost)
+    del results[lacking]
+    verdicts = judge(GATE, whole(results))
+    assert exit_code(verdicts) == NOT_CHECKED
+    assert "on-gpu" in unchecked(whole(results))
+
+
+def test_a_reference_that_was_not_given_is_not_checked() -> None:
+    given = evidence(timed(GRID, good_cost))
+    assert unchecked(given) == {"no-worse-than-0.3.16", "no-worse-than-0.3.36"}
+    assert exit_code(judge(GATE, given)) == NOT_CHECKED
+
+
+def test_no_results_at_all_pass_nothing() -> None:
+    verdicts = judge(GATE, evidence({}))
+    assert {v.outcome for v in verdicts} == {Outcome.NOT_CHECKED}
+    assert exit_code(verdicts) == NOT_CHECKED
+    assert exit_code(judge(GATE, evidence({}, requested=()))) == NOT_CHECKED
+    assert exit_code(()) == NOT_CHECKED
+
+
+def test_a_count_that_is_not_there_is_not_checked() -> None:
+    results = {
+        cell: replace(result, counts={"warp_instructions": 1.0})
+        for cell, result in counted(GRID, good_cost).items()
+    }
+    assert "no-cliff-20-16" in unchecked(evidence(results))
+
+
+def test_noise_across_a_limit_is_not_checked_and_never_passes() -> None:
+    noisy = timed(GRID, lambda cell: 1.03 * good_cost(cell), noise=0.05)
+    assert "no-worse-than-0.3.16" in unchecked(whole(noisy))
+
+
+def test_every_rule_has_a_reason_and_every_reason_is_shown_in_the_data() -> None:
+    assert all(len(rule.reason) > 40 for rule in GATE.rules)
+    assert len({rule.name for rule in GATE.rules}) == len(GATE.rules)
+
+
+def test_the_sum_of_ubatches_of_a_linear_cost_is_exact() -> None:
+    known = {n: 3.0 + 0.25 * n for n in (1024, 2048, 4096)}
+    expected = sum(3.0 + 0.25 * n for n in range(512, 4097, 512))
+    assert predicted_sum(known, 4096) == pytest.approx(expected)
+
+
+def test_only_the_rules_named_are_judged() -> None:
+    assert [r.name for r in GATE.only(["on-gpu"]).rules] == ["on-gpu"]
+    with pytest.raises(BadInput, match="no rule"):
+        GATE.only(["on-gpus"])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("schema = 2", "schema"),
+        ("schema = 1", "incomplete"),
+        ("schema", "cannot be read"),
+        (DEFAULT_GATE.read_text().replace('kind = "cliff"', 'kind = "clif"'), "unknown kind"),
+    ],
+)
+def test_a_damaged_gate_is_an_error(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=says):
+        load_gate(path)
+
+
+def test_the_verdict_says_how_much_of_the_grid_it_is_about() -> None:
+    few = AT_20[:8]
+    given = evidence(timed(few, good_cost), requested=few)
+    lines = list(verdict_lines(judge(GATE, given), few))
+    assert lines[0].startswith("judged on 8 of the ")
+    assert any(line.startswith("NOT CHECKED  no-cliff-20-16") for line in lines)

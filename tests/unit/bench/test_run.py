@@ -1,0 +1,228 @@
+"""A run interleaves, survives aborts and interrupts, and goes on where it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from llamaproof.bench import record as records
+from llamaproof.bench.ceilings import Ceilings
+from llamaproof.bench.cells import Cell, Selection, select
+from llamaproof.bench.check import CheckResult
+from llamaproof.bench.clocks import Clock
+from llamaproof.bench.record import Machine, Record, TargetInfo
+from llamaproof.bench.run import LEAST_ROUNDS, Limits, Run
+from llamaproof.bench.samples import Round
+from llamaproof.bench.worker import Opened, WorkerDied
+from llamaproof.bench.workload import OutOfMemory
+from llamaproof.errors import LlamaproofError
+
+CELLS = select(
+    Selection(
+        head_sizes=[(576, 512)], gqa_ratios=[20], tokens=[1], n_kv=[1024, 2048, 4096],
+        kv_types=["f16"],
+    )
+)  # fmt: skip
+
+
+@dataclass
+class Scripted:
+    """A worker that does what a test says, and writes down what it was asked."""
+
+    name: str
+    log: list[str]
+    on_open: Callable[[Cell], Opened] = lambda _cell: Opened(supported=True, n_layers=2)
+    on_round: Callable[[Cell], Round] = lambda cell: Round(samples=(1e-9 * cell.n_kv,), clock=None)
+    cell: Cell | None = None
+    ended: bool = False
+
+    def open(self, cell: Cell) -> Opened:
+        self.log.append(f"{self.name} open {cell.n_kv}")
+        self.cell = cell
+        return self.on_open(cell)
+
+    def round(self) -> Round:
+        assert self.cell is not None
+        self.log.append(f"{self.name} round")
+        return self.on_round(self.cell)
+
+    def close(self) -> None:
+        self.cell = None
+
+    def check(self, cell: Cell) -> CheckResult | None:
+        self.log.append(f"{self.name} check {cell.n_kv}")
+        raise WorkerDied("the worker was killed by SIGABRT", output=("GGML_ASSERT: no kernel",))
+
+    def ceilings(self) -> Ceilings:
+        raise LlamaproofError("not here")
+
+    def end(self) -> None:
+        self.ended = True
+
+
+@dataclass
+class Bench:
+    """A run over scripted workers."""
+
+    workers: list[Scripted]
+    save_to: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+    started: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.record = new_record(len(self.workers))
+
+    def run(self) -> Run:
+        def start(index: int) -> Scripted:
+            self.started.append(index)
+            return Scripted(name=self.workers[index].name, log=self.workers[index].log)
+
+        return Run(
+            start=start,
+            record=self.record,
+            workers=self.workers,
+            limits=self.limits,
+            save_to=self.save_to,
+        )
+
+
+def new_record(n_targets: int) -> Record:
+    machine = Machine(
+        system="test", cpu="test", cpu_count=1, device="test", gpu=None,
+        driver_version="", clocks_missing="",
+    )  # fmt: skip
+    targets = tuple(
+        TargetInfo(
+            name=f"target {i}", role=None, version=None, sha256=None, libraries={"libggml.so": "0"},
+            ggml_version="0", kv_layout="v_separate",
+        )
+        for i in range(n_targets)
+    )  # fmt: skip
+    return Record(
+        unit="device seconds", machine=machine, targets=targets, created=records.now(),
+        requested=CELLS,
+    )  # fmt: skip
+
+
+def test_targets_alternate_round_by_round() -> None:
+    log: list[str] = []
+    bench = Bench(workers=[Scripted(name="A", log=log), Scripted(name="B", log=log)])
+    bench.run().measure(CELLS[:1])
+    assert log[:2] == ["A open 1024", "B open 1024"]
+    assert log[2:] == ["A round", "B round"] * LEAST_ROUNDS
+    assert bench.record.complete
+    assert [r.status for r in bench.record.results] == ["measured", "measured"]
+
+
+def test_noise_is_given_more_rounds_up_to_the_limit() -> None:
+    count = iter(range(1000))
+    noisy = Scripted(
+        name="A", log=[], on_round=lambda _c: Round(samples=(1.0 + next(count) % 2,), clock=None)
+    )
+    bench = Bench(workers=[noisy], limits=Limits(most_rounds=25))
+    bench.run().measure(CELLS[:1])
+    assert len(bench.record.results[0].rounds) == 25
+
+
+def test_an_abort_costs_one_cell_and_the_worker_is_replaced() -> None:
+    def abort_at_2048(cell: Cell) -> Opened:
+        if cell.n_kv == 2048:
+            raise WorkerDied("the worker was killed by SIGABRT", output=("fattn.cu: fatal", ""))
+        return Opened(supported=True)
+
+    dying = Scripted(name="A", log=[], on_open=abort_at_2048)
+    bench = Bench(workers=[dying])
+    bench.run().measure(CELLS)
+    found = {r.cell.n_kv: r for r in bench.record.results}
+    assert [found[n].status for n in (1024, 2048, 4096)] == ["measured", "aborts", "measured"]
+    assert "fattn.cu: fatal" in found[2048].reason
+    assert dying.ended and bench.started == [0]
+
+
+def test_a_cell_that_is_refused_falls_back_and_one_too_large_is_left_out() -> None:
+    def answer(cell: Cell) -> Opened:
+        if cell.n_kv == 4096:
+            raise OutOfMemory("CUDA0 could not allocate the tensors")
+        return Opened(supported=False)
+
+    bench = Bench(workers=[Scripted(name="A", log=[], on_open=answer)])
+    bench.run().measure(CELLS)
+    assert [r.status for r in bench.record.results] == ["falls back", "falls back", "left out"]
+
+
+def test_throttled_rounds_are_dropped_and_replaced() -> None:
+    count = iter(range(1000))
+
+    def every_third_is_slow(_cell: Cell) -> Round:
+        mhz = 600 if next(count) % 3 == 2 else 1980
+        return Round(samples=(1e-6,), clock=Clock(sm_mhz=mhz, memory_mhz=3201, reasons=0))
+
+    bench = Bench(workers=[Scripted(name="A", log=[], on_round=every_third_is_slow)])
+    bench.run().measure(CELLS[:1])
+    result = bench.record.results[0]
+    assert result.status == "measured"
+    assert len(result.rounds) == LEAST_ROUNDS and result.dropped == 4
+    assert all(r.clock is not None and r.clock.sm_mhz == 1980 for r in result.rounds)
+
+
+def test_a_card_that_is_held_down_throughout_gives_no_result() -> None:
+    hot = Clock(sm_mhz=1200, memory_mhz=3201, reasons=0x40)
+    worker = Scripted(name="A", log=[], on_round=lambda _c: Round(samples=(1e-6,), clock=hot))
+    bench = Bench(workers=[worker])
+    bench.run().measure(CELLS[:1])
+    assert bench.record.results[0].status == "left out"
+    assert "held down in 30 of 30" in bench.record.results[0].reason
+
+
+def test_past_the_time_limit_cells_are_left_out_by_name() -> None:
+    bench = Bench(
+        workers=[Scripted(name="A", log=[])], limits=Limits(deadline=time.monotonic() - 1)
+    )
+    bench.run().measure(CELLS)
+    assert {r.status for r in bench.record.results} == {"left out"}
+    assert len(bench.record.results) == len(CELLS)
+    assert not bench.record.complete
+
+
+def test_an_interrupt_keeps_what_there_is_and_a_second_run_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+
+    def interrupted_at_4096(cell: Cell) -> Opened:
+        if cell.n_kv == 4096:
+            raise KeyboardInterrupt
+        return Opened(supported=True)
+
+    first = Bench(workers=[Scripted(name="A", log=[], on_open=interrupted_at_4096)], save_to=path)
+    with pytest.raises(KeyboardInterrupt):
+        first.run().measure(CELLS)
+    kept = records.load(path)
+    assert [r.cell.n_kv for r in kept.results] == [1024, 2048]
+    assert not kept.complete
+
+    log: list[str] = []
+    second = Bench(workers=[Scripted(name="A", log=log)], save_to=path)
+    second.record = kept
+    second.run().measure(CELLS)
+    assert [line for line in log if "open" in line] == ["A open 4096"]
+    whole = records.load(path)
+    assert whole.complete and {r.cell for r in whole.results} == set(CELLS)
+
+
+def test_cells_left_out_are_measured_by_the_next_run() -> None:
+    late = Bench(workers=[Scripted(name="A", log=[])], limits=Limits(deadline=0.0))
+    late.run().measure(CELLS)
+    again = Bench(workers=[Scripted(name="A", log=[])])
+    again.record = late.record
+    again.run().measure(CELLS)
+    assert {r.status for r in again.record.results} == {"measured"}
+
+
+def test_a_check_that_aborts_says_so_and_goes_on() -> None:
+    bench = Bench(workers=[Scripted(name="A", log=[])])
+    outcomes = [result for _, _, result in bench.run().check(CELLS[:2])]
+    assert outcomes[0] == "aborts: the worker was killed by SIGABRT (GGML_ASSERT: no kernel)"
+    assert len(outcomes) == 2 and bench.started == [0, 0]

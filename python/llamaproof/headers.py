@@ -307,7 +307,7 @@ class _Parser:
             shape=shape,
             kind=_type_name(kind),
             offset=offset,
-            n_bytes=_tensor_bytes(kind, n_values),
+            n_bytes=tensor_bytes(kind, n_values),
         )
 
     def _expected_bytes(self, alignment: int) -> int | None:
@@ -380,7 +380,8 @@ def _type_name(kind: int) -> str:
         return f"type {kind}"
 
 
-def _tensor_bytes(kind: int, n_values: int) -> int | None:
+def tensor_bytes(kind: int, n_values: int) -> int | None:
+    """Bytes that values of a ggml type take, in whole blocks; None for an unknown type."""
     try:
         block_values, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
     except (KeyError, ValueError):

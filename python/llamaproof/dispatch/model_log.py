@@ -18,6 +18,9 @@ CPU = "CPU"
 # GGML_OP_FLASH_ATTN_EXT, cut at the width of its column
 FLASH_ATTENTION = "FLASH_ATTN"
 
+# The worker begins each line of the log that is a warning or an error with this.
+WARNING_MARK = "\x01"
+
 BufferKind = Literal["weights", "kv", "state", "compute", "output"]
 
 _SPLIT = re.compile(r"^## SPLIT #(\d+): (\S+) # (\d+) inputs")

@@ -113,6 +113,16 @@ def describe_attention(attention: LayerAttention) -> str:
     return ", ".join(part for part in (sizes, heads, *extras) if part)
 
 
+def attention_groups(
+    layers: Sequence[LayerAttention],
+) -> tuple[tuple[LayerAttention, str], ...]:
+    """Layers with the same attention, one of each, with the numbers of all of them in words."""
+    groups: dict[str, list[LayerAttention]] = {}
+    for attention in layers:
+        groups.setdefault(describe_attention(attention), []).append(attention)
+    return tuple((group[0], _ranges([a.layer for a in group])) for group in groups.values())
+
+
 def _layer_table(layers: Sequence[LayerResult]) -> Table:
     table = Table(title="attention by layer", title_justify="left")
     table.add_column("layers")

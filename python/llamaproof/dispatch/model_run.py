@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from llamaproof.dispatch.model_log import Buffer, Graph, buffers, graphs
+from llamaproof.dispatch.model_log import WARNING_MARK, Buffer, Graph, buffers, graphs
 from llamaproof.dispatch.outcome import Launch
 from llamaproof.errors import BadInput
 from llamaproof.ggml import GgmlType
@@ -23,9 +23,6 @@ DEFAULT_CONTEXTS = (1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 # Attention on the CPU over a long prompt of a large model is slow, but it prints nothing meanwhile.
 _SILENCE_LIMIT_S = 1800.0
 _ALL_LAYERS = 9999
-
-# The worker begins each line of llama.cpp's log that is a warning or an error with this.
-WARNING_MARK = "\x01"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +108,7 @@ def run_model(
     settings: Settings,
     env: Mapping[str, str],
     *,
+    recorder: Path | None = None,
     on_phase: Callable[[str], None] | None = None,
 ) -> ModelRun:
     """Load a model with a target's bindings in a process of its own, and decode with it.
@@ -118,6 +116,7 @@ def run_model(
     Args:
         env: the process's environment: what makes the target's libraries load, and the shadow
             runtime's settings where it plays the GPU.
+        recorder: the shadow runtime's library that keeps the records; None on a real GPU.
         on_phase: called with each phase in words as it begins.
 
     Raises:
@@ -131,11 +130,12 @@ def run_model(
         )
     with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
         spec, output = Path(scratch, "spec.json"), Path(scratch, "output.jsonl")
-        spec.write_text(json.dumps(_spec(target.package, model, settings)), encoding="utf-8")
+        job = {**_spec(target.package, model, settings), "recorder": recorder and str(recorder)}
+        spec.write_text(json.dumps(job), encoding="utf-8")
         command = (sys.executable, "-m", "llamaproof.dispatch.model_worker", spec, output)
         completed = run(
             command,
-            env=_with_import_path(env),
+            env=with_import_path(env),
             check=False,
             silence_limit_s=_SILENCE_LIMIT_S,
             on_line=_phase_teller(on_phase),
@@ -200,7 +200,7 @@ def _spec(package: Path, model: Path, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _with_import_path(env: Mapping[str, str]) -> dict[str, str]:
+def with_import_path(env: Mapping[str, str]) -> dict[str, str]:
     """The environment, with the folder this package is imported from first on PYTHONPATH."""
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, [env.get("PYTHONPATH")])]
@@ -209,6 +209,8 @@ def _with_import_path(env: Mapping[str, str]) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(paths),
         # Kernels are recorded as they are launched: a replayed CUDA graph would hide them.
         "GGML_CUDA_DISABLE_GRAPHS": "1",
+        # gdb, called on an abort, takes seconds and tells nothing here.
+        "GGML_NO_BACKTRACE": "1",
     }
 
 
@@ -238,14 +240,9 @@ def _step(record: dict[str, Any], found: Sequence[Graph], before: Sequence[Step]
     )
 
 
-def _launch(values: dict[str, Any]) -> Launch:
-    grid, block = values["grid"], values["block"]
-    return Launch(
-        name=values["name"],
-        grid=(grid[0], grid[1], grid[2]),
-        block=(block[0], block[1], block[2]),
-        shared_bytes=values["shared_bytes"],
-    )
+def _launch(values: Sequence[Any]) -> Launch:
+    name, grid, block, shared_bytes = values
+    return Launch(name=name, grid=tuple(grid), block=tuple(block), shared_bytes=shared_bytes)
 
 
 def _failure(record: dict[str, Any], reason: str, log: Sequence[str]) -> Failure:

@@ -7,7 +7,8 @@ would ask for dependencies (jinja2, diskcache) that have nothing to do with wher
 Usage: python -m llamaproof.dispatch.model_worker SPEC.json OUTPUT.jsonl
 
 SPEC: {"package", "model", "flash_attn", "type_k", "type_v", "n_gpu_layers", "n_ctx", "n_ubatch",
-"n_prefill", "n_decode", "memory_contexts": [n_ctx, ...]}.
+"n_prefill", "n_decode", "memory_contexts": [n_ctx, ...], "recorder": path of the shadow runtime's
+records, or null}.
 OUTPUT: one object a line, written as each phase begins and ends: {"begin": phase} and
 {"end": phase, "log": text, "launches": ...}. What is missing at the end is where it died. Lines
 of the log that are warnings or errors begin with WARNING_MARK.
@@ -27,7 +28,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from llamaproof.dispatch.model_run import WARNING_MARK
+from llamaproof.dispatch.model_log import WARNING_MARK
+from llamaproof.dispatch.recorder import Recorder
 
 # llama.cpp keeps token ids below this for control tokens in every usual vocabulary; which tokens
 # are decoded does not change where they are.
@@ -41,7 +43,7 @@ class Failure(Exception):
     """llama.cpp returned an error; its log says why."""
 
 
-class Recorder:
+class Journal:
     """Collects llama.cpp's log and writes each phase to the output as it ends."""
 
     def __init__(self, output: typing.TextIO) -> None:
@@ -79,32 +81,32 @@ class Recorder:
 def main(arguments: Sequence[str]) -> int:
     spec = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     with Path(arguments[1]).open("w", encoding="utf-8") as output:
-        recorder = Recorder(output)
+        journal = Journal(output)
         try:
-            _examine(spec, recorder)
+            _examine(spec, journal)
         except Failure:
             return 3
     return 0
 
 
-def _examine(spec: dict[str, Any], recorder: Recorder) -> None:
-    with recorder.phase("import") as results:
+def _examine(spec: dict[str, Any], journal: Journal) -> None:
+    with journal.phase("import") as results:
         llama = import_bindings(Path(spec["package"]))
-        callback = llama.llama_log_callback(recorder.on_log)
+        callback = llama.llama_log_callback(journal.on_log)
         llama.llama_log_set(callback, None)
         llama.llama_backend_init()
-        results["devices"] = _devices(Path(llama._lib._name).parent)
-    with recorder.phase("load"):
+        results["devices"] = devices_of(Path(llama._lib._name).parent)
+    with journal.phase("load"):
         model = _load(llama, spec)
-    _decode(llama, model, spec, recorder)
-    _measure_memory(llama, model, spec, recorder)
+    _decode(llama, model, spec, journal)
+    _measure_memory(llama, model, spec, journal)
     llama.llama_model_free(model)
 
 
-def _measure_memory(llama: Any, model: Any, spec: dict[str, Any], recorder: Recorder) -> None:
+def _measure_memory(llama: Any, model: Any, spec: dict[str, Any], journal: Journal) -> None:
     for n_ctx in spec["memory_contexts"]:
         try:
-            with recorder.phase("memory", n_ctx=n_ctx):
+            with journal.phase("memory", n_ctx=n_ctx):
                 llama.llama_free(_context(llama, model, spec, n_ctx))
         except Failure:
             return  # what is longer still does not fit either
@@ -123,7 +125,7 @@ def import_bindings(package: Path) -> Any:
     return importlib.import_module(f"{package.name}.llama_cpp")
 
 
-def _devices(lib_dir: Path) -> list[str]:
+def devices_of(lib_dir: Path) -> list[str]:
     """Names of the devices that ggml found, as in `CUDA0: NVIDIA L40S`."""
     base = ctypes.CDLL(str(_library(lib_dir, "libggml-base.so")))
     ggml = ctypes.CDLL(str(_library(lib_dir, "libggml.so")))
@@ -169,30 +171,30 @@ def _context(llama: Any, model: Any, spec: dict[str, Any], n_ctx: int) -> Any:
     return context
 
 
-def _decode(llama: Any, model: Any, spec: dict[str, Any], recorder: Recorder) -> None:
+def _decode(llama: Any, model: Any, spec: dict[str, Any], journal: Journal) -> None:
     os.environ["GGML_SCHED_DEBUG"] = "2"  # read when a context makes its scheduler
-    with recorder.phase("context", n_ctx=spec["n_ctx"]):
+    with journal.phase("context", n_ctx=spec["n_ctx"]):
         context = _context(llama, model, spec, spec["n_ctx"])
     del os.environ["GGML_SCHED_DEBUG"]
-    launches = _launch_reader()
+    launches = _launch_reader(spec["recorder"])
     n_prefill = spec["n_prefill"]
-    _step(llama, context, recorder, launches, "prefill", 0, n_prefill)
+    _step(llama, context, journal, launches, "prefill", 0, n_prefill)
     for index in range(spec["n_decode"]):
-        _step(llama, context, recorder, launches, "decode", n_prefill + index, 1)
+        _step(llama, context, journal, launches, "decode", n_prefill + index, 1)
     llama.llama_free(context)
 
 
 def _step(
     llama: Any,
     context: Any,
-    recorder: Recorder,
+    journal: Journal,
     launches: Callable[[], Any],
     phase: str,
     position: int,
     n_tokens: int,
 ) -> None:
-    launches()  # forget what came before
-    with recorder.phase(phase, n_tokens=n_tokens, position=position) as results:
+    launches()  # what came before is not this step's
+    with journal.phase(phase, n_tokens=n_tokens, position=position) as results:
         batch = llama.llama_batch_init(n_tokens, 0, 1)
         batch.n_tokens = n_tokens
         for index in range(n_tokens):
@@ -209,8 +211,18 @@ def _step(
             raise Failure(f"llama_decode returned {status}")
 
 
-def _launch_reader() -> Callable[[], Any]:
-    return lambda: None
+def _launch_reader(recorder: str | None) -> Callable[[], Any]:
+    """A function that returns the launches since it was last called; None on a real GPU."""
+    if recorder is None:
+        return lambda: None
+    records = Recorder(Path(recorder))
+
+    def read() -> Any:
+        launches = records.launches()
+        records.reset()
+        return launches
+
+    return read
 
 
 if __name__ == "__main__":

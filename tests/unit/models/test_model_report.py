@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from llamaproof.dispatch.model_log import WARNING_MARK
 from llamaproof.dispatch.model_page import as_json, print_report
 from llamaproof.dispatch.model_report import ModelReport, report_of
-from llamaproof.dispatch.model_run import WARNING_MARK, ModelRun, collect
+from llamaproof.dispatch.model_run import ModelRun, collect
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
 from llamaproof.geometry import LayerAttention, ModelAttention
 from tests.unit.models import scheduler_log as log
@@ -48,11 +49,8 @@ MODEL = ModelAttention(
 )
 
 
-def _launches(*names: str) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "grid": [142, 1, 1], "block": [32, 2, 1], "shared_bytes": 1024}
-        for name in names
-    ]
+def _launches(*names: str) -> list[list[Any]]:
+    return [[name, [142, 1, 1], [32, 2, 1], 1024] for name in names]
 
 
 def _ended(phase: str, text: str = "", **values: Any) -> list[str]:

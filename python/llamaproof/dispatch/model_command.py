@@ -1,0 +1,140 @@
+"""`llamaproof dispatch TARGET --model FILE.gguf`: where a whole model's attention runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from llamaproof import shadow
+from llamaproof.dispatch.cuda_backend import find_cuda_backend
+from llamaproof.dispatch.model_header import examine_header, header_json, print_header_report
+from llamaproof.dispatch.model_page import as_json, print_report
+from llamaproof.dispatch.model_report import ModelReport, report_of
+from llamaproof.dispatch.model_run import Settings, run_model
+from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
+from llamaproof.files import write_whole
+from llamaproof.geometry import ModelAttention, attention_of
+from llamaproof.ggml import GgmlType
+from llamaproof.headers import Header, read_header
+from llamaproof.target import Target, open_target
+
+SCHEMA = "llamaproof.dispatch.models/1"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for a whole model to the `dispatch` command."""
+    group = parser.add_argument_group(
+        "a whole model",
+        "Load a model through the target's own bindings, prefill and decode, and report each "
+        "layer's attention, graph splits, what ran on the CPU, and memory from 1K to 128K. A file "
+        "that ends before its weights do is answered from its metadata.",
+    )
+    group.add_argument("--model", type=Path, metavar="FILE", help="a GGUF model")
+    group.add_argument(
+        "--header-only", action="store_true", help="answer from the model's metadata alone"
+    )
+    group.add_argument(
+        "--type-k", default="f16", metavar="TYPE", help="type of the K cache (default: f16)"
+    )
+    group.add_argument(
+        "--type-v", default="f16", metavar="TYPE", help="type of the V cache (default: f16)"
+    )
+
+
+def execute(args: argparse.Namespace, gpus: Sequence[shadow.Gpu]) -> int:
+    """Examine the model on each GPU, print, write what was asked for; returns the exit code."""
+    _refuse_other_questions(args)
+    console = Console()
+    settings = Settings(type_k=GgmlType.parse(args.type_k), type_v=GgmlType.parse(args.type_v))
+    header = read_header(args.model)
+    model = attention_of(header)
+    if args.header_only or header.truncated:
+        return _from_header(args, gpus, header, model, settings)
+    reports = []
+    with open_target(args.target) as target:
+        for gpu in gpus:
+            report = examine_model(target, args.model, model, gpu, settings)
+            print_report(report, console)
+            reports.append(report)
+    if args.json is not None:
+        documents = [as_json(report) for report in reports]
+        _write(args.json, {"schema": SCHEMA, "reports": documents})
+    return worst(report.exit_code for report in reports)
+
+
+def examine_model(
+    target: Target, path: Path, model: ModelAttention, gpu: shadow.Gpu, settings: Settings
+) -> ModelReport:
+    """Run a model on a shadow GPU."""
+    backend = find_cuda_backend(target)
+    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
+        runtime = shadow.prepare(
+            Path(scratch), gpus=[gpu], cuda=backend.cuda, libraries=[backend.library]
+        )
+        run = run_model(
+            target,
+            path,
+            settings,
+            {**os.environ, **runtime.environment},
+            recorder=runtime.recorder,
+        )
+    return report_of(run, model, target=target.name, gpu=gpu.name, types=types_in_words(settings))
+
+
+def types_in_words(settings: Settings) -> str:
+    """`f16`, or `q8_0/f16` where K and V differ."""
+    k, v = settings.type_k.label, settings.type_v.label
+    return k if k == v else f"{k}/{v}"
+
+
+def worst(codes: Any) -> int:
+    """One exit code for several: a defect is one however much else was not checked."""
+    found = set(codes)
+    return next((code for code in (DEFECT, NOT_CHECKED) if code in found), HOLDS)
+
+
+def _from_header(
+    args: argparse.Namespace,
+    gpus: Sequence[shadow.Gpu],
+    header: Header,
+    model: ModelAttention,
+    settings: Settings,
+) -> int:
+    report = examine_header(
+        args.target, header, model, gpus, type_k=settings.type_k, type_v=settings.type_v
+    )
+    print_header_report(report, Console())
+    if args.json is not None:
+        _write(args.json, header_json(report))
+    return report.exit_code
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    write_whole(path, json.dumps(document, indent=1) + "\n")
+
+
+def _refuse_other_questions(args: argparse.Namespace) -> None:
+    """A model answers what it needs; the grid's own options have no meaning beside it.
+
+    Raises:
+        BadInput: one of them was given.
+    """
+    given = {
+        "--require": args.require,
+        "--diff": args.diff,
+        "--head-sizes": args.head_sizes,
+        "--html": args.html,
+    }
+    for option, value in given.items():
+        if value:
+            raise BadInput(
+                f"{option} does not go with --model",
+                hint="ask for one or the other; exit code 1 says that a layer is off the GPU",
+            )

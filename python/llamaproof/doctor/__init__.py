@@ -1,0 +1,1 @@
+"""Will flash attention run here, and if not, why not and what helps."""

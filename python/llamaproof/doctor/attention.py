@@ -1,0 +1,153 @@
+"""Whether attention runs on the GPU: a model's own, or that of the models most people run."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llamaproof import shadow
+from llamaproof.dispatch.cuda_backend import find_cuda_backend
+from llamaproof.dispatch.grid import DEEP, SHALLOW, Cell, Extras, HeadSizes
+from llamaproof.dispatch.model_report import ModelReport, report_of
+from llamaproof.dispatch.model_run import Settings, run_model
+from llamaproof.dispatch.outcome import Outcome
+from llamaproof.dispatch.run import collect
+from llamaproof.doctor.findings import Finding, fine, stops, unclear
+from llamaproof.doctor.gpu import Gpu
+from llamaproof.geometry import LayerAttention, ModelAttention
+from llamaproof.ggml import GgmlType
+from llamaproof.target import Target
+
+# Attention of models that many people run, from their published configurations: name, sizes of
+# the heads, query heads, KV heads, and what else their attention has.
+FAMILIAR: tuple[tuple[str, HeadSizes, int, int, Extras], ...] = (
+    ("Llama 3 8B", HeadSizes(k=128, v=128), 32, 8, Extras()),
+    ("Llama 3 70B", HeadSizes(k=128, v=128), 64, 8, Extras()),
+    ("Qwen2.5 7B", HeadSizes(k=128, v=128), 28, 4, Extras()),
+    ("Gemma 2 9B", HeadSizes(k=256, v=256), 16, 8, Extras(softcap=50.0)),
+    ("Gemma 3 4B", HeadSizes(k=256, v=256), 8, 4, Extras()),
+    ("gpt-oss 20B", HeadSizes(k=64, v=64), 64, 8, Extras(sinks=True)),
+    ("Phi 2", HeadSizes(k=80, v=80), 32, 32, Extras()),
+    ("DeepSeek V3", HeadSizes(k=576, v=512), 128, 1, Extras()),
+    ("GLM-4.7-Flash", HeadSizes(k=576, v=512), 20, 1, Extras()),
+)
+
+_N_TOKENS = (1, 512)
+_N_KV = (SHALLOW, DEEP)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamiliarResult:
+    """What becomes of a familiar model's attention: every outcome that is not a kernel."""
+
+    name: str
+    heads: HeadSizes
+    ratio: int
+    failures: tuple[Outcome, ...]
+
+
+def run_on_real_gpu(
+    target: Target, path: Path, model: ModelAttention, gpu: Gpu, environ: Mapping[str, str]
+) -> ModelReport:
+    """Run a model on this machine's own GPU."""
+    settings = Settings(memory_contexts=())
+    run = run_model(target, path, settings, environ)
+    return report_of(run, model, target=target.name, gpu=gpu.name, types="f16")
+
+
+def run_on_shadow(
+    target: Target, path: Path, model: ModelAttention, gpu: shadow.Gpu
+) -> ModelReport:
+    """Run a model on a GPU that the shadow runtime plays."""
+    backend = find_cuda_backend(target)
+    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
+        runtime = shadow.prepare(
+            Path(scratch), gpus=[gpu], cuda=backend.cuda, libraries=[backend.library]
+        )
+        run = run_model(
+            target,
+            path,
+            Settings(memory_contexts=()),
+            {**os.environ, **runtime.environment},
+            recorder=runtime.recorder,
+        )
+    return report_of(run, model, target=target.name, gpu=gpu.name, types="f16")
+
+
+def try_familiar(target: str, gpu: shadow.Gpu) -> tuple[FamiliarResult, ...]:
+    """Ask a target on a shadow GPU about the familiar models."""
+    cells = {
+        name: [
+            Cell(
+                heads=heads,
+                type_k=GgmlType.F16,
+                type_v=GgmlType.F16,
+                extras=extras,
+                ratio=n_head // n_head_kv,
+                n_tokens=n_tokens,
+                n_kv=n_kv,
+                n_kv_heads=n_head_kv,
+            )
+            for n_tokens in _N_TOKENS
+            for n_kv in _N_KV
+        ]
+        for name, heads, n_head, n_head_kv, extras in FAMILIAR
+    }
+    evidence = collect(target, [gpu], [cell for asked in cells.values() for cell in asked])
+    outcomes = evidence.outcomes[gpu.name]
+    return tuple(
+        FamiliarResult(
+            name=name,
+            heads=heads,
+            ratio=n_head // n_head_kv,
+            failures=tuple(o for c in cells[name] if (o := outcomes[c]).kind != "kernel"),
+        )
+        for name, heads, n_head, n_head_kv, _ in FAMILIAR
+    )
+
+
+def examine_report(report: ModelReport) -> Finding:
+    """What a model's report means for its user."""
+    if report.problem:
+        return unclear(
+            "model-not-run", report.problem, "see the log below; `llamaproof dispatch` says more"
+        )
+    bad = [layer.attention for layer in report.layers if not layer.is_on_gpu]
+    if not bad:
+        return fine("attention", report.verdict)
+    where = {p.where for x in report.layers for p in (x.prefill, x.decode)}
+    if where == {"absent"}:
+        return stops(
+            "no-flash-attention",
+            "flash attention was asked for and the model's graph has none",
+            "llama.cpp refuses it for this architecture, or the setting did not reach the library "
+            "(`llamaproof abi installed`)",
+        )
+    return stops("falls-back", f"{report.verdict} ({shape_in_words(bad)})", remedy_for(bad))
+
+
+def shape_in_words(layers: Sequence[LayerAttention]) -> str:
+    """Head sizes and GQA ratio of layers: `head sizes 576/512, GQA ratio 20`."""
+    shapes = dict.fromkeys(
+        f"head sizes {a.key_length}/{a.value_length}, GQA ratio {a.gqa_ratio}" for a in layers
+    )
+    return "; ".join(shapes)
+
+
+def remedy_for(layers: Sequence[LayerAttention]) -> str:
+    """What helps where the GPU refuses this attention."""
+    ratios = ", ".join(str(r) for r in sorted({a.gqa_ratio for a in layers}))
+    if any(a.latent for a in layers):
+        return (
+            f"this release has no CUDA kernel for latent attention at GQA ratio {ratios}: install "
+            "a wheel that has one (stock llama-cpp-python from 0.3.17 on, or a patched 0.3.16), "
+            "or set flash_attn=False, which keeps attention on the GPU at the price of memory"
+        )
+    return (
+        "this release has no CUDA kernel for this attention: use f16 for the K and V cache, "
+        "update the package, or set flash_attn=False, which keeps attention on the GPU at the "
+        "price of memory"
+    )

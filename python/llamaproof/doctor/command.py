@@ -1,0 +1,63 @@
+"""`llamaproof doctor`: will flash attention run here, and if not, why not and what helps?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from llamaproof import shadow
+from llamaproof.doctor.diagnosis import INSTALLED, diagnose
+from llamaproof.doctor.package import Host
+from llamaproof.doctor.page import diagnosis_json, print_diagnosis
+from llamaproof.errors import BadInput
+from llamaproof.files import write_whole
+from llamaproof.target import open_target
+
+DEFAULT_GPU = "L40S"
+
+
+def configure_parser(subparsers: Any) -> None:
+    """Add the `doctor` command."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="say whether flash attention will run here, and if not, what helps",
+        description="Examine the llama_cpp of this environment, this machine and its GPU (or, "
+        "where there is none, one that is played), and say on one page whether flash attention "
+        "will run, and if not, the reason and the remedy.",
+    )
+    parser.add_argument("model", nargs="?", type=Path, help="a GGUF model to ask about")
+    parser.add_argument(
+        "--target",
+        default=INSTALLED,
+        help="a wheel or a folder that holds llama_cpp (default: the one installed here)",
+    )
+    parser.add_argument(
+        "--gpu", default=DEFAULT_GPU, help=f"card to play without one (default: {DEFAULT_GPU})"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the diagnosis as JSON")
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Diagnose, print, and return the exit code."""
+    if args.model is not None and not args.model.is_file():
+        raise BadInput(f"no such file: {args.model}", hint="give a GGUF model, or nothing")
+    (gpu,) = shadow.choose_gpus(names=[args.gpu], sms=[], default=DEFAULT_GPU)
+    with open_target(args.target) as target:
+        diagnosis = diagnose(
+            args.target,
+            target,
+            args.model,
+            shadow_gpu=gpu,
+            environ=os.environ,
+            host=Host.here(),
+        )
+    print_diagnosis(diagnosis, Console())
+    if args.json is not None:
+        write_whole(args.json, json.dumps(diagnosis_json(diagnosis), indent=1) + "\n")
+    return diagnosis.exit_code

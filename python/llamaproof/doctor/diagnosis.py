@@ -1,0 +1,251 @@
+"""Everything the doctor looks at, in order, and what it comes to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from llamaproof import shadow
+from llamaproof.dispatch.model_header import HeaderReport, examine_header
+from llamaproof.dispatch.model_report import ModelReport
+from llamaproof.doctor import attention
+from llamaproof.doctor.attention import FamiliarResult
+from llamaproof.doctor.findings import Finding, fine, note, stops, unclear
+from llamaproof.doctor.gpu import Driver, Gpu, ask_driver, examine_driver
+from llamaproof.doctor.loading import examine_probe, probe, read_cpu_flags
+from llamaproof.doctor.package import Host, cuda_backend, examine_code, examine_package
+from llamaproof.elf import read_elf
+from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, LlamaproofError
+from llamaproof.geometry import ModelAttention, attention_of
+from llamaproof.ggml import GgmlType
+from llamaproof.headers import Header, read_header
+from llamaproof.target import Target
+
+INSTALLED = "installed"
+
+_CUDART = re.compile(r"libcudart\.so\.(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What the doctor found.
+
+    Attributes:
+        gpu: the GPU the answer is for.
+        is_shadow: it is played by the shadow runtime, as there is none here.
+        report: of the model, where one was given and run.
+        header: the same, where only its header was there.
+        familiar: of familiar models, where none was given.
+    """
+
+    target: str
+    version: str
+    gpu: str
+    is_shadow: bool
+    findings: tuple[Finding, ...]
+    report: ModelReport | None
+    header: HeaderReport | None
+    familiar: tuple[FamiliarResult, ...]
+
+    @property
+    def exit_code(self) -> int:
+        levels = {finding.level for finding in self.findings}
+        if "stops" in levels:
+            return DEFECT
+        return NOT_CHECKED if "unclear" in levels else HOLDS
+
+    @property
+    def verdict(self) -> str:
+        """In one sentence."""
+        on = f"on {self.gpu}" + (" (played: there is no GPU here)" if self.is_shadow else "")
+        for level in ("stops", "unclear"):
+            first = next((f for f in self.findings if f.level == level), None)
+            if first is not None and level == "stops":
+                return f"Flash attention will not run {on}: {first.what}."
+            if first is not None:
+                return f"Whether flash attention runs {on} could not be told: {first.what}."
+        return f"Flash attention will run {on}."
+
+
+def diagnose(
+    spec: str,
+    target: Target,
+    model: Path | None,
+    *,
+    shadow_gpu: shadow.Gpu,
+    environ: Mapping[str, str],
+    host: Host,
+) -> Diagnosis:
+    """Examine a package, this machine, and where attention runs.
+
+    Args:
+        spec: what the target was opened with; `installed` is imported whole, as its users do.
+        shadow_gpu: the card to play where there is none.
+    """
+    driver = ask_driver(environ)
+    findings = examine_package(target, host, environ)
+    findings += examine_driver(driver, _linked_cuda(target), environ)
+    real = driver.gpus[0] if driver.gpus else None
+    findings += _code(target, real, shadow_gpu)
+    findings += _load(target, driver, environ, spec == INSTALLED)
+    case = _Case(
+        spec=spec, target=target, model=model, real=real, shadow_gpu=shadow_gpu, environ=environ
+    )
+    if not any(f.level == "stops" for f in findings):
+        case.examine()
+    return Diagnosis(
+        target=target.name,
+        version=target.version or "of no stated version",
+        gpu=real.name if real else shadow_gpu.name,
+        is_shadow=real is None,
+        findings=(*findings, *case.findings),
+        report=case.report,
+        header=case.header,
+        familiar=case.familiar,
+    )
+
+
+class _Case:
+    """The question of where attention runs, once the package can be loaded."""
+
+    def __init__(
+        self,
+        *,
+        spec: str,
+        target: Target,
+        model: Path | None,
+        real: Gpu | None,
+        shadow_gpu: shadow.Gpu,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._spec = spec
+        self._target = target
+        self._model = model
+        self._real = real
+        self._shadow_gpu = shadow_gpu
+        self._environ = environ
+        self.findings: list[Finding] = []
+        self.report: ModelReport | None = None
+        self.header: HeaderReport | None = None
+        self.familiar: tuple[FamiliarResult, ...] = ()
+
+    def examine(self) -> None:
+        try:
+            self._examine()
+        except LlamaproofError as error:
+            self.findings.append(unclear("not-examined", error.what, error.hint))
+
+    def _examine(self) -> None:
+        if self._model is None:
+            self._ask_for_familiar_models()
+            return
+        header = read_header(self._model)
+        model = attention_of(header)
+        if header.truncated:
+            self.findings.append(note("truncated", f"{header.truncated}: its header answers"))
+            self._ask_by_header(header, model)
+            return
+        if self._real is not None:
+            self.report = attention.run_on_real_gpu(
+                self._target, self._model, model, self._real, self._environ
+            )
+        else:
+            self.report = attention.run_on_shadow(
+                self._target, self._model, model, self._shadow_gpu
+            )
+        self.findings.append(attention.examine_report(self.report))
+
+    def _ask_by_header(self, header: Header, model: ModelAttention) -> None:
+        report = examine_header(
+            self._spec,
+            header,
+            model,
+            [self._card()],
+            type_k=GgmlType.F16,
+            type_v=GgmlType.F16,
+        )
+        self.header = report
+        if report.exit_code == HOLDS:
+            self.findings.append(fine("attention", "every layer's attention has a kernel"))
+            return
+        words = attention.shape_in_words(model.layers)
+        self.findings.append(
+            stops(
+                "falls-back",
+                f"the GPU refuses this model's attention ({words})",
+                attention.remedy_for(model.layers),
+            )
+        )
+
+    def _ask_for_familiar_models(self) -> None:
+        self.familiar = attention.try_familiar(self._spec, self._card())
+        bad = [result for result in self.familiar if result.failures]
+        if len(bad) == len(self.familiar):
+            what = "the GPU refuses the attention of every familiar model"
+            self.findings.append(stops("falls-back", what, "install a wheel built for this GPU"))
+        elif bad:
+            names = ", ".join(f"{r.name} ({r.heads}, ratio {r.ratio})" for r in bad)
+            self.findings.append(
+                note(
+                    "some-fall-back",
+                    f"it depends on the model: attention stays off the GPU with {names}",
+                    "ask about yours: llamaproof doctor MODEL.gguf",
+                )
+            )
+        else:
+            self.findings.append(fine("attention", "every familiar model's attention has a kernel"))
+
+    def _card(self) -> shadow.Gpu:
+        """The card to play: the table's card of the real GPU's sm, if there is a real one."""
+        if self._real is None:
+            return self._shadow_gpu
+        return shadow.choose_gpus(names=[], sms=[self._real.sm], default=self._shadow_gpu.name)[0]
+
+
+def _linked_cuda(target: Target) -> int | None:
+    backend = cuda_backend(target)
+    if backend is None:
+        return None
+    found = (_CUDART.fullmatch(name) for name in read_elf(backend).needed)
+    return next((int(match.group(1)) for match in found if match), None)
+
+
+def _code(target: Target, real: Gpu | None, played: shadow.Gpu) -> list[Finding]:
+    backend = cuda_backend(target)
+    if backend is None:
+        return []
+    gpu: Gpu | shadow.Gpu = real or played
+    return [examine_code(backend, gpu.sm, gpu.name)]
+
+
+def _load(
+    target: Target, driver: Driver, environ: Mapping[str, str], is_installed: bool
+) -> list[Finding]:
+    if target.package is None or not target.lib_dir.is_dir():
+        return []
+    loaded = probe(target.package, environ, whole=is_installed)
+    found = examine_probe(loaded, read_cpu_flags())
+    if not driver.gpus:
+        # Without a driver nothing here can be right or wrong about it: it is said, not held
+        # against the package.
+        found = [_softened(finding) for finding in found]
+    elif not loaded.failure and not loaded.gpus:
+        said = next(
+            (line for line in loaded.printed if "cuda" in line.lower()), "it does not say why"
+        )
+        found.append(
+            stops(
+                "gpu-not-seen",
+                f"the driver sees a GPU, and llama.cpp does not: {said}",
+                "see that the driver is at least as new as the CUDA of the package",
+            )
+        )
+    return found
+
+
+def _softened(finding: Finding) -> Finding:
+    if finding.code != "no-driver":
+        return finding
+    return note(finding.code, finding.what, finding.remedy)

@@ -1,0 +1,62 @@
+"""Ask NVIDIA's driver for its GPUs and print them as JSON; run in a process of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from typing import Any
+
+# cuda.h: CUdevice_attribute
+_MAJOR = 75
+_MINOR = 76
+_NAME_BYTES = 256
+
+
+def main() -> None:
+    answer: dict[str, Any] = {"error": "", "cuda_version": 0, "gpus": []}
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        print(json.dumps({**answer, "error": str(error)}))
+        return
+    version = ctypes.c_int()
+    if cuda.cuDriverGetVersion(ctypes.byref(version)) == 0:
+        answer["cuda_version"] = version.value
+    status = cuda.cuInit(0)
+    if status != 0:
+        answer["error"] = f"cuInit returned {status} ({_words(cuda, status)})"
+    else:
+        answer["gpus"] = _gpus(cuda)
+    print(json.dumps(answer))
+
+
+def _gpus(cuda: ctypes.CDLL) -> list[dict[str, Any]]:
+    count = ctypes.c_int()
+    cuda.cuDeviceGetCount(ctypes.byref(count))
+    return [_gpu(cuda, ordinal) for ordinal in range(count.value)]
+
+
+def _gpu(cuda: ctypes.CDLL, ordinal: int) -> dict[str, Any]:
+    device, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+    memory = ctypes.c_size_t()
+    name = ctypes.create_string_buffer(_NAME_BYTES)
+    cuda.cuDeviceGet(ctypes.byref(device), ordinal)
+    cuda.cuDeviceGetName(name, _NAME_BYTES, device)
+    cuda.cuDeviceGetAttribute(ctypes.byref(major), _MAJOR, device)
+    cuda.cuDeviceGetAttribute(ctypes.byref(minor), _MINOR, device)
+    cuda.cuDeviceTotalMem_v2(ctypes.byref(memory), device)
+    return {
+        "name": name.value.decode(errors="replace"),
+        "sm": major.value * 10 + minor.value,
+        "memory_bytes": memory.value,
+    }
+
+
+def _words(cuda: ctypes.CDLL, status: int) -> str:
+    text = ctypes.c_char_p()
+    cuda.cuGetErrorString(status, ctypes.byref(text))
+    return text.value.decode() if text.value else "no message"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""What the doctor finds, in the words it is told in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# stops: flash attention will not run; unclear: it could not be told; note: worth knowing; fine.
+Level = Literal["stops", "unclear", "note", "fine"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        code: for machines and tests, as in `cpu-only`.
+        what: what was found, in one sentence.
+        remedy: what to do about it; empty when nothing is to be done.
+    """
+
+    level: Level
+    code: str
+    what: str
+    remedy: str = ""
+
+
+def fine(code: str, what: str) -> Finding:
+    return Finding(level="fine", code=code, what=what)
+
+
+def note(code: str, what: str, remedy: str = "") -> Finding:
+    return Finding(level="note", code=code, what=what, remedy=remedy)
+
+
+def stops(code: str, what: str, remedy: str) -> Finding:
+    return Finding(level="stops", code=code, what=what, remedy=remedy)
+
+
+def unclear(code: str, what: str, remedy: str) -> Finding:
+    return Finding(level="unclear", code=code, what=what, remedy=remedy)

@@ -1,0 +1,51 @@
+"""Import a llama_cpp package and tell what it says of itself, as JSON; a process of its own.
+
+Usage: python -m llamaproof.doctor.probe_worker PACKAGE [--whole] OUTPUT.json
+With --whole the package is imported as a user would, dependencies included; else its ctypes module
+alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llamaproof.dispatch.model_worker import devices_of, import_bindings
+
+
+def main(arguments: Sequence[str]) -> None:
+    package, output = Path(arguments[0]), Path(arguments[-1])
+    answer: dict[str, Any] = {"error": "", "devices": [], "system_info": "", "defaults": {}}
+    try:
+        llama = _import_whole(package) if "--whole" in arguments else import_bindings(package)
+        answer.update(_describe(llama))
+    except Exception as error:
+        answer["error"] = f"{type(error).__name__}: {error}"
+    output.write_text(json.dumps(answer), encoding="utf-8")
+
+
+def _import_whole(package: Path) -> Any:
+    sys.path.insert(0, str(package.parent))
+    importlib.import_module(package.name)
+    return sys.modules[f"{package.name}.llama_cpp"]
+
+
+def _describe(llama: Any) -> dict[str, Any]:
+    llama.llama_backend_init()
+    params = llama.llama_context_default_params()
+    names = [name for name, _ in params._fields_]
+    values = {name: getattr(params, name) for name in names}
+    plain = {name: v for name, v in values.items() if isinstance(v, (bool, int, float))}
+    return {
+        "devices": devices_of(Path(llama._lib._name).parent),
+        "system_info": llama.llama_print_system_info().decode(errors="replace"),
+        "defaults": plain,
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

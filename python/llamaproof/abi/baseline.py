@@ -7,7 +7,7 @@ from typing import Any
 
 from llamaproof.abi.constants import counts_members
 from llamaproof.abi.findings import Finding, defect, note
-from llamaproof.abi.model import Constant, Function, Interface, Record, Type
+from llamaproof.abi.model import Constant, Field, Function, Interface, Record, Type
 from llamaproof.elf import Elf
 
 _LISTED = 20
@@ -91,9 +91,7 @@ def _compare_record(old: Record, new: Record | None) -> Iterator[Finding]:
             yield _changed(
                 "baseline.field", f"{old.name}.{field.name}", f"at offset {field.offset}", "gone"
             )
-        elif (field.offset, field.bits) != (now.offset, now.bits) or not _same(
-            field.type, now.type
-        ):
+        elif _place(field) != _place(now) or not _same(field.type, now.type):
             yield _changed(
                 "baseline.field",
                 f"{old.name}.{field.name}",
@@ -131,6 +129,10 @@ def _changed(code: str, where: str, before: str, after: str) -> Finding:
         found=after,
         consequence="programs and bindings made for the baseline mean something else by it",
     )
+
+
+def _place(field: Field) -> tuple[int, int, int]:
+    return field.offset, field.bits, field.first_bit
 
 
 def _same(old: Type, new: Type) -> bool:

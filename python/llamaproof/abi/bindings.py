@@ -177,6 +177,7 @@ def _record(item: Mapping[str, Any]) -> Record:
                 type=type_from_json(field["type"]),
                 offset=field["offset"],
                 bits=field["bits"],
+                first_bit=field["first_bit"],
             )
             for field in item["fields"]
         ),

@@ -277,11 +277,14 @@ class Describer:
                 described = self.type(field_type)
                 if swapped:
                     described = {**described, "kind": "unknown", "name": "byte-swapped"}
+                member = getattr(kind, name)
                 fields.append(
                     {
                         "name": name,
-                        "offset": getattr(kind, name).offset,
+                        "offset": member.offset,
                         "bits": bits[0] if bits else 0,
+                        # ctypes packs the bit within the storage unit into the size.
+                        "first_bit": 8 * member.offset + (member.size & 0xFFFF) if bits else 0,
                         "type": described,
                     }
                 )
@@ -378,7 +381,7 @@ def describe(loaded: dict[str, types.ModuleType]) -> Json:
                 "owner": owner_of(library, loaded),
             }
             for library in FakeLibrary.opened
-            for function in library.functions.values()
+            for function in tuple(library.functions.values())
             if is_used(function) or id(function) in bound
         ],
         "constants": constants,
@@ -415,8 +418,10 @@ def describe_function(fake: FakeFunction, describer: Describer) -> Json:
 
 def owner_of(library: FakeLibrary, loaded: dict[str, types.ModuleType]) -> str:
     """The first module that holds the library: the one that opened it."""
-    holders = (name for name, module in loaded.items() if library in vars(module).values())
-    return next(holders, "")
+    # By identity: to be compared, a library may be asked for attributes, and would have them.
+    return next(
+        (n for n, module in loaded.items() if any(v is library for v in vars(module).values())), ""
+    )
 
 
 def is_used(fake: FakeFunction) -> bool:

@@ -272,6 +272,7 @@ class _Reader:
                 type=found,
                 offset=cursor.get_field_offsetof() // 8,
                 bits=cursor.get_bitfield_width() if cursor.is_bitfield() else 0,
+                first_bit=cursor.get_field_offsetof() if cursor.is_bitfield() else 0,
             )
 
     def _declare_enum(self, cursor: Cursor) -> None:

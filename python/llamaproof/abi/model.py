@@ -54,12 +54,20 @@ class Type:
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A member of a record; `name` is empty for C's anonymous members. Offset in bytes."""
+    """A member of a record.
+
+    Attributes:
+        name: empty for C's anonymous members.
+        offset: bytes from the start of the record.
+        bits: width of a bit field; 0 for all others.
+        first_bit: of a bit field, from the start of the record.
+    """
 
     name: str
     type: Type
     offset: int
     bits: int = 0
+    first_bit: int = 0
 
     @property
     def end(self) -> int:

@@ -58,7 +58,7 @@ def named(kind: Type) -> str:
 
 def _shape(record: Record) -> tuple[object, ...]:
     members = (
-        (f.offset, f.bits, _LAYOUT_KINDS.get(f.type.kind, f.type.kind), f.type.size)
+        (f.offset, f.bits, f.first_bit, _LAYOUT_KINDS.get(f.type.kind, f.type.kind), f.type.size)
         for f in record.fields
     )
     return (record.size, record.align, *members)

@@ -155,12 +155,12 @@ def _extra(theirs: Record, field: Field, label: str) -> Finding:
 
 
 def _compare_bits(c_field: Field, my_field: Field, label: str) -> Iterator[Finding]:
-    if (c_field.bits, c_field.offset) != (my_field.bits, my_field.offset):
+    if (c_field.bits, c_field.first_bit) != (my_field.bits, my_field.first_bit):
         yield defect(
             "struct.field-bits",
             label,
-            expected=f"{c_field.bits} bits, {_place(c_field)}",
-            found=f"{my_field.bits} bits, {_place(my_field)}",
+            expected=f"{c_field.bits} bits from bit {c_field.first_bit}",
+            found=f"{my_field.bits} bits from bit {my_field.first_bit}",
             consequence="the bits are read from elsewhere",
         )
 

@@ -16,8 +16,9 @@ from llamaproof.bench import table
 from llamaproof.bench.cells import N_KV, TOKENS, Cell, Selection, select
 from llamaproof.bench.check import CheckResult
 from llamaproof.bench.evidence import evidence_of
-from llamaproof.bench.gate import DEFAULT_GATE, Gate, exit_code, judge, load_gate
+from llamaproof.bench.gate import DEFAULT_GATE, Gate, RuleVerdict, exit_code, judge, load_gate
 from llamaproof.bench.record import Machine, Record, TargetInfo
+from llamaproof.bench.report import tables_of, write_report
 from llamaproof.bench.run import Limits, Run
 from llamaproof.bench.verdict import verdict_lines
 from llamaproof.bench.worker import Hello, Where, Worker
@@ -58,6 +59,7 @@ def configure_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--time-limit", type=float, metavar="S", help="seconds in all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the record here")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write a report here")
     parser.add_argument("--resume", type=Path, metavar="FILE", help="go on with this record")
     parser.add_argument("--threads", type=int, default=records.usable_cpus(), help="of the CPU")
     gate = parser.add_argument_group("gate")
@@ -128,9 +130,27 @@ def execute(args: argparse.Namespace) -> int:
             return code
         interrupted = _measure(run, record, cells, args.on)
         print(_tables(record))
-        if gate is None:
-            return NOT_CHECKED if interrupted else HOLDS
-        return _judge(gate, record, baselines)
+        return _conclude(args, record, gate, baselines, interrupted)
+
+
+def _conclude(
+    args: argparse.Namespace,
+    record: Record,
+    gate: Gate | None,
+    baselines: Sequence[Record],
+    interrupted: bool,
+) -> int:
+    """Judge and report what was measured; the exit code."""
+    verdicts: tuple[RuleVerdict, ...] | None = None
+    if gate is not None and record.unit == "host seconds":
+        print("\nnot judged: host time of the CPU backend says nothing of a GPU (--no-gate)")
+    elif gate is not None:
+        verdicts = _judge(gate, record, baselines)
+    if args.report is not None:
+        print(f"report: {write_report(record, verdicts, args.report)}")
+    if gate is None:
+        return NOT_CHECKED if interrupted else HOLDS
+    return exit_code(verdicts or ())
 
 
 def _measure(run: Run, record: Record, cells: Sequence[Cell], where: Where) -> bool:
@@ -145,15 +165,12 @@ def _measure(run: Run, record: Record, cells: Sequence[Cell], where: Where) -> b
     return False
 
 
-def _judge(gate: Gate, record: Record, baselines: Sequence[Record]) -> int:
-    if record.unit == "host seconds":
-        print("\nnot judged: host time of the CPU backend says nothing of a GPU (--no-gate)")
-        return NOT_CHECKED
+def _judge(gate: Gate, record: Record, baselines: Sequence[Record]) -> tuple[RuleVerdict, ...]:
     verdicts = judge(gate, evidence_of(record, baselines))
     print()
     for line in verdict_lines(verdicts, record.requested):
         print(line)
-    return exit_code(verdicts)
+    return verdicts
 
 
 def _gate(args: argparse.Namespace) -> Gate | None:
@@ -229,18 +246,9 @@ def _figures(result: CheckResult) -> str:
 
 
 def _tables(record: Record) -> str:
-    unit = "microseconds" if record.unit != "counted work" else "counts"
     parts = []
-    for index, target in enumerate(record.targets):
-        parts.append(f"\n{target.name}: {record.unit}, {unit} per layer by n_kv")
-        parts.append(table.cost_table(record, index))
-        if record.ceilings is not None:
-            parts.append(f"\n{target.name}: share of the ceiling (b bytes, f arithmetic)")
-            parts.append(table.ceiling_table(record, index))
-    for index in range(1, len(record.targets)):
-        names = f"{record.targets[0].name} against {record.targets[index].name}"
-        parts.append(f"\n{names}: {table.COMPARISON_LEGEND}")
-        parts.append(table.comparison_table(record, 0, index))
+    for title, rows in tables_of(record):
+        parts += [f"\n{title}", table.aligned(rows)]
     return "\n".join(parts)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from llamaproof.bench.cells import UBATCH, Cell
 from llamaproof.bench.record import SECONDS, CellResult
-from llamaproof.bench.stats import Interval, ratio_interval, slope_interval
+from llamaproof.bench.stats import Interval, cost_ratio, slope_interval
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
 
 if sys.version_info >= (3, 11):
@@ -189,7 +189,7 @@ class Judged:
         what: str,
     ) -> Finding:
         """A ratio of costs against its limit."""
-        ratio = _ratio(first, second, self.gate.alpha)
+        ratio = cost_ratio(first, second, alpha=self.gate.alpha)
         shown = f"{what} is {_times(ratio)}"
         if ratio.value >= self.gate.regression:
             shown += f", a {ratio.value:.1f}x REGRESSION: as costly as attention on the CPU"
@@ -400,14 +400,6 @@ def _rule(value: Mapping[str, Any], path: Path) -> Rule:
             hint=f"the kinds are {', '.join(_KINDS)}",
         )
     return rule
-
-
-def _ratio(first: Sequence[float], second: Sequence[float], alpha: float) -> Interval:
-    if len(first) == 1 and len(second) == 1:  # counts are exact
-        none = 1.0 if first[0] == 0 else math.inf
-        value = first[0] / second[0] if second[0] else none
-        return Interval(value=value, low=value, high=value)
-    return ratio_interval(first, second, alpha=alpha)
 
 
 def _cost(result: CellResult | None, metric: str) -> Sequence[float] | None:

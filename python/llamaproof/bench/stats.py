@@ -105,6 +105,17 @@ def ratio_interval(
     return Interval(value=value, low=float(low), high=float(high))
 
 
+def cost_ratio(
+    first: Sequence[float], second: Sequence[float], *, alpha: float = COMPARISON_ALPHA
+) -> Interval:
+    """The ratio of two costs: exact where each is a single count, else `ratio_interval`."""
+    if len(first) == 1 and len(second) == 1:
+        none = 1.0 if first[0] == 0 else math.inf
+        value = first[0] / second[0] if second[0] else none
+        return Interval(value=value, low=value, high=value)
+    return ratio_interval(first, second, alpha=alpha)
+
+
 def verdict(ratio: Interval, *, margin: float = SAME_MARGIN) -> Verdict:
     """What an interval of cost ratios says."""
     if ratio.low > 1 + margin:

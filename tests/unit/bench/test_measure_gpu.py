@@ -36,12 +36,13 @@ class FakeCard:
         self._next = 100
 
     def function(self, name: str, *_types: Any) -> Callable[..., Any]:
-        return {
+        functions: dict[str, Callable[..., Any]] = {
             "ggml_backend_graph_compute_async": self._launch,
             "ggml_backend_event_record": self._record,
             "ggml_backend_event_new": lambda _device: ctypes.addressof(self._made),
             "ggml_backend_event_free": lambda _event: None,
-        }[name]
+        }
+        return functions[name]
 
     def compute(self, graph: Graph) -> None:
         self._launch(self.handle, graph)

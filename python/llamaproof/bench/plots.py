@@ -1,0 +1,210 @@
+"""Pictures of a record as SVG: cost by context, distance from the ceilings, targets compared."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any
+
+from llamaproof.bench.cells import Cell
+from llamaproof.bench.record import SECONDS, CellResult, Record
+from llamaproof.bench.shares import shares
+from llamaproof.bench.stats import cost_ratio, slope_interval
+from llamaproof.bench.table import metrics_of
+
+_SLOPE_FROM = 4096
+_COLOURS = ("#b2182b", "#2166ac", "#1b7837", "#762a83", "#e08214", "#35978f", "#666666")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A picture with its caption."""
+
+    name: str
+    caption: str
+    svg: str
+
+
+def plots_of(record: Record) -> Iterator[Plot]:
+    """Every picture that the record has the results for."""
+    for metric in metrics_of(record):
+        for group in _groups(record):
+            yield _cost_plot(record, group, metric)
+    if record.ceilings is not None:
+        for group in _groups(record):
+            yield _ceiling_plot(record, group)
+    for other in range(1, len(record.targets)):
+        for metric in metrics_of(record):
+            for group in _groups(record):
+                plot = _comparison_plot(record, other, group, metric)
+                if plot is not None:
+                    yield plot
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """Cells of one shape and type; a panel of a plot for each number of tokens."""
+
+    head_k: int
+    head_v: int
+    kv_type: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def title(self) -> str:
+        return f"head sizes {self.head_k}/{self.head_v}, {self.kv_type}"
+
+    @property
+    def slug(self) -> str:
+        return f"{self.head_k}-{self.head_v}-{self.kv_type}"
+
+    @property
+    def panels(self) -> list[int]:
+        return sorted({cell.n_tokens for cell in self.cells})
+
+    def lines(self, n_tokens: int) -> Iterator[tuple[int, list[Cell]]]:
+        """For each GQA ratio its cells by n_kv."""
+        here = [c for c in self.cells if c.n_tokens == n_tokens]
+        for ratio in sorted({c.gqa_ratio for c in here}):
+            yield (
+                ratio,
+                sorted((c for c in here if c.gqa_ratio == ratio), key=lambda c: c.n_kv),
+            )
+
+
+def _groups(record: Record) -> Iterator[_Group]:
+    cells = [c for c in record.of(0) if not c.prompt]
+    for head_k, head_v, kv_type in dict.fromkeys((c.head_k, c.head_v, c.kv_type) for c in cells):
+        yield _Group(
+            head_k=head_k,
+            head_v=head_v,
+            kv_type=kv_type,
+            cells=tuple(
+                c for c in cells if (c.head_k, c.head_v, c.kv_type) == (head_k, head_v, kv_type)
+            ),
+        )
+
+
+def _cost_plot(record: Record, group: _Group, metric: str) -> Plot:
+    results = record.of(0)
+    scale = 1e6 if metric == SECONDS else 1.0
+    label = "microseconds per layer" if metric == SECONDS else metric.replace("_", " ")
+
+    def draw(axes: Any, n_tokens: int) -> None:
+        for ratio, cells in group.lines(n_tokens):
+            known = [
+                (c.n_kv, results[c].costs[metric]) for c in cells if metric in _costs(results, c)
+            ]
+            if known:
+                x = [n for n, _ in known]
+                y = [scale * median(cost) for _, cost in known]
+                axes.loglog(x, y, marker="o", color=_colour(group, ratio),
+                            label=f"ratio {ratio}{_slope_note(known)}")  # fmt: skip
+        axes.set_ylabel(label)
+
+    return Plot(
+        name=f"cost-{group.slug}-{metric}",
+        caption=f"{label} by n_kv, {group.title}: {record.targets[0].name}. "
+        f"In the legend the exponent from n_kv {_SLOPE_FROM} on; 1 is linear.",
+        svg=_figure(group, draw),
+    )
+
+
+def _ceiling_plot(record: Record, group: _Group) -> Plot:
+    results = record.of(0)
+
+    def draw(axes: Any, n_tokens: int) -> None:
+        for ratio, cells in group.lines(n_tokens):
+            points = [(c.n_kv, shares(record, results[c])) for c in cells]
+            for index, style in ((0, "-"), (1, ":")):
+                known = [(n, 100 * v) for n, s in points if (v := s[index]) is not None]
+                if known:
+                    axes.semilogx([n for n, _ in known], [v for _, v in known], style, marker=".",
+                                  color=_colour(group, ratio),
+                                  label=f"ratio {ratio}" if index == 0 else None)  # fmt: skip
+        axes.axhline(100, color="#999999", linewidth=0.8)
+        axes.set_ylabel("% of the ceiling")
+
+    return Plot(
+        name=f"ceiling-{group.slug}",
+        caption=f"Share of the measured copy (solid: bytes) and f16 GEMM (dotted: arithmetic), "
+        f"{group.title}: {record.targets[0].name}.",
+        svg=_figure(group, draw),
+    )
+
+
+def _comparison_plot(record: Record, other: int, group: _Group, metric: str) -> Plot | None:
+    mine, theirs = record.of(0), record.of(other)
+    both = [c for c in group.cells if metric in _costs(mine, c) and metric in _costs(theirs, c)]
+    if not both:
+        return None
+
+    def draw(axes: Any, n_tokens: int) -> None:
+        for ratio, cells in replace(group, cells=tuple(both)).lines(n_tokens):
+            intervals = [cost_ratio(mine[c].costs[metric], theirs[c].costs[metric]) for c in cells]
+            x = [c.n_kv for c in cells]
+            y = [i.value for i in intervals]
+            finite = [(i.value - i.low, min(i.high, 10 * i.value) - i.value) for i in intervals]
+            bars = [[max(0.0, low) for low, _ in finite], [max(0.0, high) for _, high in finite]]
+            counted = all(len(mine[c].costs[metric]) == 1 for c in cells)
+            axes.errorbar(x, y, yerr=None if counted else bars, marker="o", capsize=2,
+                          color=_colour(group, ratio), label=f"ratio {ratio}")  # fmt: skip
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.axhline(1, color="#999999", linewidth=0.8)
+        axes.set_ylabel("cost ratio")
+
+    against = record.targets[other]
+    name = against.role or against.name
+    return Plot(
+        name=f"against-{other}-{group.slug}-{metric}",
+        caption=f"{metric.replace('_', ' ')} over those of {name}, {group.title}; below 1 is "
+        f"better than {name}.",
+        svg=_figure(group, draw),
+    )
+
+
+def _costs(results: dict[Cell, CellResult], cell: Cell) -> dict[str, tuple[float, ...]]:
+    return results[cell].costs if cell in results else {}
+
+
+def _slope_note(known: Sequence[tuple[int, tuple[float, ...]]]) -> str:
+    long = [(n, cost) for n, cost in known if n >= _SLOPE_FROM]
+    if len(long) < 2 or any(v <= 0 for _, cost in long for v in cost):
+        return ""
+    slope = slope_interval([n for n, _ in long], [cost for _, cost in long])
+    return f": {slope.value:.2f}"
+
+
+def _colour(group: _Group, ratio: int) -> str:
+    ratios = sorted({c.gqa_ratio for c in group.cells})
+    return _COLOURS[ratios.index(ratio) % len(_COLOURS)]
+
+
+def _figure(group: _Group, draw: Callable[[Any, int], None]) -> str:
+    """An SVG with one panel for each number of tokens."""
+    import matplotlib
+
+    # The canvas is named outright: no display is asked for, and no global state is touched.
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    panels = group.panels
+    # Fixed ids and no date: the same record gives the same bytes.
+    with matplotlib.rc_context({"svg.hashsalt": "llamaproof", "font.size": 8}):
+        figure = Figure(figsize=(3.4 * len(panels), 3.2), layout="constrained")
+        FigureCanvasSVG(figure)
+        for index, n_tokens in enumerate(panels):
+            axes = figure.add_subplot(1, len(panels), index + 1)
+            draw(axes, n_tokens)
+            axes.set_title(f"{n_tokens} token{'s' if n_tokens > 1 else ''}")
+            axes.set_xlabel("n_kv")
+            axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(fontsize=7)
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    text = stream.getvalue()
+    return text[text.index("<svg") :].rstrip()

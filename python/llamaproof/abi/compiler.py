@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from llamaproof import process
 from llamaproof.errors import BadInput, CommandFailed, LlamaproofError
 
+_HINT = "give headers that compile by themselves, all from one release; CXX names another compiler"
 _NAMES = ("g++", "c++", "clang++")
 _LANGUAGE = ("-x", "c++", "-std=c++17", "-w")
 _SEARCH_START = "#include <...> search starts here:"
@@ -24,12 +26,12 @@ class Compiler:
     """A C++ compiler that works.
 
     Attributes:
-        path: the program.
+        command: the program, and arguments that always go with it.
         version: the first line it prints with --version.
         system_includes: the folders it searches for system headers, in order.
     """
 
-    path: str
+    command: tuple[str, ...]
     version: str
     system_includes: tuple[Path, ...]
 
@@ -40,8 +42,8 @@ def find_compiler() -> Compiler:
     Raises:
         LlamaproofError: there is none, or it does not say where its headers are.
     """
-    asked = os.environ.get("CXX", "").split()
-    names = (asked[0],) if asked else _NAMES
+    asked = shlex.split(os.environ.get("CXX", ""))
+    names = tuple(asked[:1]) or _NAMES
     path = next((found for name in names if (found := shutil.which(name))), None)
     if path is None:
         raise LlamaproofError(
@@ -49,10 +51,13 @@ def find_compiler() -> Compiler:
             hint="install g++ (Debian, Ubuntu: apt install g++), or set CXX to one; the compiler "
             "decides sizes and offsets, so nothing can be checked without it",
         )
+    command = (path, *asked[1:])
     with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
         empty = Path(scratch) / "empty.cpp"
         empty.write_text("", encoding="utf-8")
-        said = process.run([path, *_LANGUAGE, "-E", "-v", empty], env=_environment())
+        said = _run(
+            [*command, *_LANGUAGE, "-E", "-v", str(empty)], "the C++ compiler does not work"
+        )
     lines = [line.strip() for line in said.lines]
     if _SEARCH_START not in lines or _SEARCH_END not in lines:
         raise LlamaproofError(
@@ -61,9 +66,9 @@ def find_compiler() -> Compiler:
             hint="set CXX to g++ or clang++",
         )
     listed = lines[lines.index(_SEARCH_START) + 1 : lines.index(_SEARCH_END)]
-    version = process.run([path, "--version"], env=_environment()).lines[:1]
+    version = _run([*command, "--version"], "the C++ compiler does not work").lines[:1]
     return Compiler(
-        path=path,
+        command=command,
         version="".join(version),
         system_includes=tuple(Path(line) for line in listed),
     )
@@ -71,7 +76,7 @@ def find_compiler() -> Compiler:
 
 def macros(compiler: Compiler, source: Path, includes: Sequence[Path]) -> Mapping[str, str]:
     """Object-like macros with a body, as the preprocessor holds them at the end of `source`."""
-    argv = [compiler.path, *_LANGUAGE, *_include_flags(includes), "-E", "-dM", str(source)]
+    argv = [*compiler.command, *_LANGUAGE, *_include_flags(includes), "-E", "-dM", str(source)]
     said = _run(argv, "the headers do not preprocess")
     found = (re.match(r"#define (\w+) (\S.*)$", line) for line in said.lines)
     return {match.group(1): match.group(2) for match in found if match}
@@ -85,7 +90,7 @@ def compile_and_run(compiler: Compiler, source: Path, includes: Sequence[Path]) 
     """
     program = str(source.with_suffix(".probe"))
     flags = [*_LANGUAGE, "-O0", *_include_flags(includes)]
-    argv = [compiler.path, *flags, str(source), "-o", program]
+    argv = [*compiler.command, *flags, str(source), "-o", program]
     _run(argv, "the probe generated from the headers does not compile")
     return process.run([program]).lines
 
@@ -97,7 +102,7 @@ def _run(argv: Sequence[str], what: str) -> process.Completed:
         raise BadInput(
             "\n".join([what, *error.output[:12]]),
             where=error.where,
-            hint="give headers that compile by themselves, all from one release",
+            hint=_HINT,
         ) from error
 
 

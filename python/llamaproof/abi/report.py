@@ -42,6 +42,13 @@ def print_result(result: Result, console: Console, *, notes: bool, kernels: bool
 
 
 def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
+    unbound = facts.get("unbound_functions")
+    if unbound:
+        yield f"{len(unbound)} functions of the headers are bound by no module (the JSON lists them)"
+    baseline = facts.get("baseline")
+    if baseline:
+        compared = sum(library["compared"] for library in baseline["libraries"].values())
+        yield f"baseline {baseline['name']}: {compared} symbols compared"
     versions = facts.get("newest_symbol_versions")
     if versions:
         yield "newest symbol versions: " + ", ".join(f"{k} {v}" for k, v in versions.items())

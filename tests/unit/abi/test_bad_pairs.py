@@ -101,7 +101,7 @@ def test_a_compiler_that_disagrees_with_libclang_ends_the_check(
     # -fshort-enums makes an enum one byte for the compiler and four for libclang.
     real = compiler.find_compiler()
     other = tmp_path / "short-g++"
-    other.write_text(f'#!/bin/sh\nexec {real.path} -fshort-enums "$@"\n')
+    other.write_text(f'#!/bin/sh\nexec {real.command[0]} -fshort-enums "$@"\n')
     other.chmod(0o755)
     monkeypatch.setenv("CXX", str(other))
     write_pair(tmp_path / "pair")
@@ -190,3 +190,20 @@ def test_the_real_library_is_never_opened(tmp_path: Path) -> None:
     library.parent.mkdir()
     library.write_bytes(b"no library at all")
     assert check(tmp_path).findings == ()
+
+
+def test_arguments_in_cxx_go_with_the_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "g++ -DLLAMA_NOT_THERE")
+    assert compiler.find_compiler().command[1:] == ("-DLLAMA_NOT_THERE",)
+    assert check_planted(tmp_path).findings == ()
+
+
+def test_a_compiler_that_does_not_work_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pair(tmp_path)
+    monkeypatch.setenv("CXX", "false")
+    with pytest.raises(BadInput, match="compiler does not work"):
+        check(tmp_path)

@@ -12,15 +12,17 @@ from llamaproof.abi.findings import Finding, Result
 from tests.unit.abi.toy import places
 
 _CHECKOUT = Path(__file__).resolve().parents[3]
+_TREES = _CHECKOUT / "build" / "tree"
 
 
 def _release(version: str) -> Path:
     """The unpatched tree of a release: laid by the build, or unpacked where the variable says."""
-    named = os.environ.get("LLAMAPROOF_RELEASES")
-    candidates = [
-        _CHECKOUT / "build" / "tree" / f"llama-cpp-python-{version}-stock",
-        *([Path(named) / f"llama_cpp_python-{version}"] if named else []),
-    ]
+    pin = f"llama-cpp-python-{version}"
+    candidates = [_TREES / f"{pin}-stock"]
+    if not (_CHECKOUT / "patches" / pin).is_dir():
+        candidates.append(_TREES / pin)  # without a series it is as it was released
+    if "LLAMAPROOF_RELEASES" in os.environ:
+        candidates.append(Path(os.environ["LLAMAPROOF_RELEASES"]) / f"llama_cpp_python-{version}")
     found = next((c for c in candidates if (c / "llama_cpp" / "llama_cpp.py").is_file()), None)
     if found is None:
         pytest.skip(

@@ -13,6 +13,7 @@ This module must not import llamaproof: it runs beside code that nobody has vouc
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import enum
 import importlib
@@ -60,7 +61,7 @@ class FakeFunction:
         self.argtypes: Any = _NEVER
         self.restype: Any = _NEVER
         self.errcheck: Any = None
-        self.was_called = False
+        self.is_called = False
 
     def __setattr__(self, key: str, value: Any) -> None:
         if key == "argtypes" and value is not _NEVER and value is not None:
@@ -71,7 +72,7 @@ class FakeFunction:
         self.__dict__[key] = value
 
     def __call__(self, *_args: Any) -> Any:
-        self.was_called = True
+        self.is_called = True
         kind = self.restype
         if kind is _NEVER:
             return Computed(0)
@@ -371,6 +372,8 @@ def describe(loaded: dict[str, types.ModuleType]) -> Json:
                 constants += [
                     [module_name, *item] for item in constants_in(name, value, module.__name__)
                 ]
+    for module in loaded.values():
+        mark_calls(module)
     describer.records_of(frozenset(module.__name__ for module in loaded.values()))
     return {
         "functions": [
@@ -416,6 +419,22 @@ def describe_function(fake: FakeFunction, describer: Describer) -> Json:
     }
 
 
+def mark_calls(module: types.ModuleType) -> None:
+    """Mark functions called as `_lib.name(...)` in bodies that importing does not run."""
+    held = {name: value for name, value in vars(module).items() if type(value) is FakeLibrary}
+    source = Path(module.__file__ or "").read_text(encoding="utf-8")
+    symbols, FakeLibrary.symbols = FakeLibrary.symbols, None
+    try:
+        for node in ast.walk(ast.parse(source)):
+            called = node.func if isinstance(node, ast.Call) else None
+            if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
+                library = held.get(called.value.id)
+                if library is not None:
+                    library[called.attr].is_called = True
+    finally:
+        FakeLibrary.symbols = symbols
+
+
 def owner_of(library: FakeLibrary, loaded: dict[str, types.ModuleType]) -> str:
     """The first module that holds the library: the one that opened it."""
     # By identity: to be compared, a library may be asked for attributes, and would have them.
@@ -426,7 +445,7 @@ def owner_of(library: FakeLibrary, loaded: dict[str, types.ModuleType]) -> str:
 
 def is_used(fake: FakeFunction) -> bool:
     """Whether a function was declared or called; one that was merely looked for is nobody's."""
-    return fake.was_called or fake.argtypes is not _NEVER or fake.restype is not _NEVER
+    return fake.is_called or fake.argtypes is not _NEVER or fake.restype is not _NEVER
 
 
 def is_ctypes(value: Any) -> bool:

@@ -44,7 +44,7 @@ def print_result(result: Result, console: Console, *, notes: bool, kernels: bool
 def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
     unbound = facts.get("unbound_functions")
     if unbound:
-        yield f"{len(unbound)} functions of the headers are bound by no module (the JSON lists them)"
+        yield f"{len(unbound)} functions of the headers are bound by no module (see the JSON)"
     baseline = facts.get("baseline")
     if baseline:
         compared = sum(library["compared"] for library in baseline["libraries"].values())

@@ -201,3 +201,27 @@ def test_a_changed_prototype_is_found_from_the_headers_side(tmp_path: Path) -> N
     )
     found = only_defect(check_planted(tmp_path, header=[changed]))
     assert (found.code, found.where) == ("function.argument-type", "llama_load, argument 2")
+
+
+def test_a_function_called_without_ever_being_declared_is_found(tmp_path: Path) -> None:
+    lazy = (
+        '@ctypes_function("llama_name", [llama_model_p_ctypes], ctypes.c_char_p)\n'
+        "def llama_name(model, /): ...",
+        "def llama_name(model, /):\n    return _lib.llama_name(model)",
+    )
+    result = check_planted(tmp_path, bindings=[lazy])
+    assert places(result) == [
+        ("function.result-undeclared", "llama_name"),
+        ("function.arguments-undeclared", "llama_name"),
+    ]
+
+
+def test_declarations_made_on_the_library_itself_are_read(tmp_path: Path) -> None:
+    old_style = (
+        '@ctypes_function("llama_name", [llama_model_p_ctypes], ctypes.c_char_p)\n'
+        "def llama_name(model, /): ...",
+        "def llama_name(model, /):\n    return _lib.llama_name(model)\n\n\n"
+        "_lib.llama_name.argtypes = [llama_model_p_ctypes]\n"
+        "_lib.llama_name.restype = ctypes.c_char_p",
+    )
+    assert check_planted(tmp_path, bindings=[old_style]).findings == ()

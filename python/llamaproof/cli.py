@@ -12,13 +12,17 @@ from llamaproof.errors import NOT_CHECKED, LlamaproofError
 from llamaproof.process import termination_as_interrupt
 
 # Each module brings `configure_parser(subparsers)`, which sets `execute`.
-COMMANDS: tuple[str, ...] = ("llamaproof.abi.command", "llamaproof.bench.command", "llamaproof.prove")
+COMMANDS: tuple[str, ...] = (
+    "llamaproof.abi.command",
+    "llamaproof.bench.command",
+    "llamaproof.prove",
+)
 
 INTERRUPTED = 130
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+def build_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser of the whole command line, or of some commands."""
     parser = argparse.ArgumentParser(
         prog="llamaproof",
         description="Proof that a llama-cpp-python wheel does on the GPU what it says.",
@@ -26,14 +30,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"llamaproof {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name in COMMANDS:
+    for name in commands:
         importlib.import_module(name).configure_parser(subparsers)
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
-    args = build_parser().parse_args(argv)
+def main(argv: Sequence[str] | None = None, commands: Sequence[str] = COMMANDS) -> int:
+    """Run the command line, or what of it some commands make up; returns the exit code."""
+    args = build_parser(commands).parse_args(argv)
     try:
         with termination_as_interrupt():
             return int(args.execute(args))

@@ -102,7 +102,7 @@ def execute(args: argparse.Namespace) -> int:
         gate = _gate(args)
 
         def start(index: int) -> Worker:
-            worker = Worker(targets[index].lib_dir, args.on, n_threads=args.threads)
+            worker = Worker(targets[index], args.on, n_threads=args.threads)
             held.callback(worker.end)
             return worker
 

@@ -12,10 +12,11 @@ from llamaproof.bench.cells import Cell
 from llamaproof.bench.record import SECONDS, CellResult, Record
 from llamaproof.bench.shares import shares
 from llamaproof.bench.stats import cost_ratio, slope_interval
-from llamaproof.bench.table import metrics_of
+from llamaproof.bench.table import length_label, metrics_of
 
 _SLOPE_FROM = 4096
 _COLOURS = ("#b2182b", "#2166ac", "#1b7837", "#762a83", "#e08214", "#35978f", "#666666")
+_RATIO_TICKS = (0.05, 0.1, 0.2, 0.5, 0.7, 1.0, 1.5, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,7 @@ def _cost_plot(record: Record, group: _Group, metric: str) -> Plot:
             if known:
                 x = [n for n, _ in known]
                 y = [scale * median(cost) for _, cost in known]
-                axes.loglog(x, y, marker="o", color=_colour(group, ratio),
+                axes.loglog(x, y, marker=".", color=_colour(group, ratio),
                             label=f"ratio {ratio}{_slope_note(known)}")  # fmt: skip
         axes.set_ylabel(label)
 
@@ -149,11 +150,16 @@ def _comparison_plot(record: Record, other: int, group: _Group, metric: str) -> 
             finite = [(i.value - i.low, min(i.high, 10 * i.value) - i.value) for i in intervals]
             bars = [[max(0.0, low) for low, _ in finite], [max(0.0, high) for _, high in finite]]
             counted = all(len(mine[c].costs[metric]) == 1 for c in cells)
-            axes.errorbar(x, y, yerr=None if counted else bars, marker="o", capsize=2,
+            axes.errorbar(x, y, yerr=None if counted else bars, marker=".", capsize=2,
                           color=_colour(group, ratio), label=f"ratio {ratio}")  # fmt: skip
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.axhline(1, color="#999999", linewidth=0.8)
+        low, high = axes.get_ylim()
+        low, high = min(low, 0.5), max(high, 2.0)
+        axes.set_ylim(low, high)
+        ticks = [t for t in _RATIO_TICKS if low <= t <= high]
+        axes.set_yticks(ticks, labels=[f"{t:g}" for t in ticks])
         axes.set_ylabel("cost ratio")
 
     against = record.targets[other]
@@ -192,6 +198,7 @@ def _figure(group: _Group, draw: Callable[[Any, int], None]) -> str:
     from matplotlib.figure import Figure
 
     panels = group.panels
+    lengths = sorted({cell.n_kv for cell in group.cells})
     # Fixed ids and no date: the same record gives the same bytes.
     with matplotlib.rc_context({"svg.hashsalt": "llamaproof", "font.size": 8}):
         figure = Figure(figsize=(3.4 * len(panels), 3.2), layout="constrained")
@@ -201,6 +208,8 @@ def _figure(group: _Group, draw: Callable[[Any, int], None]) -> str:
             draw(axes, n_tokens)
             axes.set_title(f"{n_tokens} token{'s' if n_tokens > 1 else ''}")
             axes.set_xlabel("n_kv")
+            axes.set_xticks(lengths, labels=[length_label(n) for n in lengths])
+            axes.minorticks_off()
             axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(fontsize=7)

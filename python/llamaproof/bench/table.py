@@ -90,7 +90,7 @@ def _rows(results: dict[Cell, CellResult], show: Callable[[CellResult], str]) ->
     rows: dict[str, dict[int, str]] = {}
     for cell, result in results.items():
         rows.setdefault(_row_name(cell), {})[cell.n_kv] = show(result)
-    head = ["", *(_length(n) for n in lengths)]
+    head = ["", *(length_label(n) for n in lengths)]
     return [head, *([name, *(values.get(n, "") for n in lengths)] for name, values in rows.items())]
 
 
@@ -98,7 +98,8 @@ def _row_name(cell: Cell) -> str:
     return cell.label.rsplit("=", 1)[0].rsplit(" ", 1)[0] + (" prompt" if cell.prompt else "")
 
 
-def _length(n: int) -> str:
+def length_label(n: int) -> str:
+    """`4K` for 4096."""
     return f"{n // 1024}K" if n % 1024 == 0 else str(n)
 
 

@@ -26,10 +26,12 @@ from llamaproof.bench.clocks import Clocks
 from llamaproof.bench.cuda_driver import CudaDriver, Gpu
 from llamaproof.bench.measure_cpu import CpuTimer, last_level_cache
 from llamaproof.bench.measure_gpu import GpuTimer
+from llamaproof.bench.runtime import load_installed, load_stand_ins
 from llamaproof.bench.samples import Round
 from llamaproof.errors import CommandFailed, LlamaproofError
 from llamaproof.ggml import Device, Ggml, KvLayout, load
 from llamaproof.process import describe_status
+from llamaproof.target import Target
 
 Where = Literal["gpu", "cpu"]
 
@@ -91,7 +93,7 @@ class Worker:
     """The parent's end of a worker process.
 
     Args:
-        lib_dir: the target's libraries.
+        target: whose libraries are loaded.
         where: the backend to measure on.
         n_threads: threads of the CPU backend.
 
@@ -100,14 +102,14 @@ class Worker:
         WorkerDied: loading them ended the process.
     """
 
-    def __init__(self, lib_dir: Path, where: Where, *, n_threads: int) -> None:
+    def __init__(self, target: Target, where: Where, *, n_threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         descriptor, log = tempfile.mkstemp(prefix="llamaproof-bench-", suffix=".log")
         os.close(descriptor)
         self._log = Path(log)
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(theirs, lib_dir, where, n_threads, self._log), daemon=True
+            target=_serve, args=(theirs, target, where, n_threads, self._log), daemon=True
         )
         self._process.start()
         theirs.close()
@@ -179,7 +181,7 @@ class Worker:
         return WorkerDied(what, output=tuple(text.splitlines()[-20:]))
 
 
-def _serve(pipe: Connection, lib_dir: Path, where: Where, n_threads: int, log: Path) -> None:
+def _serve(pipe: Connection, target: Target, where: Where, n_threads: int, log: Path) -> None:
     # The terminal's interrupt goes to the whole group: the parent decides what ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -190,7 +192,7 @@ def _serve(pipe: Connection, lib_dir: Path, where: Where, n_threads: int, log: P
     # ggml starts a debugger for its backtrace on an abort, which takes longer than the cell.
     os.environ["GGML_NO_BACKTRACE"] = "1"
     try:
-        with _Bench(lib_dir, where, n_threads) as bench:
+        with _Bench(target, where, n_threads) as bench:
             pipe.send(("ok", bench.hello))
             while True:
                 what, argument = pipe.recv()
@@ -219,11 +221,16 @@ def _portable(error: LlamaproofError) -> LlamaproofError:
 class _Bench:
     """The state of a worker: the libraries, a backend, and at most one open cell."""
 
-    def __init__(self, lib_dir: Path, where: Where, n_threads: int) -> None:
+    def __init__(self, target: Target, where: Where, n_threads: int) -> None:
         self._held = contextlib.ExitStack()
         self._cell = contextlib.ExitStack()
         self._n_threads = n_threads
-        self._ggml = load(lib_dir)
+        if where == "cpu":
+            scratch = self._held.enter_context(tempfile.TemporaryDirectory())
+            load_stand_ins(target.libraries, Path(scratch))
+        else:
+            load_installed(target.libraries)
+        self._ggml = load(target.lib_dir)
         self._ggml.log_to(_quiet)
         self._device = _device(self._ggml, where)
         self._stream = self._held.enter_context(

@@ -10,7 +10,7 @@ from llamaproof.abi import compiler
 from llamaproof.abi.bindings import read_bindings
 from llamaproof.abi.check import check_pair
 from llamaproof.errors import BadInput, LlamaproofError
-from tests.unit.abi.toy import HEADER, check, check_planted, places, write_pair
+from tests.unit.abi.toy import HEADER, check, places, write_pair
 
 
 def test_a_header_with_a_syntax_error_is_refused_with_its_place(tmp_path: Path) -> None:
@@ -116,7 +116,8 @@ def test_include_folders_of_the_environment_do_not_reach_the_compiler(
     other.mkdir()
     (other / "stdbool.h").write_text("#error from the environment\n")
     monkeypatch.setenv("CPLUS_INCLUDE_PATH", str(other))
-    assert check_planted(tmp_path / "pair").findings == ()
+    write_pair(tmp_path / "pair")
+    assert check(tmp_path / "pair").findings == ()
 
 
 def test_nothing_compared_is_never_a_success(tmp_path: Path) -> None:
@@ -197,7 +198,8 @@ def test_arguments_in_cxx_go_with_the_compiler(
 ) -> None:
     monkeypatch.setenv("CXX", "g++ -DLLAMA_NOT_THERE")
     assert compiler.find_compiler().command[1:] == ("-DLLAMA_NOT_THERE",)
-    assert check_planted(tmp_path).findings == ()
+    write_pair(tmp_path)
+    assert check(tmp_path).findings == ()
 
 
 def test_a_compiler_that_does_not_work_is_refused(

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from llamaproof.abi.check import check_pair
-from llamaproof.abi.findings import Finding, Result
+from llamaproof.abi.bindings import read_bindings
+from llamaproof.abi.check import REQUIRED, check_pair
+from llamaproof.abi.compare import compare
+from llamaproof.abi.compiler import find_compiler
+from llamaproof.abi.findings import Finding, Result, sort_findings
+from llamaproof.abi.headers import locate_headers, parse
+from llamaproof.abi.model import Interface
+from llamaproof.abi.probe import ask_compiler
 
 HEADER = """\
 #pragma once
@@ -211,6 +219,8 @@ def llama_pooling_of(model, /): ...
 
 Change = tuple[str, str]
 
+_MACROS = ("LLAMA_DEFAULT_SEED", "LLAMA_FORMAT", "LLAMA_MARKER")
+
 
 def planted(text: str, *changes: Change) -> str:
     """The text with each change made; the old part must be there exactly once."""
@@ -233,15 +243,34 @@ def write_pair(
 
 
 def check(folder: Path) -> Result:
-    """Check a pair that `write_pair` wrote."""
+    """Check a pair that `write_pair` wrote, from the files on."""
     return check_pair(folder, [folder / "headers"])
 
 
 def check_planted(
     folder: Path, *, header: Sequence[Change] = (), bindings: Sequence[Change] = ()
 ) -> Result:
-    """Check the pair with changes planted."""
-    return check(write_pair(folder, header=header, bindings=bindings))
+    """Check the pair with changes planted; one header is compiled once for all tests."""
+    write_pair(folder, header=header, bindings=bindings)
+    python = read_bindings(folder / "llama_cpp", symbols=None)
+    comparison = compare(_c_side(planted(HEADER, *header)), python, exports=None)
+    return Result(
+        target="toy",
+        sha256="",
+        findings=sort_findings(comparison.findings),
+        counts=dict(comparison.counts),
+        facts={"unbound_functions": list(comparison.unbound)},
+        required=REQUIRED,
+    )
+
+
+@functools.cache
+def _c_side(header: str) -> Interface:
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / "llama.h").write_text(header, encoding="utf-8")
+        compiler = find_compiler()
+        declared = parse(locate_headers([Path(scratch)]), compiler)
+        return ask_compiler(declared, compiler, wanted_constants=_MACROS)
 
 
 def only_defect(result: Result) -> Finding:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
+import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,9 +75,16 @@ class ToyWheel:
 
 def write_wheel(folder: Path, toy: ToyWheel) -> Path:
     """Compile the libraries and put the wheel together in `folder`."""
-    build = folder / "build"
-    build.mkdir(parents=True)
-    (build / "llama.h").write_text(planted(HEADER, *toy.header))
+    folder.mkdir(parents=True, exist_ok=True)
+    header = planted(HEADER, *toy.header)
+    gpu, llama = _libraries(
+        header,
+        planted(_LIBLLAMA, *toy.libllama),
+        (tuple(toy.archs), tuple(toy.last_archs or toy.archs)),
+        toy.cudart,
+        (toy.search_path, toy.llama_search_path),
+        tuple(toy.versions.items()),
+    )
     contents = toy.contents
     if contents is None:
         contents = {"schema": 1, "version": toy.version, "cuda": "13.0", "cuda_arch": ["89"]}
@@ -84,10 +93,10 @@ def write_wheel(folder: Path, toy: ToyWheel) -> Path:
     files = {
         "llama_cpp/__init__.py": f'__version__ = "{package_version}"\n'.encode(),
         "llama_cpp/llama_cpp.py": planted(BINDINGS, *toy.bindings).encode(),
-        "llama_cpp/include/llama.h": (build / "llama.h").read_bytes(),
+        "llama_cpp/include/llama.h": header.encode(),
         "llama_cpp/llamaproof.json": json.dumps(contents).encode(),
-        "llama_cpp/lib/libggml-cuda.so": _gpu_library(build, toy).read_bytes(),
-        "llama_cpp/lib/libllama.so": _llama_library(build, toy).read_bytes(),
+        "llama_cpp/lib/libggml-cuda.so": gpu,
+        "llama_cpp/lib/libllama.so": llama,
         f"{info}/METADATA": _metadata(toy).encode(),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nTag: {toy.tag}\n".encode(),
         **toy.files,
@@ -113,33 +122,52 @@ def stub(folder: Path, soname: str, functions: Sequence[str], version: str = "")
     return library
 
 
-def _gpu_library(build: Path, toy: ToyWheel) -> Path:
-    units = [_fatbin(toy.archs), _fatbin(toy.last_archs or toy.archs)]
-    (build / "device.fatbin").write_bytes(b"".join(units))
+@functools.cache
+def _libraries(
+    header: str,
+    libllama: str,
+    archs: tuple[tuple[str, ...], ...],
+    cudart: str,
+    search_paths: tuple[str, str],
+    versions: tuple[tuple[str, str], ...],
+) -> tuple[bytes, bytes]:
+    """libggml-cuda.so and libllama.so, compiled once for all tests that want them alike."""
+    with tempfile.TemporaryDirectory() as scratch:
+        build = Path(scratch)
+        (build / "llama.h").write_text(header)
+        (build / "device.fatbin").write_bytes(b"".join(map(_fatbin, archs)))
+        gpu = _gpu_library(build, cudart, search_paths[0])
+        llama = _llama_library(build, libllama, search_paths[1], versions)
+        return gpu.read_bytes(), llama.read_bytes()
+
+
+def _gpu_library(build: Path, cudart: str, search_path: str) -> Path:
     (build / "gpu.c").write_text(_LIBGPU)
     needs = [
-        stub(build, toy.cudart, ["cudaMalloc"], toy.cudart),
+        stub(build, cudart, ["cudaMalloc"], cudart),
         stub(build, "libcublas.so.13", ["cublasCreate_v2"], "libcublas.so.13"),
         stub(build, "libcuda.so.1", ["cuMemCreate"]),
     ]
     library = build / "libggml-cuda.so"
-    flags = [f"-Wl,-rpath,{toy.search_path}"] if toy.search_path else []
-    _gcc([build / "gpu.c", *needs, *flags, "-Wl,-soname,libggml-cuda.so"], library, cwd=build)
+    flags = [f"-Wl,-rpath,{search_path}", "-Wl,-soname,libggml-cuda.so"]
+    _gcc([build / "gpu.c", *needs, *flags], library, cwd=build)
     return library
 
 
-def _llama_library(build: Path, toy: ToyWheel) -> Path:
-    uses = [f"toy_{number}" for number, _ in enumerate(toy.versions)]
+def _llama_library(
+    build: Path, source: str, search_path: str, versions: Sequence[tuple[str, str]]
+) -> Path:
+    uses = [f"toy_{number}" for number, _ in enumerate(versions)]
     calls = "".join(
         f"int {name}(void);\nint use_{name}(void) {{ return {name}(); }}\n" for name in uses
     )
-    (build / "llama.c").write_text(planted(_LIBLLAMA, *toy.libllama) + calls)
+    (build / "llama.c").write_text(source + calls)
     needs = [
         stub(build, soname, [name], version)
-        for name, (soname, version) in zip(uses, toy.versions.items(), strict=True)
+        for name, (soname, version) in zip(uses, versions, strict=True)
     ]
     library = build / "libllama.so"
-    flags = [f"-Wl,-rpath,{toy.llama_search_path}"] if toy.llama_search_path else []
+    flags = [f"-Wl,-rpath,{search_path}"] if search_path else []
     flags += ["-Wl,-soname,libllama.so", "-Wl,--allow-shlib-undefined"]
     _gcc([build / "llama.c", build / "libggml-cuda.so", *needs, *flags], library)
     return library

@@ -24,10 +24,12 @@ class AppliedPatch:
 
     Attributes:
         commit: its id.
+        tree: git's id of its tree.
         offsets: hunks whose lines stood elsewhere than their numbers say, in words.
     """
 
     commit: str
+    tree: str
     offsets: tuple[str, ...]
 
 
@@ -57,13 +59,19 @@ def commit_patches(
         PatchDoesNotApply: the first that does not.
     """
     applied: list[AppliedPatch] = []
-    parent = onto
+    parent, parent_tree = onto, repository.tree_id(onto)
     with repository.scratch("apply") as scratch:
         index = scratch / "index"
         repository.git.run("read-tree", onto, index=index)
         for patch in patches:
-            applied.append(_commit_patch(repository, patch, parent=parent, index=index))
-            parent = applied[-1].commit
+            result = _commit_patch(repository, patch, parent=parent, index=index)
+            # git passes over paths outside its tree without a word.
+            if result.tree == parent_tree:
+                raise PatchDoesNotApply(
+                    patch.name, ["it changes nothing"], where=repository.path, hint="drop it"
+                )
+            applied.append(result)
+            parent, parent_tree = result.commit, result.tree
     return tuple(applied)
 
 
@@ -92,13 +100,8 @@ def _commit_patch(
             hint="nothing was changed; rewrite the patch for this tree, then run it again",
         )
     tree = git.text("write-tree", index=index)
-    # git passes over paths outside its tree without a word.
-    if tree == repository.tree_id(parent):
-        raise PatchDoesNotApply(
-            patch.name, ["it changes nothing"], where=repository.path, hint="drop it"
-        )
     commit = repository.commit(tree, parent=parent, message=patch.message)
-    return AppliedPatch(commit=commit, offsets=_offsets(result.stderr))
+    return AppliedPatch(commit=commit, tree=tree, offsets=_offsets(result.stderr))
 
 
 def _offsets(verbose: str) -> tuple[str, ...]:

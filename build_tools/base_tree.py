@@ -20,9 +20,11 @@ _TREES = Path("build") / "tree"
 SDIST_CACHE = Path(".cache") / "sdist"
 
 
-def tree_folder(checkout: Path, pin_name: str, *, stock: bool = False) -> Path:
-    """Where the tree of a pin is laid: patched, or as it was released."""
-    return checkout / _TREES / (f"{pin_name}-stock" if stock else pin_name)
+def tree_folder(checkout: Path, pin_name: str, *, first: int | None = None) -> Path:
+    """Where a pin's tree is laid: with its whole series, with the first patches alone, or none."""
+    if first is None:
+        return checkout / _TREES / pin_name
+    return checkout / _TREES / (f"{pin_name}-first-{first}" if first else f"{pin_name}-stock")
 
 
 @contextlib.contextmanager
@@ -113,7 +115,7 @@ def _require_whole(repository: Repository, folder: Path) -> None:
 
 def _require_no_work(repository: Repository) -> None:
     repository.require_unedited()
-    foreign = [c for c in repository.commits_after_base() if not repository.is_ours(c)]
+    foreign = repository.foreign_commits()
     if foreign:
         raise BadInput(
             f"the tree holds commits that no patch holds: {', '.join(foreign)}",

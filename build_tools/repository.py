@@ -52,6 +52,11 @@ class Blob:
     blob_id: str
 
 
+def _settings_text() -> str:
+    parts = [(*key.split("."), value) for key, value in SETTINGS.items()]
+    return "".join(f"[{section}]\n\t{name} = {value}\n" for section, name, value in parts)
+
+
 class Repository:
     """A source tree under git. The only writer of the tree's files once the base is laid."""
 
@@ -86,8 +91,8 @@ class Repository:
         info.mkdir(exist_ok=True)
         (info / "attributes").write_text(_ATTRIBUTES)
         (info / "exclude").write_text(_BUILD_OUTPUTS)
-        for key, value in SETTINGS.items():
-            git.run("config", key, value)
+        with (repository.git_dir / "config").open("a") as config:
+            config.write(_settings_text())
         git.run("add", "--all", "--force", ".")
         commit = repository.commit(git.text("write-tree"), parent=None, message=message.encode())
         git.run("update-ref", _BASE, commit)
@@ -134,9 +139,16 @@ class Repository:
             raise BadInput("the tree does not stand on its base", where=self.path)
         return tuple(line.split()[0] for line in lines)
 
-    def is_ours(self, commit: str) -> bool:
-        """Whether a commit was made from a patch, and so can be made again."""
-        return self.git.text("log", "-1", "--format=%ce", commit) == COMMITTER_EMAIL
+    def foreign_commits(self) -> tuple[str, ...]:
+        """The commits after the base that were made by hand: those of ours can be made again.
+
+        Raises:
+            BadInput: the commits do not lead from the base in one line.
+        """
+        commits = self.commits_after_base()
+        shown = self.git.text("log", "--format=%H %ce", f"{self.base}..{self.head}")
+        committers = dict(line.split(" ", 1) for line in shown.splitlines())
+        return tuple(commit for commit in commits if committers[commit] != COMMITTER_EMAIL)
 
     def files(self, revision: str) -> Mapping[str, Blob]:
         """Every file of a commit."""
@@ -229,13 +241,14 @@ class Repository:
         """
         self._require_no_operation()
         wanted = self.files(target)
+        accepted = [wanted] + ([self.files(_MOVING)] if self.is_interrupted() else [])
         edited = self.edited_files()
-        interrupted = self._interrupted_move()
+        staged = self._staged()
         lost = [
             name
             for name in edited
-            if not self._is_in_state(name, wanted.get(name))
-            and (interrupted is None or not self._is_in_state(name, interrupted.get(name)))
+            if not any(self._is_in_state(name, files.get(name)) for files in accepted)
+            or (name in staged and all(staged[name] != files.get(name) for files in accepted))
         ]
         if lost:
             raise self._dirty(lost)
@@ -305,8 +318,18 @@ class Repository:
         found = self.git.run("rev-parse", "--verify", "--quiet", _MOVING, check=False)
         return found.returncode == 0
 
-    def _interrupted_move(self) -> Mapping[str, Blob] | None:
-        return self.files(_MOVING) if self.is_interrupted() else None
+    def _staged(self) -> Mapping[str, Blob | None]:
+        """Files whose index entry is not what HEAD has; None where the index has none."""
+        names = self.git.names("diff-index", "-z", "--name-only", "--cached", "HEAD")
+        if not names:
+            return {}
+        entries: dict[str, Blob] = {}
+        for record in self.git.run("ls-files", "--stage", "-z").stdout.split(b"\0"):
+            if record:
+                facts, _, name = record.partition(b"\t")
+                mode, blob_id, _ = facts.split(b" ")
+                entries[os.fsdecode(name)] = Blob(mode=mode, blob_id=blob_id.decode())
+        return {name: entries.get(name) for name in names}
 
     def _is_in_state(self, name: str, blob: Blob | None) -> bool:
         path = self.path / name

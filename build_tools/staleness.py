@@ -121,19 +121,17 @@ def tree_against_series(repository: Repository, series: Series) -> tuple[Stale, 
     if edited:
         text = f"edited in the tree, in no patch: {', '.join(edited)}"
         found.append(Stale(kind=Kind.TREE_EDITED, text=text))
-    commits = repository.commits_after_base()
-    foreign = [commit for commit in commits if not repository.is_ours(commit)]
+    foreign = repository.foreign_commits()
     if foreign:
         text = f"commits in the tree that no patch holds: {', '.join(foreign)}; `series export`"
         found.append(Stale(kind=Kind.TREE_HAS_COMMITS, text=text))
     if foreign or _stands_at_end(repository, series):
         return tuple(found)
-    return (*found, *_patches_out_of_step(repository, commits, series))
+    return (*found, *_patches_out_of_step(repository, series))
 
 
-def _patches_out_of_step(
-    repository: Repository, commits: Sequence[str], series: Series
-) -> Iterable[Stale]:
+def _patches_out_of_step(repository: Repository, series: Series) -> Iterable[Stale]:
+    commits = repository.commits_after_base()
     parents = [repository.base, *commits]
     in_tree = [
         patch_of_commit(repository.message(commit), repository.diff(parent, commit))

@@ -10,7 +10,7 @@ from build_tools.base_tree import ensure_base, sole_use, tree_folder
 from build_tools.pins import Pin, load_pin
 from build_tools.progress import Report, show
 from build_tools.repository import Repository
-from build_tools.series import Series, load_series, series_folder
+from build_tools.series import OrderFile, Series, load_series, series_folder
 from build_tools.series_lock import LockedPatch, SeriesLock, read_lock
 from llamaproof.errors import BadInput
 
@@ -35,7 +35,12 @@ class PreparedTree:
 
 
 def prepare_tree(
-    checkout: Path, pin_name: str, *, stock: bool = False, report: Report = show
+    checkout: Path,
+    pin_name: str,
+    *,
+    stock: bool = False,
+    first: int | None = None,
+    report: Report = show,
 ) -> PreparedTree:
     """Lay out a pin's tree and apply its series; quick when both are there already.
 
@@ -44,25 +49,33 @@ def prepare_tree(
 
     Args:
         stock: the source as it was released, in a folder of its own.
+        first: only so many patches of the series, in a folder of their own.
 
     Raises:
-        BadInput: the source is not the pinned one, a patch does not apply, or the tree holds
-            edits or commits that no patch holds. The tree is as it was.
+        BadInput: there are fewer patches than `first`, the source is not the pinned one, a patch
+            does not apply, or the tree holds edits or commits that no patch holds. The tree is
+            as it was.
     """
+    checkout = checkout.resolve()
     pin = load_pin(checkout, pin_name)
-    folder = tree_folder(checkout.resolve(), pin_name, stock=stock)
+    count = 0 if stock else first
+    with sole_use(tree_folder(checkout, pin_name), report):
+        series, lock = _wanted(series_folder(checkout, pin_name), count)
+    folder = tree_folder(checkout, pin_name, first=count)
     with sole_use(folder, report):
-        repository = ensure_base(checkout.resolve(), pin, folder, report)
-        if stock:
-            bring_to(repository, repository.base, report)
-            return _prepared(repository, pin, (), locked=True)
-        series = load_series(series_folder(checkout, pin_name))
-        locked = is_locked(repository, series, read_lock(series.folder))
-        if not (locked and _stands_at_lock(repository, series)):
+        repository = ensure_base(checkout, pin, folder, report)
+        locked = count == 0 or is_locked(repository, series, lock, first=count)
+        if count is not None or not locked or not _stands_at_lock(repository, lock):
             apply_series(repository, series, report)
         if not locked:
             report(f"series: {series.folder.name} is not what its lock says; see `series status`")
-        return _prepared(repository, pin, series.names, locked=locked)
+        return PreparedTree(
+            path=repository.path,
+            pin=pin,
+            patches=series.names,
+            tree_id=repository.tree_id("HEAD"),
+            locked=locked,
+        )
 
 
 def apply_series(repository: Repository, series: Series, report: Report) -> str:
@@ -108,7 +121,7 @@ def require_no_foreign_commits(repository: Repository, target: str) -> None:
     """Raise when the tree stands on commits that neither patches nor `target` hold."""
     if repository.head == target:
         return
-    foreign = [c for c in repository.commits_after_base() if not repository.is_ours(c)]
+    foreign = repository.foreign_commits()
     if foreign:
         raise BadInput(
             f"the tree holds {len(foreign)} commits that no patch holds, {foreign[0]} first",
@@ -128,27 +141,28 @@ def make_lock(repository: Repository, series: Series, pin: Pin, commit: str) -> 
     )
 
 
-def is_locked(repository: Repository, series: Series, lock: SeriesLock | None) -> bool:
-    """Whether a series over this base is the one that its lock was written for."""
+def is_locked(
+    repository: Repository, series: Series, lock: SeriesLock | None, *, first: int | None = None
+) -> bool:
+    """Whether a series (or its first patches) over this base is what its lock was written for."""
     if lock is None:
         return not series.patches
     patches = tuple(LockedPatch(name=p.name, sha256=p.sha256) for p in series.patches)
-    return lock.patches == patches and lock.base_tree == repository.tree_id(repository.base)
+    return lock.patches[:first] == patches and lock.base_tree == repository.tree_id(repository.base)
 
 
-def _stands_at_lock(repository: Repository, series: Series) -> bool:
-    lock = read_lock(series.folder)
+def _wanted(folder: Path, first: int | None) -> tuple[Series, SeriesLock | None]:
+    """A series, or its first patches, with the lock of the whole."""
+    if first == 0:
+        return Series(folder=folder, order=OrderFile(entries=()), patches=()), None
+    series = load_series(folder)
+    if first is not None and not 0 < first <= len(series.patches):
+        raise BadInput(
+            f"there are no first {first} patches", where=folder, hint=f"of {len(series.patches)}"
+        )
+    return series.with_patches(series.patches[:first]), read_lock(folder)
+
+
+def _stands_at_lock(repository: Repository, lock: SeriesLock | None) -> bool:
     wanted = lock.tree if lock is not None else repository.tree_id(repository.base)
     return repository.tree_id("HEAD") == wanted and not repository.edited_files()
-
-
-def _prepared(
-    repository: Repository, pin: Pin, patches: tuple[str, ...], *, locked: bool
-) -> PreparedTree:
-    return PreparedTree(
-        path=repository.path,
-        pin=pin,
-        patches=patches,
-        tree_id=repository.tree_id("HEAD"),
-        locked=locked,
-    )

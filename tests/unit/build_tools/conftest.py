@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from build_tools.pins import Pin, load_pin
 from tests.unit.build_tools.sources import PIN, make_checkout
+from tests.unit.build_tools.workbench import Workbench, open_workbench, patched_workbench
 
 _HOSTILE = """\
 [apply]
@@ -92,3 +94,29 @@ def checkout(tmp_path: Path) -> Path:
 def pin(checkout: Path) -> Pin:
     """The toy pin."""
     return load_pin(checkout, PIN)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two checkouts to copy: making one takes seconds, copying it none."""
+    folder = tmp_path_factory.mktemp("made")
+    open_workbench(folder / "open")
+    patched_workbench(folder / "patched")
+    return folder
+
+
+@pytest.fixture
+def bench(made: Path, tmp_path: Path) -> Workbench:
+    """A checkout with the toy pin's base laid out, and no series."""
+    return _copied(made / "open", tmp_path / "bench")
+
+
+@pytest.fixture
+def patched(made: Path, tmp_path: Path) -> Workbench:
+    """The same with the three patches of `patched_workbench` applied."""
+    return _copied(made / "patched", tmp_path / "patched")
+
+
+def _copied(source: Path, target: Path) -> Workbench:
+    shutil.copytree(source, target, symlinks=True)
+    return Workbench(checkout=target, pin=load_pin(target, PIN))

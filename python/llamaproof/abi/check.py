@@ -67,7 +67,8 @@ def check_target(
         *check_symbol_versions(libraries, claims),
     ]
     asked = cuda_arch if cuda_arch is not None else claims.cuda_arch
-    findings += check_device_code(code, asked, "--cuda-arch" if cuda_arch else CONTENTS_FILE)
+    source = CONTENTS_FILE if cuda_arch is None else "--cuda-arch"
+    findings += check_device_code(code, asked, source)
     facts: dict[str, Any] = {
         "version": claims.version or target.version,
         **library_facts(libraries),

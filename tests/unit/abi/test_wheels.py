@@ -255,6 +255,7 @@ def test_an_sm_too_many_is_found(tmp_path: Path) -> None:
 def test_gpu_code_in_a_cpu_wheel_is_found(tmp_path: Path) -> None:
     result = _check(tmp_path, cuda_arch=())
     assert places(result) == [("device.extra", "compute_89"), ("device.extra", "sm_89")]
+    assert result.defects[0].expected == "no GPU code, by --cuda-arch"
 
 
 def test_gpu_code_nobody_asked_for_is_a_note(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from llamaproof.process import termination_as_interrupt
 COMMANDS: tuple[str, ...] = (
     "llamaproof.abi.command",
     "llamaproof.bench.command",
+    "llamaproof.dispatch.command",
     "llamaproof.prove",
 )
 

@@ -11,7 +11,7 @@ from llamaproof.dispatch.evidence import DispatchEvidence, GpuReport
 from llamaproof.dispatch.grid import PLAIN, SHALLOW, Cell, HeadSizes
 from llamaproof.dispatch.outcome import Outcome
 from llamaproof.dispatch.requirement import Requirement, Unmet
-from llamaproof.dispatch.summary import Quality, group_changes, rows_of, summarise
+from llamaproof.dispatch.summary import Quality, group_changes, rows_of, summarise_by_depth
 from llamaproof.dispatch.table import TOKEN_GROUPS, by_row, split_by_tokens, summary_text
 from llamaproof.ggml import GgmlType
 
@@ -238,7 +238,7 @@ def _gpu_section(evidence: DispatchEvidence, report: GpuReport) -> str:
             if not group:
                 columns.append("<td>-</td>")
                 continue
-            summary = summarise(group)
+            summary = summarise_by_depth(group)
             style = _QUALITY_CLASS[summary.quality]
             columns.append(f'<td class="{style}">{escape(summary_text(summary))}</td>')
         lines.append(f"<tr><th>{escape(str(row))}</th>{''.join(columns)}</tr>")

@@ -7,24 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof.errors import LlamaproofError
+from llamaproof.shadow.records import RawRecord
 
 _ABI = 1  # LLAMAPROOF_SHADOW_ABI
 _LAUNCH = 1  # LLAMAPROOF_RECORD_LAUNCH
 _CAPACITY = 1024
-
-
-class _Record(ctypes.Structure):
-    _fields_ = (
-        ("sequence", ctypes.c_uint64),
-        ("kind", ctypes.c_uint32),
-        ("device", ctypes.c_int32),
-        ("stream", ctypes.c_uint64),
-        ("capture", ctypes.c_uint64),
-        ("thread", ctypes.c_uint64),
-        ("name", ctypes.c_uint32),
-        ("status", ctypes.c_int32),
-        ("value", ctypes.c_uint64 * 12),
-    )
 
 
 class Recorder:
@@ -54,7 +41,7 @@ class Recorder:
         self._library.llamaproof_shadow_drain.restype = ctypes.c_size_t
         self._library.llamaproof_shadow_name.restype = ctypes.c_char_p
         self._library.llamaproof_shadow_dropped.restype = ctypes.c_uint64
-        self._records = (_Record * _CAPACITY)()
+        self._records = (RawRecord * _CAPACITY)()
 
     def reset(self) -> None:
         """Forget what was recorded."""
@@ -77,7 +64,7 @@ class Recorder:
             ]
         return found
 
-    def _launch(self, record: _Record) -> list[Any]:
+    def _launch(self, record: RawRecord) -> list[Any]:
         value = list(record.value)
         name = self._library.llamaproof_shadow_name(record.name).decode()
         return [name, value[0:3], value[3:6], value[6]]

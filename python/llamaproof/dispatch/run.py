@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof import process, shadow
-from llamaproof.dispatch import rows
-from llamaproof.dispatch.cuda_backend import CudaBackend, find_cuda_backend
+from llamaproof.dispatch import handover, rows
 from llamaproof.dispatch.evidence import DispatchEvidence, GpuReport
 from llamaproof.dispatch.grid import Cell
 from llamaproof.dispatch.hollow import hollow_kernels
+from llamaproof.dispatch.libraries import linux_libraries
 from llamaproof.dispatch.message import last_words, shadow_runtime_gave_up
 from llamaproof.dispatch.outcome import FALLS_BACK, Launch, Outcome, aborts, from_launches
 from llamaproof.errors import CommandFailed, LlamaproofError
@@ -57,10 +57,12 @@ def collect(
     """
     distinct = tuple(sorted(set(cells)))
     with open_target(target_spec) as target:
-        backend = find_cuda_backend(target)
-        reports, facts = [], {}
+        libraries = linux_libraries(target)
+        needs = shadow.cuda_needs(libraries)
+        reports: list[GpuReport] = []
+        facts: dict[str, Any] = {}
         for gpu in gpus:
-            report, facts = _examine(target, backend, gpu, distinct, on_progress)
+            report, facts = _examine(target, libraries, gpu, distinct, on_progress)
             reports.append(report)
         return DispatchEvidence(
             target=target.name,
@@ -69,7 +71,7 @@ def collect(
             sha256=target.sha256,
             ggml_version=facts["ggml_version"],
             kv_layout=facts["kv_layout"],
-            cuda=backend.cuda,
+            cuda=needs.major,
             cells=distinct,
             reports=tuple(reports),
         )
@@ -77,14 +79,15 @@ def collect(
 
 def _examine(
     target: Target,
-    backend: CudaBackend,
+    libraries: Sequence[Path],
     gpu: shadow.Gpu,
     cells: Sequence[Cell],
     on_progress: Progress | None,
 ) -> tuple[GpuReport, dict[str, Any]]:
     started = time.monotonic()
-    result = _run_worker(target, backend, gpu, cells, on_progress)
-    hollow = hollow_kernels(backend.library, gpu.sm)
+    result = _run_worker(target, libraries, gpu, cells, on_progress)
+    code = shadow.cuda_needs(libraries).code
+    hollow = frozenset().union(*(hollow_kernels(library, gpu.sm) for library in code))
     outcomes = {
         cell: outcome_of(cell, answer, hollow)
         for cell, answer in zip(cells, result["answers"], strict=True)
@@ -127,20 +130,20 @@ def outcome_of(cell: Cell, answer: Mapping[str, Any] | None, hollow: frozenset[s
 
 def _run_worker(
     target: Target,
-    backend: CudaBackend,
+    libraries: Sequence[Path],
     gpu: shadow.Gpu,
     cells: Sequence[Cell],
     on_progress: Progress | None,
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
         folder = Path(scratch)
-        runtime = shadow.prepare(folder, gpus=[gpu], cuda=backend.cuda, libraries=[backend.library])
+        session = shadow.prepare(libraries, [gpu], folder=folder)
         job, answer = folder / "job.json", folder / "result.json"
         job.write_text(
             json.dumps(
                 {
                     "lib_dir": str(target.lib_dir),
-                    "recorder": str(runtime.recorder),
+                    "session": handover.describe(session),
                     "n_children": _N_CHILDREN,
                     "cells": [rows.to_row(cell) for cell in cells],
                 }
@@ -154,7 +157,7 @@ def _run_worker(
 
         completed = process.run(
             [sys.executable, "-m", "llamaproof.dispatch.worker", job, answer],
-            env={**os.environ, **_WORKER_ENVIRONMENT, **runtime.environment},
+            env={**os.environ, **_WORKER_ENVIRONMENT, **session.environment},
             on_line=on_line,
             silence_limit_s=_SILENCE_LIMIT_S,
             check=False,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from llamaproof.dispatch.comparison import Change, Verdict
-from llamaproof.dispatch.grid import Cell, Extras, HeadSizes
+from llamaproof.dispatch.grid import DEFAULT_TYPES, Cell, Extras, HeadSizes
 from llamaproof.dispatch.outcome import Kind, Outcome
 
 Quality = Literal["good", "mixed", "cpu", "abort"]
@@ -50,7 +51,8 @@ def row_key(cell: Cell) -> RowKey:
 
 def rows_of(cells: Iterable[Cell]) -> tuple[RowKey, ...]:
     """The rows of some cells, plain ones first, by head sizes."""
-    return tuple(sorted({row_key(cell) for cell in cells}))
+    keys = {row_key(cell) for cell in cells}
+    return tuple(sorted(keys, key=lambda key: (str(key.extras), key.heads, _type_rank(key.types))))
 
 
 def word(outcome: Outcome) -> str:
@@ -82,6 +84,24 @@ def summarise(outcomes: Mapping[Cell, Outcome], *, say: Callable[[Outcome], str]
         quality=_quality(outcomes.values()),
         real_share=(min(shares), max(shares)) if shares else None,
     )
+
+
+def summarise_by_depth(
+    outcomes: Mapping[Cell, Outcome], *, say: Callable[[Outcome], str] = word
+) -> Summary:
+    """Sum up cells of one row at several depths of context.
+
+    The shallowest depth is put into words; a deeper one only where it differs.
+    """
+    depths = sorted({cell.n_kv for cell in outcomes})
+    shallow = _at_depth(outcomes, depths[0])
+    text = summarise(shallow, say=say).text
+    for depth in depths[1:]:
+        deep = _at_depth(outcomes, depth)
+        same = {_without_depth(cell): say(outcome) for cell, outcome in shallow.items()}
+        if any(same.get(_without_depth(c), say(o)) != say(o) for c, o in deep.items()):
+            text += f"; n_kv {depth}: {summarise(deep, say=say).text}"
+    return dataclasses.replace(summarise(outcomes, say=say), text=text)
 
 
 def ratios_in_words(ratios: Collection[int], among: Collection[int]) -> str:
@@ -143,6 +163,19 @@ def group_changes(changes: Iterable[Change], cells: Iterable[Cell]) -> tuple[Cha
         for (gpu, verdict, row, before, after), members in groups.items()
     ]
     return tuple(sorted(found, key=lambda g: (order.index(g.verdict), g.gpu, g.row, g.after)))
+
+
+def _at_depth(outcomes: Mapping[Cell, Outcome], n_kv: int) -> dict[Cell, Outcome]:
+    return {cell: outcome for cell, outcome in outcomes.items() if cell.n_kv == n_kv}
+
+
+def _without_depth(cell: Cell) -> Cell:
+    return dataclasses.replace(cell, n_kv=0)
+
+
+def _type_rank(types: str) -> tuple[int, str]:
+    labels = [kind.label for kind in DEFAULT_TYPES]
+    return (labels.index(types) if types in labels else len(labels)), types
 
 
 def _pair_of_words(change: Change) -> tuple[str, str]:

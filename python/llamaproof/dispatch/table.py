@@ -20,10 +20,9 @@ from llamaproof.dispatch.summary import (
     Summary,
     group_changes,
     place,
-    ratios_in_words,
     row_key,
     rows_of,
-    summarise,
+    summarise_by_depth,
 )
 
 STYLES: dict[Quality, str] = {
@@ -42,6 +41,7 @@ TOKEN_GROUPS: tuple[tuple[str, tuple[int, int]], ...] = (
 
 _NARROWEST = 120
 _LONGEST_LIST = 40
+_LONGEST_ROW_LIST = 12
 
 
 def print_evidence(evidence: DispatchEvidence, console: Console) -> None:
@@ -52,7 +52,8 @@ def print_evidence(evidence: DispatchEvidence, console: Console) -> None:
         console.print(_gpu_table(evidence, evidence.reports[0]))
         console.print(
             "[dim]mma, wmma: tensor cores · tile, vec: without them · %4: ratios divisible by 4 · "
-            "CPU: supports_op says no\n42%: least share of query columns that do real work[/dim]",
+            "CPU: supports_op says no\n(42%): the least share of query columns that do real work, "
+            "where columns are idle[/dim]",
             highlight=False,
         )
         return
@@ -61,17 +62,15 @@ def print_evidence(evidence: DispatchEvidence, console: Console) -> None:
 
 def print_aborts(evidence: DispatchEvidence, console: Console) -> None:
     """What was printed by cells that the backend accepted and did not survive, each once."""
-    found: dict[tuple[str, str], list[Cell]] = {}
+    found: dict[str, dict[str, list[Cell]]] = {}
     for report in evidence.reports:
         for cell, outcome in report.outcomes.items():
             if outcome.kind == "abort":
-                found.setdefault((report.gpu, outcome.message), []).append(cell)
-    for (gpu, message), cells in found.items():
-        console.print(
-            f"[bold red]aborts[/bold red] on {escape(gpu)}: {escape(_cells_in_words(cells))}\n"
-            f"  {escape(message)}",
-            highlight=False,
-        )
+                found.setdefault(outcome.message, {}).setdefault(report.gpu, []).append(cell)
+    for message, by_gpu in found.items():
+        console.print(f"[bold red]aborts[/bold red]: {escape(message)}", highlight=False)
+        for gpu, cells in by_gpu.items():
+            console.print(f"  {escape(f'{gpu}: {_cells_in_words(cells)}')}", highlight=False)
 
 
 def print_requirements(
@@ -158,7 +157,7 @@ def _gpu_table(evidence: DispatchEvidence, report: GpuReport) -> Table:
     for row in rows_of(evidence.cells):
         cells: list[Text] = []
         for group in split_by_tokens(outcomes[row].items()):
-            cells.append(_styled(summarise(group)) if group else Text("-"))
+            cells.append(_styled(summarise_by_depth(group)) if group else Text("-"))
         table.add_row(str(row), *cells)
     return table
 
@@ -170,7 +169,7 @@ def _all_gpus_table(evidence: DispatchEvidence) -> Table:
         table.add_column(f"{report.gpu}\nsm_{report.sm}", overflow="fold")
     outcomes = [by_row(report) for report in evidence.reports]
     for row in rows_of(evidence.cells):
-        summaries = [summarise(by[row], say=place) for by in outcomes]
+        summaries = [summarise_by_depth(by[row], say=place) for by in outcomes]
         table.add_row(str(row), *(Text(s.text, style=STYLES[s.quality]) for s in summaries))
     return table
 
@@ -191,9 +190,10 @@ def _headline(evidence: DispatchEvidence) -> str:
 def _cells_in_words(cells: Sequence[Cell]) -> str:
     if len(cells) == 1:
         return str(cells[0])
-    rows = ", ".join(str(row) for row in rows_of(cells))
-    ratios = sorted({cell.ratio for cell in cells})
-    return f"{len(cells)} cells of {rows}, ratios {ratios_in_words(ratios, range(1, 1025))}"
+    words = [str(row) for row in rows_of(cells)]
+    shown = ", ".join(words[:_LONGEST_ROW_LIST])
+    more = f" and {len(words) - _LONGEST_ROW_LIST} more" if len(words) > _LONGEST_ROW_LIST else ""
+    return f"{len(cells)} cells of {shown}{more}"
 
 
 def _failures_in_words(failures: Sequence[Unmet]) -> list[str]:

@@ -1,10 +1,9 @@
 """Examine cells in a process that has one target's libraries loaded.
 
-Run as `python -m llamaproof.dispatch.worker JOB RESULT` with the shadow runtime in the environment:
-its stand-ins have to be there before the target's libraries are, and a process can hold one target
-and one set of GPUs only.
+Run as `python -m llamaproof.dispatch.worker JOB RESULT`, in a process of its own: one can hold one
+target and one set of shadow GPUs only.
 
-JOB: {"lib_dir", "recorder": path of libllamaproof_shadow.so, "n_children", "cells": rows}.
+JOB: {"lib_dir", "session": see `handover`, "n_children", "cells": rows}.
 RESULT: {"device", "ggml_version", "kv_layout", "answers": one for each cell}, or {"error": ...}.
 An answer is null (supports_op says no), {"launches": [[name, grid, block, shared], ...]}, or
 {"died": {"how", "output"}}. Progress goes to standard output: the number of cells that are done.
@@ -20,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof import ggml
-from llamaproof.dispatch import node, rows
+from llamaproof.dispatch import handover, node, rows
 from llamaproof.dispatch.forking import Died, run_forked
 from llamaproof.dispatch.grid import Cell
-from llamaproof.dispatch.recorder import Recorder
 from llamaproof.errors import BadInput, LlamaproofError
 from llamaproof.ggml import Device, Ggml, Stream
+from llamaproof.shadow import Launch, Shadow
 
 PROGRESS_STEP = 200
 
@@ -51,6 +50,7 @@ def examine(job: dict[str, Any]) -> dict[str, Any]:
         LlamaproofError: the libraries cannot be loaded, or show no CUDA device.
     """
     cells = [rows.from_row(row) for row in job["cells"]]
+    recorder = handover.load(job["session"])
     library = ggml.load(Path(job["lib_dir"]))
     log: list[str] = []
     library.log_to(lambda _level, text: log.append(text))
@@ -62,7 +62,6 @@ def examine(job: dict[str, Any]) -> dict[str, Any]:
         )
     # From here on the log is what a dying child leaves behind.
     library.log_to(_to_standard_error)
-    recorder = Recorder(Path(job["recorder"]))
     with device.backend_stream() as stream:
         return {
             "device": device.description,
@@ -76,7 +75,7 @@ def _answers(
     library: Ggml,
     device: Device,
     stream: Stream,
-    recorder: Recorder,
+    recorder: Shadow,
     cells: Sequence[Cell],
     n_children: int,
 ) -> list[Any]:
@@ -102,7 +101,7 @@ def _answers(
 
 
 def _examine_cell(
-    library: Ggml, device: Device, stream: Stream, recorder: Recorder, cell: Cell
+    library: Ggml, device: Device, stream: Stream, recorder: Shadow, cell: Cell
 ) -> dict[str, Any] | None:
     with library.context(n_tensors=_N_TENSORS, graph_size=_N_TENSORS) as context:
         attention = node.build(context, cell).node
@@ -112,7 +111,11 @@ def _examine_cell(
         with context.allocated(device):
             recorder.reset()
             stream.compute(graph)
-            return {"launches": recorder.launches()}
+            return {"launches": [_launch(r) for r in recorder.records() if isinstance(r, Launch)]}
+
+
+def _launch(record: Launch) -> list[Any]:
+    return [record.kernel, record.grid, record.block, record.dynamic_shared]
 
 
 def _to_standard_error(_level: int, text: str) -> None:

@@ -177,10 +177,12 @@ size_t llamaproof_shadow_drain(Record* out, size_t capacity) {
 }
 uint64_t llamaproof_shadow_dropped(void) { return 0; }
 void llamaproof_shadow_reset(void) { records.clear(); }
+void llamaproof_shadow_mark(const char*) {}
 const char* llamaproof_shadow_name(uint32_t name) {
     return name == 1
                ? "_Z18flash_attn_ext_f16ILi576ELi512ELi4ELi4ELi2ELi2ELb0ELb1EEvPKcS1_S1_S1_S1_"
                  "PKiPfP6float2ffffjfiiiiiiiiiiiiiliiliiiiil"
                : "_Z25flash_attn_stream_k_fixupILi512ELi4ELi4EEvPfPK6float2iiii";
 }
+const char* llamaproof_shadow_demangled_name(uint32_t name) { return llamaproof_shadow_name(name); }
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llamaproof import cli
-from llamaproof.dispatch import command
+from llamaproof.dispatch import command, requirement
 from llamaproof.dispatch.evidence import DispatchEvidence
 from llamaproof.dispatch.requirement import Requirement
 from tests.unit.dispatch.synthetic import CELLS, evidence
@@ -29,7 +29,7 @@ def released(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         )
 
     monkeypatch.setattr(command, "_collect", collect)
-    return lambda: monkeypatch.setattr(command.requirement, "parse", parse)
+    return lambda: monkeypatch.setattr(requirement, "parse", parse)
 
 
 def run(*arguments: str) -> int:

@@ -87,8 +87,8 @@ def test_several_gpus_are_columns() -> None:
 
 def test_aborts_are_listed_with_what_was_printed() -> None:
     text = printed(table.print_aborts, evidence(aborting=(20,)))
-    assert "aborts on L40S: 3 cells of 576/512 f16, ratios 20" in text
-    assert "GGML_ASSERT(gqa_ratio % 16 == 0) failed" in text
+    assert "aborts: fattn.cu:108: GGML_ASSERT(gqa_ratio % 16 == 0) failed" in text
+    assert "L40S: 3 cells of 576/512 f16" in text
     assert printed(table.print_aborts, evidence()) == ""
 
 

@@ -7,7 +7,14 @@ import pytest
 from llamaproof.dispatch.comparison import Change
 from llamaproof.dispatch.grid import Cell
 from llamaproof.dispatch.outcome import FALLS_BACK, Outcome, aborts
-from llamaproof.dispatch.summary import group_changes, place, ratios_in_words, rows_of, summarise
+from llamaproof.dispatch.summary import (
+    group_changes,
+    place,
+    ratios_in_words,
+    rows_of,
+    summarise,
+    summarise_by_depth,
+)
 from tests.unit.dispatch import names
 from tests.unit.dispatch.shapes import cell, mma, ran
 
@@ -68,6 +75,16 @@ def test_several_families_at_one_ratio_are_joined() -> None:
     outcomes = {one: ran(one, names.VEC_128_1_F16), many: ran(many, names.MMA_128_8x1)}
     assert summarise(outcomes).text == "mma+vec"
     assert summarise(outcomes, say=place).text == "GPU"
+
+
+def test_a_deeper_context_is_named_only_where_it_differs() -> None:
+    shallow, deep = cell("128", ratio=8), cell("128", ratio=8, n_kv=32768)
+    other = cell("128", ratio=1)
+    vec, mma_kernel = names.VEC_128_1_F16, names.MMA_128_8x1
+    same = {shallow: ran(shallow, vec), other: ran(other, vec), deep: ran(deep, vec)}
+    assert summarise_by_depth(same).text == "vec"
+    changed = {**same, deep: ran(deep, mma_kernel)}
+    assert summarise_by_depth(changed).text == "vec; n_kv 32768: mma"
 
 
 def test_nothing_on_the_gpu_has_no_share() -> None:

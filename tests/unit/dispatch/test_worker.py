@@ -36,13 +36,18 @@ def build(folder: Path, *defines: str) -> Path:
     return folder
 
 
-def run_worker(folder: Path, cells: list[Cell]) -> dict[str, Any]:
+def run_worker(folder: Path, cells: list[Cell], *, recorder: Path | None = None) -> dict[str, Any]:
     job, result = folder / "job.json", folder / "result.json"
     job.write_text(
         json.dumps(
             {
                 "lib_dir": str(folder),
-                "recorder": str(folder / "libllama.so"),
+                "session": {
+                    "file": str(folder / "session.txt"),
+                    "cuda_major": 13,
+                    "mode": "record",
+                    "preload": [str(recorder or folder / "libllama.so")],
+                },
                 "n_children": 2,
                 "cells": [rows.to_row(c) for c in cells],
             }
@@ -125,6 +130,10 @@ def test_a_kernel_that_only_traps_counts_as_an_abort(tmp_path: Path) -> None:
 
 
 def test_libraries_that_do_not_load_are_said_to(tmp_path: Path) -> None:
-    (tmp_path / "libllama.so").write_bytes(b"\x7fELF but not for long")
-    result = run_worker(tmp_path, [cell()])
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.mkdir()
+    bad.mkdir()
+    recorder = build(good) / "libllama.so"
+    (bad / "libllama.so").write_bytes(b"\x7fELF but not for long")
+    result = run_worker(bad, [cell()], recorder=recorder)
     assert "not a readable ELF library" in result["error"]["what"]

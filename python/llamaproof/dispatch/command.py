@@ -1,0 +1,151 @@
+"""`llamaproof dispatch`: on which GPU does which attention run, with which kernel?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from llamaproof import shadow
+from llamaproof.dispatch import page, requirement, table
+from llamaproof.dispatch.comparison import Change, changes
+from llamaproof.dispatch.evidence import DispatchEvidence, changes_json, requirements_json
+from llamaproof.dispatch.grid import Cell, HeadSizes, cells_of, grid_for
+from llamaproof.dispatch.requirement import Requirement, Unmet
+from llamaproof.dispatch.run import collect
+from llamaproof.errors import DEFECT, HOLDS
+from llamaproof.files import write_whole
+
+DEFAULT_GPU = "L40S"
+
+_EPILOG = f"""\
+A requirement is written {requirement.SYNTAX}:
+  576/512@20:f16          head sizes 576 and 512, ratio 20, f16 K/V, every number of tokens
+  576/512@%%4:f16,q8_0     every ratio divisible by 4
+  128@4,8:q8_0/f16#1,512  K in q8_0 and V in f16, at 1 and 512 tokens
+Each is asked with a causal mask, at two depths of context, on every GPU examined.
+
+Exit codes: 0 holds; 1 a requirement is unmet, or a cell is worse than with --diff OTHER; 2 could
+not be checked. Without --require and --diff there is nothing to fail: 0 says it was examined.
+"""
+
+
+def configure_parser(subparsers: Any) -> None:
+    """Add the `dispatch` command."""
+    parser = subparsers.add_parser(
+        "dispatch",
+        help="show where flash attention runs, and with which kernel",
+        description="Run a target's own CUDA libraries against a stand-in runtime that plays any "
+        "GPU, and record what becomes of flash attention for each head size, ratio, K/V type and "
+        "number of tokens: a kernel, the CPU, or an abort.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "target", help="a wheel, a folder that holds llama_cpp or its libraries, or `installed`"
+    )
+    parser.add_argument(
+        "--gpu",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"a card by name, or `all`; repeatable (default: {DEFAULT_GPU})",
+    )
+    parser.add_argument(
+        "--sm", action="append", default=[], type=int, metavar="SM", help="a card with this sm"
+    )
+    parser.add_argument(
+        "--head-sizes",
+        action="append",
+        default=[],
+        metavar="DKQ[/DV]",
+        help="only these head sizes; repeatable",
+    )
+    parser.add_argument(
+        "--require", action="append", default=[], metavar="CELLS", help="what must run on the GPU"
+    )
+    parser.add_argument("--diff", metavar="OTHER", help="compare with another target")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the evidence as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the evidence as a page")
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Examine, print, write what was asked for, and return the exit code."""
+    console = Console()
+    gpus = shadow.find_gpus(args.gpu, args.sm) or (shadow.find_gpu(DEFAULT_GPU),)
+    requirements = tuple(requirement.parse(text) for text in args.require)
+    cells = _cells(args.head_sizes, requirements)
+    evidence = _collect(args.target, gpus, cells)
+    against = _collect(args.diff, gpus, cells) if args.diff else None
+    changed = changes(against.outcomes, evidence.outcomes) if against is not None else ()
+    failures = tuple(
+        failure
+        for wanted in requirements
+        for failure in requirement.unmet(wanted, evidence.outcomes)
+    )
+    if args.json is not None:
+        document = _document(evidence, requirements, failures, against, changed)
+        write_whole(args.json, json.dumps(document, separators=(",", ":")) + "\n")
+    if args.html is not None:
+        comparison = (
+            page.Comparison(against=against, changes=changed) if against is not None else None
+        )
+        text = page.render(
+            evidence, requirements=requirements, failures=failures, comparison=comparison
+        )
+        write_whole(args.html, text)
+    table.print_evidence(evidence, console)
+    table.print_aborts(evidence, console)
+    if against is not None:
+        table.print_changes(against, evidence, changed, console)
+    table.print_requirements(requirements, failures, console)
+    worse = any(change.verdict == "worse" for change in changed)
+    return DEFECT if failures or worse else HOLDS
+
+
+def _cells(head_sizes: Sequence[str], requirements: Sequence[Requirement]) -> tuple[Cell, ...]:
+    """The grid, and whatever the requirements ask beyond it."""
+    heads = [HeadSizes.parse(text) for text in head_sizes] or None
+    required = {cell for wanted in requirements for cell in wanted.cells}
+    return tuple(sorted({*cells_of(grid_for(heads or ()), heads=heads), *required}))
+
+
+def _collect(target: str, gpus: Sequence[shadow.Gpu], cells: tuple[Cell, ...]) -> DispatchEvidence:
+    """Examine with a bar on standard error, where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True,
+        disable=not console.is_terminal,
+    ) as bar:  # fmt: skip
+        tasks = {
+            gpu.name: bar.add_task(f"{target} on {gpu.name}", total=len(cells)) for gpu in gpus
+        }
+        return collect(
+            target,
+            gpus,
+            cells,
+            on_progress=lambda gpu, done: bar.update(tasks[gpu], completed=done),
+        )
+
+
+def _document(
+    evidence: DispatchEvidence,
+    requirements: Sequence[Requirement],
+    failures: Sequence[Unmet],
+    against: DispatchEvidence | None,
+    changed: Sequence[Change],
+) -> dict[str, Any]:
+    document = {
+        **evidence.json(),
+        "requirements": requirements_json(requirements, failures),
+    }
+    if against is not None:
+        document["comparison"] = changes_json(against, changed)
+    return document

@@ -16,6 +16,7 @@ COMMANDS: tuple[str, ...] = (
     "llamaproof.abi.command",
     "llamaproof.bench.command",
     "llamaproof.dispatch.command",
+    "llamaproof.doctor.command",
     "llamaproof.prove",
 )
 

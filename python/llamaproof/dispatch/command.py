@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from llamaproof import shadow
-from llamaproof.dispatch import page, requirement, table
+from llamaproof.dispatch import model_command, page, requirement, table
 from llamaproof.dispatch.comparison import Change, changes
 from llamaproof.dispatch.evidence import DispatchEvidence, changes_json, requirements_json
 from llamaproof.dispatch.grid import Cell, HeadSizes, cells_of, grid_for
@@ -72,6 +72,7 @@ def configure_parser(subparsers: Any) -> None:
     parser.add_argument("--diff", metavar="OTHER", help="compare with another target")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the evidence as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the evidence as a page")
+    model_command.add_options(parser)
     parser.set_defaults(execute=execute)
 
 
@@ -79,6 +80,8 @@ def execute(args: argparse.Namespace) -> int:
     """Examine, print, write what was asked for, and return the exit code."""
     console = Console()
     gpus = shadow.find_gpus(args.gpu, args.sm) or (shadow.find_gpu(DEFAULT_GPU),)
+    if args.model is not None:
+        return model_command.execute(args, gpus)
     requirements = tuple(requirement.parse(text) for text in args.require)
     cells = _cells(args.head_sizes, requirements)
     evidence = _collect(args.target, gpus, cells)

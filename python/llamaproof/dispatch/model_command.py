@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,10 @@ from typing import Any
 from rich.console import Console
 
 from llamaproof import shadow
-from llamaproof.dispatch.cuda_backend import find_cuda_backend
 from llamaproof.dispatch.model_header import examine_header, header_json, print_header_report
 from llamaproof.dispatch.model_page import as_json, print_report
 from llamaproof.dispatch.model_report import ModelReport, report_of
-from llamaproof.dispatch.model_run import Settings, run_model
+from llamaproof.dispatch.model_run import Settings, run_on_shadow
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
 from llamaproof.files import write_whole
 from llamaproof.geometry import ModelAttention, attention_of
@@ -72,26 +69,17 @@ def execute(args: argparse.Namespace, gpus: Sequence[shadow.Gpu]) -> int:
 def examine_model(
     target: Target, path: Path, model: ModelAttention, gpu: shadow.Gpu, settings: Settings
 ) -> ModelReport:
-    """Run a model on a shadow GPU."""
-    backend = find_cuda_backend(target)
-    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
-        runtime = shadow.prepare(
-            Path(scratch), gpus=[gpu], cuda=backend.cuda, libraries=[backend.library]
-        )
-        run = run_model(
+    """Run a model on a shadow GPU, with a line on standard error for each phase."""
+    console = Console(stderr=True)
+    with console.status(f"{path.name} on {gpu.name}") as status:
+        run = run_on_shadow(
             target,
             path,
             settings,
-            {**os.environ, **runtime.environment},
-            recorder=runtime.recorder,
+            gpu,
+            on_phase=lambda phase: status.update(f"{path.name} on {gpu.name}: {phase}"),
         )
-    return report_of(run, model, target=target.name, gpu=gpu.name, types=types_in_words(settings))
-
-
-def types_in_words(settings: Settings) -> str:
-    """`f16`, or `q8_0/f16` where K and V differ."""
-    k, v = settings.type_k.label, settings.type_v.label
-    return k if k == v else f"{k}/{v}"
+    return report_of(run, model, target=target.name, gpu=gpu.name, types=settings.types)
 
 
 def worst(codes: Any) -> int:

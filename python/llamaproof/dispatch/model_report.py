@@ -284,15 +284,18 @@ def _growth(kind: BufferKind, side: str, mib: Mapping[int, float]) -> Growth:
 
 
 def _shape(points: Sequence[tuple[int, float]]) -> str:
-    """How memory grows: the slope of the second half of the lengths against that of the first."""
+    """How memory grows at last: the slope of the last step against that of the one before.
+
+    Only the end counts: a buffer that is the larger of a fixed and a growing need bends once and
+    is linear from there on.
+    """
     if len(points) < 3:
         return "unknown"
-    first, middle, last = points[0], points[len(points) // 2], points[-1]
     # llama.cpp prints hundredths of a MiB: anything below is rounding.
-    if abs(last[1] - first[1]) < 0.02:
+    if abs(points[-1][1] - points[0][1]) < 0.02:
         return "constant"
-    early, late = _slope(first, middle), _slope(middle, last)
-    return "faster than linear" if late > 1.5 * early and early > 0 else "linear"
+    before, last = _slope(points[-3], points[-2]), _slope(points[-2], points[-1])
+    return "faster than linear" if before > 0 and last > 1.2 * before else "linear"
 
 
 def _slope(a: tuple[int, float], b: tuple[int, float]) -> float:

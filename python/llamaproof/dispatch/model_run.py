@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from llamaproof import shadow
+from llamaproof.dispatch import handover
+from llamaproof.dispatch.libraries import linux_libraries
 from llamaproof.dispatch.model_log import WARNING_MARK, Buffer, Graph, buffers, graphs
 from llamaproof.dispatch.outcome import Launch
 from llamaproof.errors import BadInput
@@ -19,6 +22,8 @@ from llamaproof.process import describe_status, run
 from llamaproof.target import Target
 
 DEFAULT_CONTEXTS = (1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
+
+OnPhase = Callable[[str], None]
 
 # Attention on the CPU over a long prompt of a large model is slow, but it prints nothing meanwhile.
 _SILENCE_LIMIT_S = 1800.0
@@ -44,6 +49,12 @@ class Settings:
     n_ubatch: int = 512
     n_decode: int = 2
     memory_contexts: tuple[int, ...] = DEFAULT_CONTEXTS
+
+    @property
+    def types(self) -> str:
+        """`f16`, or `q8_0/f16` where K and V differ."""
+        k, v = self.type_k.label, self.type_v.label
+        return k if k == v else f"{k}/{v}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,45 +113,73 @@ class ModelRun:
     failures: tuple[Failure, ...]
 
 
-def run_model(
+def run_on_shadow(
+    target: Target,
+    model: Path,
+    settings: Settings,
+    gpu: shadow.Gpu,
+    *,
+    on_phase: OnPhase | None = None,
+) -> ModelRun:
+    """Load a model with a target's bindings on a GPU that the shadow runtime plays, and decode.
+
+    Args:
+        on_phase: called with each phase in words as it begins.
+
+    Raises:
+        BadInput: the target has no bindings, or libraries that the shadow runtime cannot serve.
+    """
+    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
+        folder = Path(scratch)
+        session = shadow.prepare(linux_libraries(target), [gpu], folder=folder)
+        env = {**os.environ, **session.environment}
+        return _run_worker(target, model, settings, env, folder, on_phase, session)
+
+
+def run_on_this_machine(
     target: Target,
     model: Path,
     settings: Settings,
     env: Mapping[str, str],
     *,
-    recorder: Path | None = None,
-    on_phase: Callable[[str], None] | None = None,
+    on_phase: OnPhase | None = None,
 ) -> ModelRun:
-    """Load a model with a target's bindings in a process of its own, and decode with it.
-
-    Args:
-        env: the process's environment: what makes the target's libraries load, and the shadow
-            runtime's settings where it plays the GPU.
-        recorder: the shadow runtime's library that keeps the records; None on a real GPU.
-        on_phase: called with each phase in words as it begins.
+    """The same on this machine's own GPU; kernels are not recorded.
 
     Raises:
         BadInput: the target has no bindings.
     """
+    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
+        return _run_worker(target, model, settings, env, Path(scratch), on_phase, None)
+
+
+def _run_worker(
+    target: Target,
+    model: Path,
+    settings: Settings,
+    env: Mapping[str, str],
+    folder: Path,
+    on_phase: OnPhase | None,
+    session: shadow.Session | None,
+) -> ModelRun:
     if target.package is None:
         raise BadInput(
             "a folder of libraries has no Python bindings to load a model with",
             where=target.name,
             hint="give a wheel or a llama_cpp package",
         )
-    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
-        spec, output = Path(scratch, "spec.json"), Path(scratch, "output.jsonl")
-        job = {**_spec(target.package, model, settings), "recorder": recorder and str(recorder)}
-        spec.write_text(json.dumps(job), encoding="utf-8")
-        command = (sys.executable, "-m", "llamaproof.dispatch.model_worker", spec, output)
-        completed = run(
-            command,
-            env=with_import_path(env),
-            check=False,
-            silence_limit_s=_SILENCE_LIMIT_S,
-            on_line=_phase_teller(on_phase),
-        )
-        text = output.read_text(encoding="utf-8") if output.exists() else ""
+    spec, output = folder / "spec.json", folder / "output.jsonl"
+    described = None if session is None else handover.describe(session)
+    job = {**_spec(target.package, model, settings), "session": described}
+    spec.write_text(json.dumps(job), encoding="utf-8")
+    completed = run(
+        (sys.executable, "-m", "llamaproof.dispatch.model_worker", spec, output),
+        env=with_import_path(env),
+        check=False,
+        silence_limit_s=_SILENCE_LIMIT_S,
+        on_line=_phase_teller(on_phase),
+    )
+    text = output.read_text(encoding="utf-8") if output.exists() else ""
     return collect(text.splitlines(), completed.returncode, completed.lines)
 
 
@@ -182,7 +221,7 @@ def collect(records: Sequence[str], returncode: int, printed: Sequence[str]) -> 
     )
 
 
-def _phase_teller(on_phase: Callable[[str], None] | None) -> Callable[[str], None]:
+def _phase_teller(on_phase: OnPhase | None) -> Callable[[str], None]:
     def tell(line: str) -> None:
         if on_phase is not None and line.startswith("phase: "):
             on_phase(line.removeprefix("phase: "))

@@ -7,8 +7,7 @@ would ask for dependencies (jinja2, diskcache) that have nothing to do with wher
 Usage: python -m llamaproof.dispatch.model_worker SPEC.json OUTPUT.jsonl
 
 SPEC: {"package", "model", "flash_attn", "type_k", "type_v", "n_gpu_layers", "n_ctx", "n_ubatch",
-"n_prefill", "n_decode", "memory_contexts": [n_ctx, ...], "recorder": path of the shadow runtime's
-records, or null}.
+"n_prefill", "n_decode", "memory_contexts": [n_ctx, ...], "session": see `handover`, or null}.
 OUTPUT: one object a line, written as each phase begins and ends: {"begin": phase} and
 {"end": phase, "log": text, "launches": ...}. What is missing at the end is where it died. Lines
 of the log that are warnings or errors begin with WARNING_MARK.
@@ -23,13 +22,14 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from llamaproof.dispatch import handover
 from llamaproof.dispatch.model_log import WARNING_MARK
-from llamaproof.dispatch.recorder import Recorder
+from llamaproof.shadow import Launch, Shadow
 
 # llama.cpp keeps token ids below this for control tokens in every usual vocabulary; which tokens
 # are decoded does not change where they are.
@@ -91,6 +91,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _examine(spec: dict[str, Any], journal: Journal) -> None:
     with journal.phase("import") as results:
+        # Before any library of the package: what is loaded first is what it finds.
+        recorder = handover.load(spec["session"]) if spec["session"] else None
         llama = import_bindings(Path(spec["package"]))
         callback = llama.llama_log_callback(journal.on_log)
         llama.llama_log_set(callback, None)
@@ -98,7 +100,7 @@ def _examine(spec: dict[str, Any], journal: Journal) -> None:
         results["devices"] = devices_of(Path(llama._lib._name).parent)
     with journal.phase("load"):
         model = _load(llama, spec)
-    _decode(llama, model, spec, journal)
+    _decode(llama, model, spec, journal, recorder)
     _measure_memory(llama, model, spec, journal)
     llama.llama_model_free(model)
 
@@ -171,16 +173,17 @@ def _context(llama: Any, model: Any, spec: dict[str, Any], n_ctx: int) -> Any:
     return context
 
 
-def _decode(llama: Any, model: Any, spec: dict[str, Any], journal: Journal) -> None:
+def _decode(
+    llama: Any, model: Any, spec: dict[str, Any], journal: Journal, recorder: Shadow | None
+) -> None:
     os.environ["GGML_SCHED_DEBUG"] = "2"  # read when a context makes its scheduler
     with journal.phase("context", n_ctx=spec["n_ctx"]):
         context = _context(llama, model, spec, spec["n_ctx"])
     del os.environ["GGML_SCHED_DEBUG"]
-    launches = _launch_reader(spec["recorder"])
     n_prefill = spec["n_prefill"]
-    _step(llama, context, journal, launches, "prefill", 0, n_prefill)
+    _step(llama, context, journal, recorder, "prefill", 0, n_prefill)
     for index in range(spec["n_decode"]):
-        _step(llama, context, journal, launches, "decode", n_prefill + index, 1)
+        _step(llama, context, journal, recorder, "decode", n_prefill + index, 1)
     llama.llama_free(context)
 
 
@@ -188,12 +191,13 @@ def _step(
     llama: Any,
     context: Any,
     journal: Journal,
-    launches: Callable[[], Any],
+    recorder: Shadow | None,
     phase: str,
     position: int,
     n_tokens: int,
 ) -> None:
-    launches()  # what came before is not this step's
+    if recorder is not None:
+        recorder.reset()  # what came before is not this step's
     with journal.phase(phase, n_tokens=n_tokens, position=position) as results:
         batch = llama.llama_batch_init(n_tokens, 0, 1)
         batch.n_tokens = n_tokens
@@ -206,23 +210,17 @@ def _step(
         status = llama.llama_decode(context, batch)
         llama.llama_synchronize(context)
         llama.llama_batch_free(batch)
-        results["launches"] = launches()
+        results["launches"] = _launches(recorder)
         if status != 0:
             raise Failure(f"llama_decode returned {status}")
 
 
-def _launch_reader(recorder: str | None) -> Callable[[], Any]:
-    """A function that returns the launches since it was last called; None on a real GPU."""
+def _launches(recorder: Shadow | None) -> Any:
+    """The launches since the last reset; None on a real GPU."""
     if recorder is None:
-        return lambda: None
-    records = Recorder(Path(recorder))
-
-    def read() -> Any:
-        launches = records.launches()
-        records.reset()
-        return launches
-
-    return read
+        return None
+    launched = [record for record in recorder.records() if isinstance(record, Launch)]
+    return [[x.kernel, x.grid, x.block, x.dynamic_shared] for x in launched]
 
 
 if __name__ == "__main__":

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from llamaproof import shadow
-from llamaproof.dispatch.cuda_backend import find_cuda_backend
 from llamaproof.dispatch.grid import DEEP, SHALLOW, Cell, Extras, HeadSizes
 from llamaproof.dispatch.model_report import ModelReport, report_of
-from llamaproof.dispatch.model_run import Settings, run_model
+from llamaproof.dispatch.model_run import Settings, run_on_shadow, run_on_this_machine
 from llamaproof.dispatch.outcome import Outcome
 from llamaproof.dispatch.run import collect
 from llamaproof.doctor.findings import Finding, fine, stops, unclear
@@ -49,32 +46,20 @@ class FamiliarResult:
     failures: tuple[Outcome, ...]
 
 
-def run_on_real_gpu(
-    target: Target, path: Path, model: ModelAttention, gpu: Gpu, environ: Mapping[str, str]
+def run_on_gpu(
+    target: Target,
+    path: Path,
+    model: ModelAttention,
+    gpu: Gpu | shadow.Gpu,
+    environ: Mapping[str, str],
 ) -> ModelReport:
-    """Run a model on this machine's own GPU."""
+    """Run a model on this machine's own GPU, or on one that the shadow runtime plays."""
     settings = Settings(memory_contexts=())
-    run = run_model(target, path, settings, environ)
-    return report_of(run, model, target=target.name, gpu=gpu.name, types="f16")
-
-
-def run_on_shadow(
-    target: Target, path: Path, model: ModelAttention, gpu: shadow.Gpu
-) -> ModelReport:
-    """Run a model on a GPU that the shadow runtime plays."""
-    backend = find_cuda_backend(target)
-    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
-        runtime = shadow.prepare(
-            Path(scratch), gpus=[gpu], cuda=backend.cuda, libraries=[backend.library]
-        )
-        run = run_model(
-            target,
-            path,
-            Settings(memory_contexts=()),
-            {**os.environ, **runtime.environment},
-            recorder=runtime.recorder,
-        )
-    return report_of(run, model, target=target.name, gpu=gpu.name, types="f16")
+    if isinstance(gpu, shadow.Gpu):
+        run = run_on_shadow(target, path, settings, gpu)
+    else:
+        run = run_on_this_machine(target, path, settings, environ)
+    return report_of(run, model, target=target.name, gpu=gpu.name, types=settings.types)
 
 
 def try_familiar(target: str, gpu: shadow.Gpu) -> tuple[FamiliarResult, ...]:

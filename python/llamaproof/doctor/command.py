@@ -47,13 +47,12 @@ def execute(args: argparse.Namespace) -> int:
     """Diagnose, print, and return the exit code."""
     if args.model is not None and not args.model.is_file():
         raise BadInput(f"no such file: {args.model}", hint="give a GGUF model, or nothing")
-    (gpu,) = shadow.choose_gpus(names=[args.gpu], sms=[], default=DEFAULT_GPU)
     with open_target(args.target) as target:
         diagnosis = diagnose(
             args.target,
             target,
             args.model,
-            shadow_gpu=gpu,
+            shadow_gpu=shadow.find_gpu(args.gpu),
             environ=os.environ,
             host=Host.here(),
         )

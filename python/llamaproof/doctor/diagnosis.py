@@ -147,14 +147,8 @@ class _Case:
             self.findings.append(note("truncated", f"{header.truncated}: its header answers"))
             self._ask_by_header(header, model)
             return
-        if self._real is not None:
-            self.report = attention.run_on_real_gpu(
-                self._target, self._model, model, self._real, self._environ
-            )
-        else:
-            self.report = attention.run_on_shadow(
-                self._target, self._model, model, self._shadow_gpu
-            )
+        gpu = self._real or self._shadow_gpu
+        self.report = attention.run_on_gpu(self._target, self._model, model, gpu, self._environ)
         self.findings.append(attention.examine_report(self.report))
 
     def _ask_by_header(self, header: Header, model: ModelAttention) -> None:
@@ -201,7 +195,7 @@ class _Case:
         """The card to play: the table's card of the real GPU's sm, if there is a real one."""
         if self._real is None:
             return self._shadow_gpu
-        return shadow.choose_gpus(names=[], sms=[self._real.sm], default=self._shadow_gpu.name)[0]
+        return shadow.gpu_of_sm(self._real.sm)
 
 
 def _linked_cuda(target: Target) -> int | None:

@@ -1,0 +1,138 @@
+"""A whole model on a shadow GPU, through the wheel's own bindings: where its attention runs.
+
+The wheel under test is the patched one: GLM-4.7-Flash runs on the GPU in every layer. Mixed K and V
+types have no kernel in any release, so that there is a defect to be found in every wheel.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llamaproof import cli
+from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
+
+pytestmark = [pytest.mark.wheel, pytest.mark.native]
+
+GPU = "L40S"
+GLM_KERNEL = "flash_attn_ext_f16<576, 512, "
+
+
+@pytest.fixture(scope="module")
+def wheel() -> str:
+    """The wheel itself, from LLAMAPROOF_WHEEL."""
+    value = os.environ.get("LLAMAPROOF_WHEEL")
+    if not value:
+        pytest.skip("LLAMAPROOF_WHEEL names no wheel (just check-wheel)")
+    assert value is not None
+    return value
+
+
+def _dispatch(wheel: str, model: Path, folder: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    output = folder / "model.json"
+    command = ("dispatch", wheel, "--gpu", GPU, "--model", str(model), "--json", str(output))
+    code = cli.main((*command, *options))
+    document = json.loads(output.read_text()) if output.exists() else {}
+    return code, document
+
+
+def test_glm_runs_on_the_gpu_in_every_layer(
+    wheel: str, models: dict[str, Path], tmp_path: Path
+) -> None:
+    code, document = _dispatch(wheel, models["glm-4.7-flash"], tmp_path)
+    (report,) = document["reports"]
+    assert code == HOLDS, report["verdict"]
+    assert report["splits"] == {"prefill": 2, "decode": 2}
+    for layer in report["layers"]:
+        for step in ("prefill", "decode"):
+            assert layer[step]["where"] == "gpu"
+            assert layer[step]["kernel"].startswith(GLM_KERNEL)
+    assert [(nodes["op"], nodes["is_expected"]) for nodes in report["cpu_nodes"]] == [
+        ("GET_ROWS", True),
+        ("GET_ROWS", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "kernel"),
+    [
+        ("mla-16", GLM_KERNEL),
+        ("mla-128", GLM_KERNEL),
+        ("llama-3-70b", "flash_attn"),
+        ("multi-query", "flash_attn"),
+        ("gemma-2-2b", "flash_attn"),
+        ("gemma-3-1b", "flash_attn"),
+        ("gpt-oss-20b", "flash_attn"),
+    ],
+)
+def test_other_models_run_on_the_gpu_too(
+    name: str, kernel: str, wheel: str, models: dict[str, Path], tmp_path: Path
+) -> None:
+    code, document = _dispatch(wheel, models[name], tmp_path)
+    (report,) = document["reports"]
+    assert code == HOLDS, report["verdict"]
+    used = [layer[step]["kernel"] for layer in report["layers"] for step in ("prefill", "decode")]
+    assert used
+    assert all(label.startswith(kernel) for label in used)
+
+
+def test_memory_is_told_from_1k_to_128k(
+    wheel: str, models: dict[str, Path], tmp_path: Path
+) -> None:
+    _, document = _dispatch(wheel, models["glm-4.7-flash"], tmp_path)
+    memory = {(m["kind"], m["side"]): m for m in document["reports"][0]["memory"]}
+    cache = memory["kv", "GPU"]
+    assert list(cache["mib"]) == [str(1024 << step) for step in range(8)]
+    # 2 layers of (576 + 512) f16 values; releases that keep V inside K have 576 alone
+    assert cache["bytes_per_token"] in (2 * (576 + 512) * 2, 2 * 576 * 2)
+    assert cache["shape"] == "linear"
+    assert memory["weights", "GPU"]["shape"] == "constant"
+
+
+def test_types_without_a_kernel_are_found_and_explained(
+    wheel: str, models: dict[str, Path], tmp_path: Path
+) -> None:
+    code, document = _dispatch(
+        wheel, models["glm-4.7-flash"], tmp_path, "--type-k", "q8_0", "--type-v", "q4_0"
+    )
+    (report,) = document["reports"]
+    assert code == DEFECT
+    assert {layer["decode"]["where"] for layer in report["layers"]} == {"cpu"}
+    assert report["splits"]["decode"] > 2
+    (attention,) = (
+        nodes
+        for nodes in report["cpu_nodes"]
+        if (nodes["step"], nodes["op"]) == ("decode", "FLASH_ATTN")
+    )
+    assert attention["count"] == len(report["layers"])
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_header_alone_is_answered_from_its_metadata(
+    cut: bool, wheel: str, models: dict[str, Path], tmp_path: Path
+) -> None:
+    model = models["glm-4.7-flash"]
+    if cut:
+        whole = model.read_bytes()
+        model = tmp_path / "cut.gguf"
+        model.write_bytes(whole[: len(whole) // 2])
+    options = () if cut else ("--header-only",)
+    code, document = _dispatch(wheel, model, tmp_path, *options)
+    assert code == HOLDS
+    assert document["schema"] == "llamaproof.dispatch.header/1"
+    assert (document["truncated"] is not None) == cut
+    assert document["kv_bytes_per_token"] == 2 * (576 + 512) * 2
+
+
+def test_a_hostile_file_is_refused_in_words(
+    wheel: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "hostile.gguf"
+    model.write_bytes(b"GGUF\x03\0\0\0" + b"\xff" * 64)
+    code, _ = _dispatch(wheel, model, tmp_path)
+    assert code == NOT_CHECKED
+    assert "not a sound GGUF file" in capsys.readouterr().err

@@ -21,6 +21,8 @@ MAX_ROW_NMSE = 1e-2
 # Cells of the cache that hold data but are hidden by the mask, as after a context shift: n_kv is
 # rounded up to 256 by llama.cpp, so kernels always meet some.
 UNUSED = 37
+_NEWEST_GAIN = 1.5
+_HIDDEN_GAIN = 30.0
 # Work of the CPU backend per cell; beyond it only some of the tokens are compared.
 CPU_FLOP = 8e9
 
@@ -75,7 +77,7 @@ def check_cell(
     if cell.prompt:
         cell = replace(cell, prompt=False)
     unused = min(UNUSED, cell.n_kv - cell.n_tokens)
-    inputs = workload.random_inputs(ggml, cell, seed=seed)
+    inputs = telling_inputs(ggml, cell, seed=seed, unused=unused)
     with workload.opened(ggml, device, cell, inputs, n_layers=1, unused=unused) as ready:
         result = workload.compute_outputs(ggml, stream, ready, cell)
         again = workload.compute_outputs(ggml, stream, ready, cell)
@@ -93,6 +95,20 @@ def check_cell(
         finite=bool(np.isfinite(result).all()),
         repeats=result.tobytes() == again.tobytes(),
     )
+
+
+def telling_inputs(ggml: Ggml, cell: Cell, *, seed: int, unused: int) -> workload.Inputs:
+    """Random inputs in which a cell that is wrongly seen, or missed, shows.
+
+    Among hundreds of equal cells one more or less hardly moves a result. So the newest cells,
+    where the mask differs from token to token, are louder than the rest, and the hidden ones so
+    loud that one of them would drown everything.
+    """
+    gains = np.ones(cell.n_kv, dtype=np.float32)
+    in_use = cell.n_kv - unused
+    gains[in_use - cell.n_tokens : in_use] = _NEWEST_GAIN
+    gains[in_use:] = _HIDDEN_GAIN
+    return workload.random_inputs(ggml, cell, seed=seed, gains=gains)
 
 
 def _sampled_tokens(cell: Cell) -> npt.NDArray[np.int64]:

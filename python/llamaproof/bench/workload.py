@@ -43,7 +43,9 @@ class Inputs:
     q: Floats
 
 
-def random_inputs(ggml: Ggml, cell: Cell, *, seed: int, rows: int | None = None) -> Inputs:
+def random_inputs(
+    ggml: Ggml, cell: Cell, *, seed: int, rows: int | None = None, gains: Floats | None = None
+) -> Inputs:
     """Normally distributed K, V and Q for a cell.
 
     For a latent cell (MLA) V is the part of K that the release's graph makes it: the last
@@ -51,18 +53,20 @@ def random_inputs(ggml: Ggml, cell: Cell, *, seed: int, rows: int | None = None)
 
     Args:
         rows: K/V rows made; None is n_kv of the cell.
+        gains: float32 [rows], the standard deviation of each row; None is 1 throughout.
     """
     rng = np.random.default_rng(seed)
     kind = GgmlType.parse(cell.kv_type)
     n_rows = cell.n_kv if rows is None else rows
-    k = _encoded(ggml, kind, rng, n_rows, cell.n_kv_heads, cell.head_k)
+    scale = np.ones(n_rows, dtype=np.float32) if gains is None else gains
+    k = _encoded(ggml, kind, rng, scale, cell.n_kv_heads, cell.head_k)
     if cell.is_latent:
         start = cell.head_k - cell.head_v if ggml.kv_layout == "v_separate" else 0
         heads = k.reshape(n_rows, cell.n_kv_heads, -1)
         first = ggml.row_size(kind, start)
         v = heads[:, :, first : first + ggml.row_size(kind, cell.head_v)].reshape(n_rows, -1)
     else:
-        v = _encoded(ggml, kind, rng, n_rows, cell.n_kv_heads, cell.head_v)
+        v = _encoded(ggml, kind, rng, scale, cell.n_kv_heads, cell.head_v)
     return Inputs(k=k, v=np.ascontiguousarray(v), q=_queries(rng, cell))
 
 
@@ -251,9 +255,11 @@ def _queries(rng: np.random.Generator, cell: Cell) -> Floats:
 
 
 def _encoded(
-    ggml: Ggml, kind: GgmlType, rng: np.random.Generator, rows: int, heads: int, columns: int
+    ggml: Ggml, kind: GgmlType, rng: np.random.Generator, gains: Floats, heads: int, columns: int
 ) -> Bytes:
+    rows = len(gains)
     values = rng.standard_normal((rows * heads, columns), dtype=np.float32)
+    values *= np.repeat(gains, heads)[:, None]
     if kind is GgmlType.F16:
         return values.astype(np.float16).view(np.uint8).reshape(rows, -1)
     return np.frombuffer(ggml.quantize(kind, values), dtype=np.uint8).reshape(rows, -1)

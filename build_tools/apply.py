@@ -95,13 +95,17 @@ def _commit_patch(
     if result.returncode != 0:
         raise PatchDoesNotApply(
             patch.name,
-            _misfits(repository, parent, diffs) or result.stderr.splitlines(),
+            _misfits(repository, parent, diffs) or _errors(result.stderr),
             where=repository.path,
             hint="nothing was changed; rewrite the patch for this tree, then run it again",
         )
     tree = git.text("write-tree", index=index)
     commit = repository.commit(tree, parent=parent, message=patch.message)
     return AppliedPatch(commit=commit, tree=tree, offsets=_offsets(result.stderr))
+
+
+def _errors(verbose: str) -> list[str]:
+    return [line for line in verbose.splitlines() if line.startswith("error: ")]
 
 
 def _offsets(verbose: str) -> tuple[str, ...]:
@@ -135,21 +139,35 @@ def _hunk_misfits(diff: FileDiff, content: bytes) -> list[str]:
     lines = split_lines(content)
     found = []
     for number, hunk in enumerate(diff.hunks, start=1):
-        if _holds(lines, hunk.old_lines):
-            continue
-        where = f"hunk {number} of {diff.path} (line {hunk.old_start})"
-        if hunk.new_lines and _holds(lines, hunk.new_lines):
-            found.append(f"{where} does not match: what it brings is there already")
-        else:
-            found.append(f"{where} does not match: {_first_difference(lines, hunk)}")
+        why = _misfit(lines, hunk)
+        if why:
+            found.append(
+                f"hunk {number} of {diff.path} (line {hunk.old_start}) does not match: {why}"
+            )
     return found
 
 
-def _holds(lines: Sequence[bytes], wanted: Sequence[bytes]) -> bool:
-    return any(
-        tuple(lines[start : start + len(wanted)]) == tuple(wanted)
+def _misfit(lines: Sequence[bytes], hunk: Hunk) -> str:
+    """Why a hunk has no place in a file; empty when it has one."""
+    places = _places(lines, hunk.old_lines)
+    if not places:
+        if hunk.new_lines and _places(lines, hunk.new_lines):
+            return "what it brings is there already"
+        return _first_difference(lines, hunk)
+    # git ties a hunk to the file's start or end where it has no context before or after.
+    if hunk.old_start <= 1 and 0 not in places:
+        return "its lines are no longer at the start of the file"
+    if hunk.ends_its_file and len(lines) - len(hunk.old_lines) not in places:
+        return "its lines are no longer at the end of the file"
+    return ""
+
+
+def _places(lines: Sequence[bytes], wanted: Sequence[bytes]) -> list[int]:
+    return [
+        start
         for start in range(len(lines) - len(wanted) + 1)
-    )
+        if tuple(lines[start : start + len(wanted)]) == tuple(wanted)
+    ]
 
 
 def _first_difference(lines: Sequence[bytes], hunk: Hunk) -> str:

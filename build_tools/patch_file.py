@@ -33,6 +33,11 @@ class Hunk:
     old_lines: tuple[bytes, ...]
     new_lines: tuple[bytes, ...]
 
+    @property
+    def ends_its_file(self) -> bool:
+        """Whether no context follows the last change: it was at the end of the file."""
+        return self.old_lines[-1:] != self.new_lines[-1:]
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileDiff:

@@ -152,8 +152,11 @@ class Ggml:
     A process can hold one release only: the libraries share sonames and a registry of backends.
     """
 
-    def __init__(self, *, lib_dir: Path, handles: Sequence[ctypes.CDLL]) -> None:
+    def __init__(
+        self, *, lib_dir: Path, handles: Sequence[ctypes.CDLL], kv_layout: KvLayout | None = None
+    ) -> None:
         self.lib_dir = lib_dir
+        self._kv_layout = kv_layout
         self._handles = tuple(handles)
         self._functions: dict[str, Any] = {}
         self._log_callback: Any = None
@@ -203,6 +206,8 @@ class Ggml:
         Raises:
             BadInput: the folder has no libllama, which alone shows it.
         """
+        if self._kv_layout is not None:
+            return self._kv_layout
         if not self.exports("llama_backend_init"):
             raise BadInput(
                 "no libllama among the libraries: how it lays V beside K cannot be known",
@@ -479,10 +484,13 @@ class Context:
         return Tensor(made)
 
 
-def load(lib_dir: Path) -> Ggml:
+def load(lib_dir: Path, *, kv_layout: KvLayout | None = None) -> Ggml:
     """Load the llama.cpp libraries of a folder into this process, dependencies first.
 
     Backends that are not linked in (GGML_BACKEND_DL builds) are loaded through ggml's own loader.
+
+    Args:
+        kv_layout: of the release, for a folder without the libllama that shows it.
 
     Raises:
         BadInput: there are none, one is damaged or for another platform, or a library they need
@@ -490,7 +498,7 @@ def load(lib_dir: Path) -> Ggml:
     """
     libraries = linked_libraries(lib_dir)
     handles = [_open(path) for path in libraries]
-    ggml = Ggml(lib_dir=lib_dir, handles=handles)
+    ggml = Ggml(lib_dir=lib_dir, handles=handles, kv_layout=kv_layout)
     _check_types(ggml)
     if ggml.device("CPU") is None:
         ggml.call("ggml_backend_load_all_from_path", str(lib_dir).encode())

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from llamaproof.bench import record as records
 from llamaproof.bench import table
@@ -23,6 +23,7 @@ from llamaproof.bench.run import Limits, Run
 from llamaproof.bench.verdict import verdict_lines
 from llamaproof.bench.worker import Hello, Where, Worker
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
+from llamaproof.ggml import KvLayout
 from llamaproof.target import Target, open_target, sha256_of
 
 # A check of more cells prints the wrong ones and a summary.
@@ -61,6 +62,12 @@ def configure_parser(subparsers: Any) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the record here")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write a report here")
     parser.add_argument("--resume", type=Path, metavar="FILE", help="go on with this record")
+    parser.add_argument(
+        "--kv-layout",
+        choices=get_args(KvLayout),
+        help="where the release's graph puts a latent V, for folders without the libllama that "
+        "shows it: v_separate up to 0.3.16, v_first_of_k from 0.3.17 on",
+    )
     parser.add_argument("--threads", type=int, default=records.usable_cpus(), help="of the CPU")
     gate = parser.add_argument_group("gate")
     gate.add_argument("--gate", type=Path, default=DEFAULT_GATE, metavar="FILE", help="the rules")
@@ -101,8 +108,14 @@ def execute(args: argparse.Namespace) -> int:
         baselines = [records.load(path) for path in args.baseline]
         gate = _gate(args)
 
+        def layout_of(index: int) -> KvLayout | None:
+            shown = any(p.name.startswith("libllama.") for p in targets[index].libraries)
+            return None if shown else args.kv_layout
+
         def start(index: int) -> Worker:
-            worker = Worker(targets[index], args.on, n_threads=args.threads)
+            worker = Worker(
+                targets[index], args.on, n_threads=args.threads, kv_layout=layout_of(index)
+            )
             held.callback(worker.end)
             return worker
 

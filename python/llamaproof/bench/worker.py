@@ -96,20 +96,30 @@ class Worker:
         target: whose libraries are loaded.
         where: the backend to measure on.
         n_threads: threads of the CPU backend.
+        kv_layout: of the release, for a target without libllama.
 
     Raises:
         LlamaproofError: the libraries cannot be loaded, or they have no such backend.
         WorkerDied: loading them ended the process.
     """
 
-    def __init__(self, target: Target, where: Where, *, n_threads: int) -> None:
+    def __init__(
+        self,
+        target: Target,
+        where: Where,
+        *,
+        n_threads: int,
+        kv_layout: KvLayout | None = None,
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         descriptor, log = tempfile.mkstemp(prefix="llamaproof-bench-", suffix=".log")
         os.close(descriptor)
         self._log = Path(log)
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(theirs, target, where, n_threads, self._log), daemon=True
+            target=_serve,
+            args=(theirs, target, where, n_threads, kv_layout, self._log),
+            daemon=True,
         )
         self._process.start()
         theirs.close()
@@ -181,7 +191,14 @@ class Worker:
         return WorkerDied(what, output=tuple(text.splitlines()[-20:]))
 
 
-def _serve(pipe: Connection, target: Target, where: Where, n_threads: int, log: Path) -> None:
+def _serve(
+    pipe: Connection,
+    target: Target,
+    where: Where,
+    n_threads: int,
+    kv_layout: KvLayout | None,
+    log: Path,
+) -> None:
     # The terminal's interrupt goes to the whole group: the parent decides what ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -192,7 +209,7 @@ def _serve(pipe: Connection, target: Target, where: Where, n_threads: int, log: 
     # ggml starts a debugger for its backtrace on an abort, which takes longer than the cell.
     os.environ["GGML_NO_BACKTRACE"] = "1"
     try:
-        with _Bench(target, where, n_threads) as bench:
+        with _Bench(target, where, n_threads, kv_layout) as bench:
             pipe.send(("ok", bench.hello))
             while True:
                 what, argument = pipe.recv()
@@ -221,7 +238,9 @@ def _portable(error: LlamaproofError) -> LlamaproofError:
 class _Bench:
     """The state of a worker: the libraries, a backend, and at most one open cell."""
 
-    def __init__(self, target: Target, where: Where, n_threads: int) -> None:
+    def __init__(
+        self, target: Target, where: Where, n_threads: int, kv_layout: KvLayout | None
+    ) -> None:
         self._held = contextlib.ExitStack()
         self._cell = contextlib.ExitStack()
         self._n_threads = n_threads
@@ -230,7 +249,7 @@ class _Bench:
             load_stand_ins(target.libraries, Path(scratch))
         else:
             load_installed(target.libraries)
-        self._ggml = load(target.lib_dir)
+        self._ggml = load(target.lib_dir, kv_layout=kv_layout)
         self._ggml.log_to(_quiet)
         self._device = _device(self._ggml, where)
         self._stream = self._held.enter_context(

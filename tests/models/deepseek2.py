@@ -205,9 +205,9 @@ def _experts(s: Shape) -> tuple[tuple[str, tuple[int, ...], Fill], ...]:
     return (
         ("ffn_gate_inp.weight", (s.n_embd, s.n_expert), "router"),
         ("exp_probs_b.bias", (s.n_expert,), "bias"),
-        ("ffn_gate_exps.weight", (s.n_embd, s.n_ff_expert, s.n_expert), "matrix"),
-        ("ffn_down_exps.weight", (s.n_ff_expert, s.n_embd, s.n_expert), "matrix"),
-        ("ffn_up_exps.weight", (s.n_embd, s.n_ff_expert, s.n_expert), "matrix"),
+        ("ffn_gate_exps.weight", (s.n_embd, s.n_ff_expert, s.n_expert), "expert"),
+        ("ffn_down_exps.weight", (s.n_ff_expert, s.n_embd, s.n_expert), "expert"),
+        ("ffn_up_exps.weight", (s.n_embd, s.n_ff_expert, s.n_expert), "expert"),
         ("ffn_gate_shexp.weight", (s.n_embd, s.n_ff_expert), "matrix"),
         ("ffn_down_shexp.weight", (s.n_ff_expert, s.n_embd), "matrix"),
         ("ffn_up_shexp.weight", (s.n_embd, s.n_ff_expert), "matrix"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 # How a tensor's random values are drawn; the writer says what each one means.
-Fill = Literal["matrix", "embedding", "norm", "bias", "router"]
+Fill = Literal["matrix", "expert", "embedding", "norm", "bias", "router"]
 
 Value = int | float | bool | str
 

@@ -181,6 +181,11 @@ def _problem(
 ) -> str:
     if not model.layers:
         return "the model has no layer with attention"
+    if run.needs_values:
+        return (
+            "its experts are not quantised, and llama.cpp reads their router's choice on the host, "
+            "which a GPU that computes nothing cannot give (--header-only answers without it)"
+        )
     for failure in run.failures:
         if failure.phase != "memory":
             detail = f" ({failure.log[0]})" if failure.log else ""

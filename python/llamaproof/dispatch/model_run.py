@@ -23,6 +23,13 @@ from llamaproof.target import Target
 
 DEFAULT_CONTEXTS = (1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 
+# An assertion of ggml_cuda_mul_mat_id (ggml-cuda.cu, 0.3.16 to 0.3.36): experts that are not
+# quantised are sorted on the host by the router's choice, which nobody computed.
+_ROUTER_READ = "GGML_ASSERT(ids_to_sorted_host"
+
+# How the worker's lines begin that name a phase.
+_PHASE = "phase: "
+
 OnPhase = Callable[[str], None]
 
 # Attention on the CPU over a long prompt of a large model is slow, but it prints nothing meanwhile.
@@ -111,6 +118,11 @@ class ModelRun:
     memory: Mapping[int, tuple[Buffer, ...]]
     warnings: tuple[str, ...]
     failures: tuple[Failure, ...]
+
+    @property
+    def needs_values(self) -> bool:
+        """Whether it ended because the host read a result, where no GPU computes any."""
+        return any(_ROUTER_READ in line for failure in self.failures for line in failure.log)
 
 
 def run_on_shadow(
@@ -205,7 +217,8 @@ def collect(records: Sequence[str], returncode: int, printed: Sequence[str]) -> 
             steps.append(_step(record, graphs(log), steps))
     if len(begun) > len(ended):
         how = describe_status(returncode)
-        failures.append(_failure(begun[-1], f"the process {how}", printed))
+        said = [line for line in printed if not line.startswith(_PHASE)]
+        failures.append(_failure(begun[-1], f"the process {how}", said))
     elif not begun:
         raise BadInput(
             "the process that loads the model did not start", hint="\n".join(printed[-10:])
@@ -223,8 +236,8 @@ def collect(records: Sequence[str], returncode: int, printed: Sequence[str]) -> 
 
 def _phase_teller(on_phase: OnPhase | None) -> Callable[[str], None]:
     def tell(line: str) -> None:
-        if on_phase is not None and line.startswith("phase: "):
-            on_phase(line.removeprefix("phase: "))
+        if on_phase is not None and line.startswith(_PHASE):
+            on_phase(line.removeprefix(_PHASE))
 
     return tell
 

@@ -191,6 +191,15 @@ def test_memory_that_grows_with_the_square_of_the_context_is_told() -> None:
     assert shapes["kv", "GPU"] == "linear"
 
 
+def test_memory_that_bends_once_is_linear() -> None:
+    # the larger of a fixed 30 and a growing need
+    records = _records("CUDA0")[:10]
+    for step, compute in enumerate((30.0, 30.0, 40.0, 80.0, 160.0)):
+        records += _memory(1024 << step, 1.0 * (1 << step), compute)
+    shapes = {(g.kind, g.side): g.shape for g in _report(records).memory}
+    assert shapes["compute", "GPU"] == "linear"
+
+
 def test_an_abort_names_its_phase_and_what_was_printed() -> None:
     records = [*_records("CUDA0")[:6], json.dumps({"begin": "prefill"}), '{"end": "pre']
     report = _report(records, -6, ["fattn.cu:42: fatal error"])
@@ -198,6 +207,16 @@ def test_an_abort_names_its_phase_and_what_was_printed() -> None:
     assert (
         report.problem == "the process was killed by SIGABRT in prefill (fattn.cu:42: fatal error)"
     )
+
+
+def test_experts_that_need_values_are_explained() -> None:
+    # printed by llama.cpp of 0.3.16 to 0.3.36 for experts in f16, where nothing was computed
+    line = "ggml-cuda.cu:2137: GGML_ASSERT(ids_to_sorted_host.size() == size_t(ne_get_rows)) failed"
+    records = [*_records("CUDA0")[:6], json.dumps({"begin": "prefill"})]
+    report = _report(records, -6, ["phase: prefill 512 0", line])
+    assert report.exit_code == NOT_CHECKED
+    assert "experts are not quantised" in report.problem
+    assert [failure.log for failure in report.failures] == [(line,)]
 
 
 def test_a_model_that_does_not_load_could_not_be_checked() -> None:

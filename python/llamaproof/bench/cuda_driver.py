@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -42,13 +43,16 @@ class Gpu:
 class CudaDriver:
     """libcuda.so.1, whose calls raise on any status but success.
 
+    Args:
+        library: the driver's library, by path or soname.
+
     Raises:
         LlamaproofError: there is no driver.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, library: str | os.PathLike[str] = "libcuda.so.1") -> None:
         try:
-            self._library = ctypes.CDLL("libcuda.so.1")
+            self._library = ctypes.CDLL(os.fspath(library))
         except OSError as error:
             raise LlamaproofError(
                 f"NVIDIA's driver cannot be loaded: {error}",

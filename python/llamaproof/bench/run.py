@@ -131,17 +131,19 @@ class Run:
 
         The record is saved also when this ends by an exception, an interrupt among them.
         """
+        cut = False
         try:
             for done, cell in enumerate(cells):
                 self._progress(done, len(cells), cell.label)
                 wanted = [i for i in range(len(self._workers)) if not self._record.final(i, cell)]
-                if self._limits.is_over:
+                if wanted and self._limits.is_over:
+                    cut = True
                     self._leave_out(wanted, cell, "the time limit was reached")
                 elif wanted:
                     self._measure_cell(cell, wanted)
                 self._save(now=False)
             self._progress(len(cells), len(cells), "")
-            self._record.complete = not self._limits.is_over
+            self._record.complete = not cut
         finally:
             self._save(now=True)
 

@@ -54,6 +54,13 @@ class DeviceCode:
     def json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def runs_on(self, sm: int) -> bool:
+        """Whether a card of this sm finds code: machine code of its own major version, not newer
+        than it, or PTX (CUDA C++ Programming Guide, binary and PTX compatibility)."""
+        built = [arch.partition("_") for arch in self.archs]
+        numbers = [(kind, int(n)) for kind, _, n in built if n.isdigit()]
+        return any(n <= sm and (kind == "compute" or n // 10 == sm // 10) for kind, n in numbers)
+
 
 def wanted_archs(asked: Sequence[str]) -> tuple[str, ...]:
     """What CMake's architecture list stands for: `89` is sm_89 and compute_89 (PTX).

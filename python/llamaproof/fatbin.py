@@ -110,8 +110,8 @@ class Kernel:
         name: mangled.
         registers: per thread; None for PTX, which has no registers assigned yet.
         shared_bytes: static shared memory the source asks for. PTX: the sum of its declarations.
-        reserved_shared_bytes: what the compiler adds for the system (sm_100 and newer: 1024 in
-            kernels that use shared memory); `cuobjdump` prints the sum of both.
+        reserved_shared_bytes: what the compiler adds for the system (sm_90 and newer: 1024);
+            `cuobjdump` prints the sum of both, the driver reports `shared_bytes` alone.
         local_bytes: stack frame per thread; None for PTX.
         max_threads: the block size it was compiled for (`__launch_bounds__`); None without one.
         min_blocks: the second argument of `__launch_bounds__`, which only PTX keeps.
@@ -360,7 +360,7 @@ _EIATTR_FRAME_SIZE = 0x11
 _EIATTR_KPARAM_INFO = 0x17
 _EIATTR_REGCOUNT = 0x2F
 _EIATTR_KPARAM_INFO_V2 = 0x45
-_RESERVED_SHARED = ".nv.reservedSmem.cap"
+_RESERVED_SHARED = ".nv.shared.reserved.0"
 _SHT_NOBITS = 8
 
 
@@ -398,7 +398,7 @@ class _Cubin:
                 continue  # a device function: no kernel without its own table
             max_threads, parameters = self._launch_figures(info)
             shared = self._headers.get(f".nv.shared.{name}")
-            reserved = 1024 if shared and _RESERVED_SHARED in symbols else 0
+            reserved = 1024 if shared and _RESERVED_SHARED in self._headers else 0
             found.append(
                 Kernel(
                     name=name,

@@ -92,7 +92,7 @@ void Kernels::add_kernel(Module* module, const void* function, const char* name,
             here.code = found == code->second.kernels.end() ? nullptr : &found->second;
         }
         if (here.code != nullptr) {
-            here.max_dynamic_shared =
+            here.limits.max_dynamic_shared =
                 Device::shared_per_block -
                 std::min<std::uint64_t>(here.code->static_shared, Device::shared_per_block);
         }

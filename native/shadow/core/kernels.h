@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/occupancy.h"
 #include "core/session.h"
 
 namespace shadow {
@@ -14,8 +15,7 @@ namespace shadow {
 // What one device knows of a kernel.
 struct KernelOnDevice {
     const KernelCode* code = nullptr;  // nullptr: nothing here runs on this device
-    std::uint64_t max_dynamic_shared = 0;
-    int carveout = -1;
+    KernelLimits limits;
 };
 
 struct Module {

@@ -206,8 +206,11 @@ Status Memory::register_host(Address address, std::uint64_t bytes) {
 
 Status Memory::unregister_host(Address address, Allocation* freed) {
     const auto found = host_.find(address);
-    if (found == host_.end() || found->second.kind != LLAMAPROOF_MEMORY_REGISTERED) {
+    if (found == host_.end()) {
         return Status::host_memory_not_registered;
+    }
+    if (found->second.kind != LLAMAPROOF_MEMORY_REGISTERED) {
+        return Status::invalid_value;
     }
     *freed = found->second;
     tell(LLAMAPROOF_MEMORY_HOST_GONE, -1, address, freed->bytes, 0, "cudaHostUnregister");
@@ -217,8 +220,9 @@ Status Memory::unregister_host(Address address, Allocation* freed) {
 
 Status Memory::allocate_managed(int device, std::uint64_t bytes, Address* address,
                                 Allocation* allocation) {
+    *address = 0;
     if (bytes == 0) {
-        return Status::invalid_value;
+        return Status::success;
     }
     const std::uint64_t size = round_up(bytes, kGap);
     void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE,
@@ -284,15 +288,13 @@ Status Memory::create_physical(int device, std::uint64_t bytes, std::uint64_t* h
     return Status::success;
 }
 
-Status Memory::release_physical(std::uint64_t handle, Allocation* freed) {
+Status Memory::release_physical(std::uint64_t handle, Freed* freed) {
     const auto found = physical_.find(handle);
     if (found == physical_.end() || found->second.released) {
         return Status::invalid_value;
     }
-    Physical& physical = found->second;
-    physical.released = true;
-    *freed = {physical.bytes, physical.bytes, LLAMAPROOF_MEMORY_PHYSICAL, physical.device};
-    drop_reference(handle);
+    found->second.released = true;
+    drop_reference(handle, freed);
     return Status::success;
 }
 
@@ -322,7 +324,7 @@ Status Memory::map(Address address, std::uint64_t bytes, std::uint64_t offset,
     return Status::success;
 }
 
-Status Memory::unmap(Address address, std::uint64_t bytes) {
+Status Memory::unmap(Address address, std::uint64_t bytes, Freed* freed) {
     // The driver unmaps whole mappings, one or several next to each other.
     const Address end = address + bytes;
     std::vector<Address> starts;
@@ -342,7 +344,7 @@ Status Memory::unmap(Address address, std::uint64_t bytes) {
             tell(LLAMAPROOF_MEMORY_FREED, device, start, mapping.bytes, 0, "cuMemUnmap");
         }
         mappings_.erase(start);
-        drop_reference(mapping.handle);
+        drop_reference(mapping.handle, freed);
     }
     if (keeps_content_ &&
         mmap(pointer(address), bytes, PROT_NONE,
@@ -470,7 +472,7 @@ void Memory::discharge(int device, std::uint64_t bytes) {
     usage_.at(static_cast<std::size_t>(device)).current -= bytes;
 }
 
-void Memory::drop_reference(std::uint64_t handle) {
+void Memory::drop_reference(std::uint64_t handle, Freed* freed) {
     Physical& physical = physical_.at(handle);
     if (--physical.references > 0) {
         return;
@@ -479,6 +481,9 @@ void Memory::drop_reference(std::uint64_t handle) {
         close(physical.file);
     }
     discharge(physical.device, physical.bytes);
+    freed->push_back(
+        {handle,
+         {physical.bytes, physical.bytes, LLAMAPROOF_MEMORY_PHYSICAL, physical.device}});
     physical_.erase(handle);
 }
 

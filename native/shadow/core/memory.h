@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/session.h"
@@ -71,9 +72,11 @@ class Memory {
     Status unreserve(Address address, std::uint64_t bytes);
     Status create_physical(int device, std::uint64_t bytes, std::uint64_t* handle,
                            Allocation* allocation);
-    Status release_physical(std::uint64_t handle, Allocation* freed);
+    // Physical memory lives as long as its handle or a mapping; what ends is added to `freed`.
+    using Freed = std::vector<std::pair<std::uint64_t, Allocation>>;  // by handle
+    Status release_physical(std::uint64_t handle, Freed* freed);
     Status map(Address address, std::uint64_t bytes, std::uint64_t offset, std::uint64_t handle);
-    Status unmap(Address address, std::uint64_t bytes);
+    Status unmap(Address address, std::uint64_t bytes, Freed* freed);
     Status set_access(Address address, std::uint64_t bytes, bool readable);
 
     Place place(Address address, std::uint64_t bytes) const;
@@ -108,7 +111,7 @@ class Memory {
     Heap& heap(int device);
     bool charge(int device, std::uint64_t bytes);
     void discharge(int device, std::uint64_t bytes);
-    void drop_reference(std::uint64_t handle);
+    void drop_reference(std::uint64_t handle, Freed* freed);
     Place place_in_reservation(Address address, std::uint64_t bytes) const;
 
     bool keeps_content_;

@@ -25,24 +25,31 @@ cudaOccDeviceProp properties_of(const Device& device) {
     return properties;
 }
 
-cudaOccFuncAttributes attributes_of(const Device& device, const KernelCode& kernel) {
+cudaOccFuncAttributes attributes_of(const Device& device, const KernelCode& kernel,
+                                    const KernelLimits& limits) {
     cudaOccFuncAttributes attributes;
     attributes.maxThreadsPerBlock = max_threads_per_block(device, kernel);
     attributes.numRegs = static_cast<int>(kernel.registers);
     attributes.sharedSizeBytes = kernel.static_shared;
     attributes.shmemLimitConfig = FUNC_SHMEM_LIMIT_OPTIN;
-    attributes.maxDynamicSharedSizeBytes = device.shared_per_block_optin - kernel.static_shared;
+    attributes.maxDynamicSharedSizeBytes = limits.max_dynamic_shared;
     attributes.numBlockBarriers = 1;
     return attributes;
 }
 
+cudaOccDeviceState state_of(const KernelLimits& limits) {
+    cudaOccDeviceState state;
+    state.carveoutConfig = limits.carveout;
+    return state;
+}
+
 }  // namespace
 
-int resident_blocks(const Device& device, const KernelCode& kernel, int block_threads,
-                    std::uint64_t dynamic_shared) {
+int resident_blocks(const Device& device, const KernelCode& kernel, const KernelLimits& limits,
+                    int block_threads, std::uint64_t dynamic_shared) {
     const cudaOccDeviceProp properties = properties_of(device);
-    const cudaOccFuncAttributes attributes = attributes_of(device, kernel);
-    const cudaOccDeviceState state;
+    const cudaOccFuncAttributes attributes = attributes_of(device, kernel, limits);
+    const cudaOccDeviceState state = state_of(limits);
     cudaOccResult result;
     const cudaOccError error = cudaOccMaxActiveBlocksPerMultiprocessor(
         &result, &properties, &attributes, &state, block_threads, dynamic_shared);
@@ -75,11 +82,11 @@ int max_threads_per_block(const Device& device, const KernelCode& kernel) {
     return threads;
 }
 
-std::uint64_t available_dynamic_shared(const Device& device, const KernelCode& kernel, int blocks,
-                                       int block_threads) {
+std::uint64_t available_dynamic_shared(const Device& device, const KernelCode& kernel,
+                                       const KernelLimits& limits, int blocks, int block_threads) {
     const cudaOccDeviceProp properties = properties_of(device);
-    const cudaOccFuncAttributes attributes = attributes_of(device, kernel);
-    const cudaOccDeviceState state;
+    const cudaOccFuncAttributes attributes = attributes_of(device, kernel, limits);
+    const cudaOccDeviceState state = state_of(limits);
     std::size_t bytes = 0;
     const cudaOccError error = cudaOccAvailableDynamicSMemPerBlock(
         &bytes, &properties, &attributes, &state, blocks, block_threads);

@@ -197,6 +197,11 @@ bool Runtime::pop_configuration(CallConfiguration* configuration) {
     return true;
 }
 
+bool Runtime::possible_sizes(const LaunchOptions& options) {
+    return fits(options.block, Device::max_block) && fits(options.grid, Device::max_grid) &&
+           options.block.count() <= static_cast<std::uint64_t>(Device::max_threads_per_block);
+}
+
 Status Runtime::launch(const void* function, const LaunchOptions& options, void** arguments,
                        const void* stream_handle) {
     Lock lock(mutex_);
@@ -206,18 +211,21 @@ Status Runtime::launch(const void* function, const LaunchOptions& options, void*
     }
     const Kernel* kernel = kernels_.find(function);
     if (kernel == nullptr) {
-        return Status::invalid_device_function;
+        return Status::invalid_resource_handle;
     }
     const KernelOnDevice& here = kernel->devices[static_cast<std::size_t>(stream->device)];
     const Status status = check_launch(*device(stream->device), here, options);
     if (status != Status::success) {
+        if (stream->capture) {
+            stream->capture->invalidated = true;
+        }
         return status;
     }
     KernelOperation operation{kernel, here.code, options, {}};
     if (executes()) {
         operation.parameter_block = pack(*here.code, arguments);
     }
-    record_launch(*kernel, *here.code, options, *stream);
+    record_launch(*kernel, here, options, *stream);
     return submit(lock, stream, std::move(operation));
 }
 
@@ -227,19 +235,18 @@ Status Runtime::check_launch(const Device& device, const KernelOnDevice& here,
         return Status::no_kernel_image;
     }
     const std::uint64_t threads = options.block.count();
-    if (!fits(options.block, Device::max_block) || !fits(options.grid, Device::max_grid) ||
-        threads > static_cast<std::uint64_t>(Device::max_threads_per_block)) {
-        return Status::invalid_configuration;
-    }
-    if (options.dynamic_shared > here.max_dynamic_shared) {
+    const bool within_bounds = here.code->max_threads == 0 || threads <= here.code->max_threads;
+    if (!possible_sizes(options) || !within_bounds ||
+        options.dynamic_shared > here.limits.max_dynamic_shared) {
         return Status::invalid_value;
     }
     if (threads > static_cast<std::uint64_t>(max_threads_per_block(device, *here.code))) {
         return Status::launch_out_of_resources;
     }
     if (options.cooperative) {
-        const auto resident = static_cast<std::uint64_t>(resident_blocks(
-            device, *here.code, static_cast<int>(threads), options.dynamic_shared));
+        const auto resident = static_cast<std::uint64_t>(
+            resident_blocks(device, *here.code, here.limits, static_cast<int>(threads),
+                            options.dynamic_shared));
         if (options.grid.count() >
             resident * static_cast<std::uint64_t>(device.multiprocessors)) {
             return Status::cooperative_launch_too_large;
@@ -261,7 +268,7 @@ Status Runtime::function_attributes(const void* function, FunctionAttributes* at
     const Lock lock(mutex_);
     const Kernel* kernel = kernels_.find(function);
     if (kernel == nullptr) {
-        return Status::invalid_device_function;
+        return Status::invalid_resource_handle;
     }
     const KernelOnDevice& here = kernel->devices[static_cast<std::size_t>(current_device())];
     if (here.code == nullptr) {
@@ -273,8 +280,8 @@ Status Runtime::function_attributes(const void* function, FunctionAttributes* at
     attributes->max_threads = max_threads_per_block(*device(current_device()), *here.code);
     attributes->registers = static_cast<int>(here.code->registers);
     attributes->code_sm = here.code->code_sm;
-    attributes->max_dynamic_shared = here.max_dynamic_shared;
-    attributes->carveout = here.carveout;
+    attributes->max_dynamic_shared = here.limits.max_dynamic_shared;
+    attributes->carveout = here.limits.carveout;
     return Status::success;
 }
 
@@ -282,7 +289,7 @@ Status Runtime::set_function_limit(const void* function, FunctionLimit limit, in
     const Lock lock(mutex_);
     Kernel* kernel = kernels_.find(function);
     if (kernel == nullptr) {
-        return Status::invalid_device_function;
+        return Status::invalid_resource_handle;
     }
     KernelOnDevice& here = kernel->devices[static_cast<std::size_t>(current_device())];
     if (here.code == nullptr) {
@@ -292,14 +299,14 @@ Status Runtime::set_function_limit(const void* function, FunctionLimit limit, in
         if (value < -1 || value > 100) {
             return Status::invalid_value;
         }
-        here.carveout = value;
+        here.limits.carveout = value;
         return Status::success;
     }
     const std::uint64_t optin = device(current_device())->shared_per_block_optin;
     if (value < 0 || static_cast<std::uint64_t>(value) + here.code->static_shared > optin) {
         return Status::invalid_value;
     }
-    here.max_dynamic_shared = static_cast<std::uint64_t>(value);
+    here.limits.max_dynamic_shared = static_cast<std::uint64_t>(value);
     return Status::success;
 }
 
@@ -308,7 +315,7 @@ Status Runtime::occupancy(const void* function, int block, std::uint64_t dynamic
     const Lock lock(mutex_);
     const Kernel* kernel = kernels_.find(function);
     if (kernel == nullptr) {
-        return Status::invalid_device_function;
+        return Status::invalid_resource_handle;
     }
     const KernelOnDevice& here = kernel->devices[static_cast<std::size_t>(current_device())];
     if (here.code == nullptr) {
@@ -317,7 +324,8 @@ Status Runtime::occupancy(const void* function, int block, std::uint64_t dynamic
     if (block <= 0) {
         return Status::invalid_value;
     }
-    *blocks = resident_blocks(*device(current_device()), *here.code, block, dynamic_shared);
+    *blocks = resident_blocks(*device(current_device()), *here.code, here.limits, block,
+                              dynamic_shared);
     return Status::success;
 }
 
@@ -326,7 +334,7 @@ Status Runtime::available_shared(const void* function, int blocks, int block,
     const Lock lock(mutex_);
     const Kernel* kernel = kernels_.find(function);
     if (kernel == nullptr) {
-        return Status::invalid_device_function;
+        return Status::invalid_resource_handle;
     }
     const KernelOnDevice& here = kernel->devices[static_cast<std::size_t>(current_device())];
     if (here.code == nullptr) {
@@ -335,7 +343,8 @@ Status Runtime::available_shared(const void* function, int blocks, int block,
     if (blocks <= 0 || block <= 0) {
         return Status::invalid_value;
     }
-    *bytes = available_dynamic_shared(*device(current_device()), *here.code, blocks, block);
+    *bytes = available_dynamic_shared(*device(current_device()), *here.code, here.limits, blocks,
+                                      block);
     return Status::success;
 }
 
@@ -363,13 +372,17 @@ Status Runtime::allocate_managed(void** address, std::uint64_t bytes) {
     if (session_.devices.empty()) {
         return Status::no_device;
     }
+    if (const Status status = streams_.forbid_during_capture(thread_id());
+        status != Status::success) {
+        return status;
+    }
     Address place = 0;
     Allocation allocation;
     const Status status = memory_.allocate_managed(current_device(), bytes, &place, &allocation);
-    if (status == Status::success) {
+    if (status == Status::success && place != 0) {
         record_allocation(LLAMAPROOF_RECORD_ALLOCATE, "cudaMallocManaged", place, allocation);
-        *address = reinterpret_cast<void*>(place);
     }
+    *address = reinterpret_cast<void*>(place);
     return status;
 }
 
@@ -395,6 +408,10 @@ Status Runtime::allocate_host(void** address, std::uint64_t bytes) {
     if (session_.devices.empty()) {
         return Status::no_device;
     }
+    if (const Status status = streams_.forbid_during_capture(thread_id());
+        status != Status::success) {
+        return status;
+    }
     Address place = 0;
     Allocation allocation;
     const Status status = memory_.allocate_host(bytes, &place, &allocation);
@@ -410,6 +427,10 @@ Status Runtime::free_host(void* address) {
     if (address == nullptr) {
         return Status::success;
     }
+    if (const Status status = streams_.forbid_during_capture(thread_id());
+        status != Status::success) {
+        return status;
+    }
     Allocation freed;
     const Status status = memory_.free_host(address_of(address), &freed);
     if (status == Status::success) {
@@ -420,6 +441,10 @@ Status Runtime::free_host(void* address) {
 
 Status Runtime::register_host(void* address, std::uint64_t bytes) {
     const Lock lock(mutex_);
+    if (const Status status = streams_.forbid_during_capture(thread_id());
+        status != Status::success) {
+        return status;
+    }
     const Status status = memory_.register_host(address_of(address), bytes);
     if (status == Status::success) {
         record_allocation(LLAMAPROOF_RECORD_ALLOCATE, "cudaHostRegister", address_of(address),
@@ -430,6 +455,10 @@ Status Runtime::register_host(void* address, std::uint64_t bytes) {
 
 Status Runtime::unregister_host(void* address) {
     const Lock lock(mutex_);
+    if (const Status status = streams_.forbid_during_capture(thread_id());
+        status != Status::success) {
+        return status;
+    }
     Allocation freed;
     const Status status = memory_.unregister_host(address_of(address), &freed);
     if (status == Status::success) {
@@ -537,10 +566,10 @@ Status Runtime::create_physical(int device, std::uint64_t bytes, std::uint64_t* 
 
 Status Runtime::release_physical(std::uint64_t handle) {
     const Lock lock(mutex_);
-    Allocation freed;
+    Memory::Freed freed;
     const Status status = memory_.release_physical(handle, &freed);
-    if (status == Status::success) {
-        record_allocation(LLAMAPROOF_RECORD_FREE, "cuMemRelease", handle, freed);
+    for (const auto& [ended, allocation] : freed) {
+        record_allocation(LLAMAPROOF_RECORD_FREE, "cuMemRelease", ended, allocation);
     }
     return status;
 }
@@ -553,7 +582,12 @@ Status Runtime::map(Address address, std::uint64_t bytes, std::uint64_t offset,
 
 Status Runtime::unmap(Address address, std::uint64_t bytes) {
     const Lock lock(mutex_);
-    return memory_.unmap(address, bytes);
+    Memory::Freed freed;
+    const Status status = memory_.unmap(address, bytes, &freed);
+    for (const auto& [ended, allocation] : freed) {
+        record_allocation(LLAMAPROOF_RECORD_FREE, "cuMemUnmap", ended, allocation);
+    }
+    return status;
 }
 
 Status Runtime::set_access(Address address, std::uint64_t bytes, bool readable) {
@@ -581,7 +615,7 @@ Status Runtime::synchronize_stream(const void* handle) {
     const Lock lock(mutex_);
     Stream* stream = nullptr;
     const Status status = check_stream(handle, &stream);
-    return status == Status::success ? streams_.forbid_wait(stream) : status;
+    return status == Status::success ? streams_.forbid_wait(stream, thread_id()) : status;
 }
 
 Status Runtime::create_event(void** event) {
@@ -621,11 +655,9 @@ Status Runtime::wait_event(const void* stream_handle, const void* event_handle) 
 
 Status Runtime::synchronize_event(const void* event_handle) {
     const Lock lock(mutex_);
-    const Event* event = streams_.find_event(event_handle);
-    if (event == nullptr) {
-        return Status::invalid_resource_handle;
-    }
-    return event->capture ? Status::stream_capture_unsupported : Status::success;
+    Event* event = streams_.find_event(event_handle);
+    return event == nullptr ? Status::invalid_resource_handle
+                            : streams_.synchronize(event, thread_id());
 }
 
 Status Runtime::host_function(const void* handle, void (*function)(void*), void* data) {
@@ -715,17 +747,23 @@ Status Runtime::instantiate(const void* graph, void** executable) {
     return Status::success;
 }
 
-Status Runtime::update(const void* executable, const void* graph, bool* same_shape) {
+Status Runtime::update(const void* executable, const void* graph, UpdateResult* result) {
     const Lock lock(mutex_);
     const auto to = executables_.find(executable);
     const auto from = graphs_.find(graph);
     if (to == executables_.end() || from == graphs_.end()) {
         return Status::invalid_value;
     }
-    *same_shape = to->second->graph.same_shape(*from->second);
-    if (!*same_shape) {
+    const Graph& before = to->second->graph;
+    if (!before.same_edges(*from->second)) {
+        *result = UpdateResult::topology_changed;
         return Status::graph_exec_update_failure;
     }
+    if (!before.same_kinds(*from->second)) {
+        *result = UpdateResult::node_type_changed;
+        return Status::graph_exec_update_failure;
+    }
+    *result = UpdateResult::success;
     to->second->graph = *from->second;
     llamaproof_record record =
         blank(LLAMAPROOF_RECORD_GRAPH_UPDATE, "cudaGraphExecUpdate", nullptr);
@@ -774,13 +812,17 @@ Status Runtime::destroy_executable(const void* executable) {
     return executables_.erase(executable) > 0 ? Status::success : Status::invalid_value;
 }
 
-Status Runtime::graph_node_count(const void* graph, std::size_t* count) {
+Status Runtime::graph_nodes(const void* graph, const void** nodes, std::size_t* count) {
     const Lock lock(mutex_);
     const auto found = graphs_.find(graph);
     if (found == graphs_.end()) {
         return Status::invalid_value;
     }
-    *count = found->second->nodes.size();
+    const std::vector<Node>& all = found->second->nodes;
+    for (std::size_t i = 0; nodes != nullptr && i < *count; ++i) {
+        nodes[i] = i < all.size() ? &all[i] : nullptr;
+    }
+    *count = nodes == nullptr ? all.size() : std::min(*count, all.size());
     return Status::success;
 }
 
@@ -897,8 +939,9 @@ void Runtime::record_allocation(llamaproof_record_kind kind, const char* call, A
     recorder_.add(record);
 }
 
-void Runtime::record_launch(const Kernel& kernel, const KernelCode& code,
+void Runtime::record_launch(const Kernel& kernel, const KernelOnDevice& here,
                             const LaunchOptions& options, const Stream& stream) {
+    const KernelCode& code = *here.code;
     llamaproof_record record = blank(LLAMAPROOF_RECORD_LAUNCH, kernel.name.c_str(), &stream);
     const Dim3& cluster = options.cluster;
     const std::uint64_t values[12] = {
@@ -915,9 +958,9 @@ void Runtime::record_launch(const Kernel& kernel, const KernelCode& code,
             flag_if(options.programmatic, LLAMAPROOF_LAUNCH_PROGRAMMATIC),
         cluster.x | static_cast<std::uint64_t>(cluster.y) << 16 |
             static_cast<std::uint64_t>(cluster.z) << 32,
-        static_cast<std::uint64_t>(resident_blocks(*device(stream.device), code,
-                                                   static_cast<int>(options.block.count()),
-                                                   options.dynamic_shared)),
+        static_cast<std::uint64_t>(resident_blocks(
+            *device(stream.device), *here.code, here.limits,
+            static_cast<int>(options.block.count()), options.dynamic_shared)),
     };
     std::copy(std::begin(values), std::end(values), std::begin(record.value));
     recorder_.add(record);

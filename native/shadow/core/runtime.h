@@ -89,6 +89,8 @@ class SHADOW_API Runtime {
     void* kernel_handle(const void* function);
     void push_configuration(const CallConfiguration& configuration);
     bool pop_configuration(CallConfiguration* configuration);
+    // Whether the sizes are ones that any launch may have on the current device.
+    static bool possible_sizes(const LaunchOptions& options);
     Status launch(const void* function, const LaunchOptions& options, void** arguments,
                   const void* stream);
     Status function_attributes(const void* function, FunctionAttributes* attributes);
@@ -133,10 +135,13 @@ class SHADOW_API Runtime {
     Status end_capture(const void* stream, void** graph);
     Status destroy_graph(const void* graph);
     Status instantiate(const void* graph, void** executable);
-    Status update(const void* executable, const void* graph, bool* same_shape);
+    // Why an executable graph could not take another graph's content, as CUDA numbers it.
+    enum class UpdateResult { success = 0, topology_changed = 2, node_type_changed = 3 };
+    Status update(const void* executable, const void* graph, UpdateResult* result);
     Status launch_graph(const void* executable, const void* stream);
     Status destroy_executable(const void* executable);
-    Status graph_node_count(const void* graph, std::size_t* count);
+    // As cudaGraphGetNodes: the count alone, or up to `count` handles.
+    Status graph_nodes(const void* graph, const void** nodes, std::size_t* count);
 
     // Libraries on top of the runtime.
     bool executes() const { return session_.mode == Mode::execute; }
@@ -165,8 +170,8 @@ class SHADOW_API Runtime {
     void record_allocation(llamaproof_record_kind kind, const char* call, Address address,
                            const Allocation& allocation);
     Status outcome(const char* call, Status status);
-    void record_launch(const Kernel& kernel, const KernelCode& code, const LaunchOptions& options,
-                       const Stream& stream);
+    void record_launch(const Kernel& kernel, const KernelOnDevice& here,
+                       const LaunchOptions& options, const Stream& stream);
     void record_copy(const CopyOperation& copy, const Stream& stream);
     // Check a launch as a driver does.
     Status check_launch(const Device& device, const KernelOnDevice& here,

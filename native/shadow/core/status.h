@@ -10,12 +10,13 @@ enum class Status : int {
     invalid_value = 1,
     memory_allocation = 2,
     invalid_configuration = 9,
+    invalid_pitch = 12,
     invalid_memcpy_direction = 21,
-    invalid_device_function = 98,
     no_device = 100,
     invalid_device = 101,
     no_kernel_image = 209,
     invalid_resource_handle = 400,
+    illegal_state = 401,
     launch_out_of_resources = 701,
     peer_access_already_enabled = 704,
     peer_access_not_enabled = 705,
@@ -30,6 +31,8 @@ enum class Status : int {
     stream_capture_unjoined = 904,
     stream_capture_isolation = 905,
     stream_capture_implicit = 906,
+    captured_event = 907,
+    stream_capture_wrong_thread = 908,
     graph_exec_update_failure = 910,
 };
 

@@ -10,12 +10,17 @@ std::size_t Graph::kernel_nodes() const {
     }));
 }
 
-bool Graph::same_shape(const Graph& other) const {
+bool Graph::same_kinds(const Graph& other) const {
     return std::equal(nodes.begin(), nodes.end(), other.nodes.begin(), other.nodes.end(),
                       [](const Node& a, const Node& b) {
-                          return a.operation->index() == b.operation->index() &&
-                                 a.depends_on == b.depends_on;
+                          return a.operation->index() == b.operation->index();
                       });
+}
+
+bool Graph::same_edges(const Graph& other) const {
+    return std::equal(
+        nodes.begin(), nodes.end(), other.nodes.begin(), other.nodes.end(),
+        [](const Node& a, const Node& b) { return a.depends_on == b.depends_on; });
 }
 
 Streams::Streams(std::size_t devices) : defaults_(devices) {
@@ -95,8 +100,8 @@ Status Streams::wait(Stream* stream, Event* event) {
         }
         return Status::success;
     }
-    if (captures_.count(event->capture) == 0) {
-        return stream->capture ? Status::stream_capture_isolation : Status::success;
+    if (event->capture->ended) {
+        return Status::invalid_value;
     }
     if (stream->capture && stream->capture != event->capture) {
         stream->capture->invalidated = true;
@@ -113,12 +118,23 @@ Status Streams::wait(Stream* stream, Event* event) {
     return Status::success;
 }
 
+Status Streams::synchronize(Event* event, std::uint64_t thread) {
+    if (!event->capture) {
+        return forbid_during_capture(thread);
+    }
+    if (event->capture->ended) {
+        return Status::invalid_value;
+    }
+    event->capture->invalidated = true;
+    return Status::captured_event;
+}
+
 Status Streams::begin_capture(Stream* stream, CaptureMode mode, std::uint64_t thread) {
     if (stream->id == 0) {
         return Status::stream_capture_unsupported;
     }
     if (stream->capture) {
-        return Status::invalid_value;
+        return Status::illegal_state;
     }
     auto capture = std::make_shared<Capture>();
     capture->graph = std::make_shared<Graph>();
@@ -136,13 +152,15 @@ Status Streams::begin_capture(Stream* stream, CaptureMode mode, std::uint64_t th
 Status Streams::end_capture(Stream* stream, std::uint64_t thread, std::shared_ptr<Graph>* graph) {
     const std::shared_ptr<Capture> capture = stream->capture;
     if (!capture) {
-        return Status::invalid_value;
+        return Status::illegal_state;
     }
     if (capture->origin != stream) {
+        capture->invalidated = true;
         return Status::stream_capture_unmatched;
     }
     if (capture->mode != CaptureMode::relaxed && capture->thread != thread) {
-        return Status::stream_capture_unmatched;
+        leave(capture);
+        return Status::stream_capture_wrong_thread;
     }
     // Work forked to other streams has to come back to the one the capture began on: no node but
     // those it ends with may be without a successor.
@@ -183,9 +201,9 @@ Status Streams::forbid_during_capture(std::uint64_t thread) {
     return Status::success;
 }
 
-Status Streams::forbid_wait(Stream* stream) {
+Status Streams::forbid_wait(Stream* stream, std::uint64_t thread) {
     if (!stream->capture) {
-        return Status::success;
+        return forbid_during_capture(thread);
     }
     stream->capture->invalidated = true;
     return Status::stream_capture_unsupported;
@@ -217,6 +235,7 @@ void Streams::leave(const std::shared_ptr<Capture>& capture) {
         member->frontier.clear();
     }
     capture->members.clear();
+    capture->ended = true;
     captures_.erase(capture);
 }
 

@@ -28,8 +28,9 @@ struct Graph {
     std::vector<Node> nodes;
 
     std::size_t kernel_nodes() const;
-    // Whether an executable of `other` can take this graph's content: same nodes, same edges.
-    bool same_shape(const Graph& other) const;
+    // Whether both have nodes of the same kinds, or edges between the same ones.
+    bool same_kinds(const Graph& other) const;
+    bool same_edges(const Graph& other) const;
 };
 
 struct ExecutableGraph {
@@ -48,6 +49,7 @@ struct Capture {
     bool invalidated = false;
     std::set<std::size_t> with_successor;
     std::set<Stream*> members;
+    bool ended = false;
 };
 
 struct Stream {
@@ -81,6 +83,8 @@ class Streams {
     Event* find_event(const void* handle);
     Status record(Event* event, Stream* stream);
     Status wait(Stream* stream, Event* event);
+    // What waiting for an event on the host gets.
+    Status synchronize(Event* event, std::uint64_t thread);
 
     Status begin_capture(Stream* stream, CaptureMode mode, std::uint64_t thread);
     Status end_capture(Stream* stream, std::uint64_t thread, std::shared_ptr<Graph>* graph);
@@ -89,7 +93,7 @@ class Streams {
     // What a call that must not happen during capture gets: cudaMalloc and its like.
     Status forbid_during_capture(std::uint64_t thread);
     // What waiting for a stream gets.
-    Status forbid_wait(Stream* stream);
+    Status forbid_wait(Stream* stream, std::uint64_t thread);
     // What work on the legacy default stream gets while a blocking stream captures.
     Status forbid_legacy();
     Status forbid_wait_for_all();

@@ -183,7 +183,7 @@ Status copy_2d(const char* call, void* dst, std::size_t dpitch, const void* src,
                std::size_t spitch, std::size_t width, std::size_t rows, cudaMemcpyKind kind,
                const void* const* stream) {
     if (width > dpitch || width > spitch) {
-        return Status::invalid_value;
+        return Status::invalid_pitch;
     }
     return runtime().copy(copy_rows(call, dst, dpitch, src, spitch, width, rows), kind, stream);
 }
@@ -203,6 +203,18 @@ Status copy_3d_peer(const char* call, const cudaMemcpy3DPeerParms& p, const void
     copy.destination_slice = p.dstPtr.pitch * p.dstPtr.ysize;
     copy.source_slice = p.srcPtr.pitch * p.srcPtr.ysize;
     return runtime().copy(copy, cudaMemcpyDefault, stream);
+}
+
+Status launch(const void* function, const LaunchOptions& options, void** arguments,
+              cudaStream_t stream) {
+#if CUDART_VERSION < 13000
+    // The runtime of CUDA 12 refuses impossible sizes itself; that of CUDA 13 leaves it to the
+    // driver, which has another word for it. Both were seen on a real H200.
+    if (!Runtime::possible_sizes(options)) {
+        return Status::invalid_configuration;
+    }
+#endif
+    return runtime().launch(function, options, arguments, stream);
 }
 
 Status launch_with_attributes(const cudaLaunchConfig_t& config, const void* function,
@@ -234,7 +246,7 @@ Status launch_with_attributes(const cudaLaunchConfig_t& config, const void* func
                               " is not known");
         }
     }
-    return runtime().launch(function, options, arguments, config.stream);
+    return launch(function, options, arguments, config.stream);
 }
 
 Status host_pointer_flags(unsigned flags) {
@@ -291,7 +303,7 @@ cudaError_t __cudaPopCallConfiguration(dim3* gridDim, dim3* blockDim, size_t* sh
 
 cudaError_t __cudaGetKernel(cudaKernel_t* kernel, const void* function) {
     *kernel = static_cast<cudaKernel_t>(runtime().kernel_handle(function));
-    return FINISH(*kernel == nullptr ? Status::invalid_device_function : Status::success);
+    return FINISH(*kernel == nullptr ? Status::invalid_resource_handle : Status::success);
 }
 
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 gridDim, dim3 blockDim, void** args,
@@ -300,7 +312,7 @@ cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 gridDim, dim3 blockDim,
     options.grid = dim3_of(gridDim);
     options.block = dim3_of(blockDim);
     options.dynamic_shared = sharedMem;
-    return FINISH(runtime().launch(kernel, options, args, stream));
+    return FINISH(launch(kernel, options, args, stream));
 }
 
 cudaError_t cudaLaunchKernel(const void* func, dim3 gridDim, dim3 blockDim, void** args,
@@ -309,7 +321,7 @@ cudaError_t cudaLaunchKernel(const void* func, dim3 gridDim, dim3 blockDim, void
     options.grid = dim3_of(gridDim);
     options.block = dim3_of(blockDim);
     options.dynamic_shared = sharedMem;
-    return FINISH(runtime().launch(func, options, args, stream));
+    return FINISH(launch(func, options, args, stream));
 }
 
 cudaError_t cudaLaunchCooperativeKernel(const void* func, dim3 gridDim, dim3 blockDim, void** args,
@@ -319,7 +331,7 @@ cudaError_t cudaLaunchCooperativeKernel(const void* func, dim3 gridDim, dim3 blo
     options.block = dim3_of(blockDim);
     options.dynamic_shared = sharedMem;
     options.cooperative = true;
-    return FINISH(runtime().launch(func, options, args, stream));
+    return FINISH(launch(func, options, args, stream));
 }
 
 cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* func, void** args) {
@@ -703,6 +715,14 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* pGraph) {
     return FINISH(runtime().end_capture(stream, reinterpret_cast<void**>(pGraph)));
 }
 
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, size_t* numNodes) {
+    return FINISH(numNodes == nullptr
+                      ? Status::invalid_value
+                      : runtime().graph_nodes(
+                            graph, const_cast<const void**>(reinterpret_cast<void**>(nodes)),
+                            numNodes));
+}
+
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* pGraphExec, cudaGraph_t graph,
                                  unsigned long long flags) {
     return FINISH(flags != 0 ? Status::not_supported
@@ -717,11 +737,10 @@ cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* pGraphExec, cudaGraph
 
 cudaError_t cudaGraphExecUpdate(cudaGraphExec_t hGraphExec, cudaGraph_t hGraph,
                                 cudaGraphExecUpdateResultInfo* resultInfo) {
-    bool same_shape = false;
-    const Status status = runtime().update(hGraphExec, hGraph, &same_shape);
+    auto result = Runtime::UpdateResult::success;
+    const Status status = runtime().update(hGraphExec, hGraph, &result);
     std::memset(resultInfo, 0, sizeof *resultInfo);
-    resultInfo->result = same_shape ? cudaGraphExecUpdateSuccess
-                                    : cudaGraphExecUpdateErrorTopologyChanged;
+    resultInfo->result = static_cast<cudaGraphExecUpdateResult>(result);
     return FINISH(status);
 }
 

@@ -12,7 +12,6 @@ from typing import Any
 from llamaproof.errors import BadInput
 
 _KIB = 1024
-_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +116,7 @@ def _gpu(card: dict[str, Any], capabilities: dict[str, dict[str, int]]) -> Gpu:
         name=card["name"],
         reported_name=card["reported_name"],
         sm=card["sm"],
-        memory=card["memory_mib"] * _MIB,
+        memory=card["memory_kib"] * _KIB,
         multiprocessors=card["multiprocessors"],
         max_threads_per_multiprocessor=capability["max_threads_per_multiprocessor"],
         max_blocks_per_multiprocessor=capability["max_blocks_per_multiprocessor"],

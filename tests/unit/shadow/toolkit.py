@@ -13,7 +13,6 @@ import pytest
 
 from llamaproof.process import run
 
-
 _Test = TypeVar("_Test", bound=Callable[..., Any])
 
 
@@ -57,3 +56,12 @@ def compile_library(
     shared = ["-shared", "-Xcompiler=-fPIC", "-cudart=none"]
     run([TOOLKIT / "bin" / "nvcc", *shared, *codes, *options, text, "-o", library])
     return library
+
+
+def compile_object(folder: Path, source: Path, *, arch: str) -> Path:
+    """Compile a source file to an object with machine code for one arch."""
+    assert TOOLKIT is not None
+    target = folder / f"{source.stem}.o"
+    code = f"-gencode=arch=compute_{arch},code=sm_{arch}"
+    run([TOOLKIT / "bin" / "nvcc", "-std=c++17", code, "-c", source, "-o", target])
+    return target

@@ -106,6 +106,7 @@ class Record:
     """Everything a run found; filled as the run goes on.
 
     Attributes:
+        ceilings_missing: why there are none, where they could not be measured.
         requested: the cells that were asked for.
         checks: outcomes of comparisons with the CPU backend, one document each.
         complete: the run reached its end; an interrupted or timed-out one did not.
@@ -116,6 +117,7 @@ class Record:
     targets: tuple[TargetInfo, ...]
     created: str
     ceilings: Ceilings | None = None
+    ceilings_missing: str = ""
     results: list[CellResult] = field(default_factory=list)
     requested: tuple[Cell, ...] = ()
     checks: list[dict[str, Any]] = field(default_factory=list)
@@ -152,6 +154,7 @@ class Record:
             "ceilings": asdict(self.ceilings) if self.ceilings is not None else None,
             "requested": [cell.to_json() for cell in self.requested],
             "checks": self.checks,
+            "ceilings_missing": self.ceilings_missing,
             "results": [_result_to_json(r) for r in self.results],
         }
 
@@ -230,6 +233,7 @@ def _from_json(document: dict[str, Any]) -> Record:
         targets=tuple(TargetInfo(**t) for t in document["targets"]),
         created=document["created"],
         ceilings=Ceilings(**ceilings) if ceilings is not None else None,
+        ceilings_missing=document["ceilings_missing"],
         results=list(_results(document["results"])),
         requested=tuple(Cell.from_json(c) for c in document["requested"]),
         checks=list(document["checks"]),

@@ -114,6 +114,8 @@ def _facts(record: Record) -> Iterator[Block]:
         rows.append(["clocks", _clocks(record)])
     if record.ceilings is not None:
         rows.append(["ceilings", _ceilings(record)])
+    elif record.ceilings_missing:
+        rows.append(["ceilings", f"not measured: {record.ceilings_missing}"])
     for target in record.targets:
         role = f" as {target.role}" if target.role else ""
         known_by = target.sha256 or ", ".join(

@@ -126,6 +126,22 @@ class Run:
         """The workers as they are now: one that died has been replaced."""
         return self._workers
 
+    def measure_ceilings(self) -> None:
+        """Measure the device's ceilings on the first target, if the record has none.
+
+        Cells are worth measuring without them: a failure is noted in the record.
+        """
+        if self._record.ceilings is not None or self._record.unit != "device seconds":
+            return
+        self._progress(0, 1, "ceilings")
+        try:
+            self._record.ceilings = self._workers[0].ceilings()
+        except WorkerDied as error:
+            self._record.ceilings_missing = _last_words(error)
+            self._restart(0)
+        except LlamaproofError as error:
+            self._record.ceilings_missing = error.what
+
     def measure(self, cells: Sequence[Cell]) -> None:
         """Measure the cells in order; what the time limit cuts is recorded as left out.
 

@@ -36,7 +36,7 @@ from llamaproof.target import Target
 Where = Literal["gpu", "cpu"]
 
 # Compiling PTX for a card without machine code of its own takes minutes, once.
-_ANSWER_LIMIT_S = 600.0
+_ANSWER_LIMIT_S = 300.0
 _END_GRACE_S = 5.0
 _SEED = 20
 _MOST_LAYERS = 512

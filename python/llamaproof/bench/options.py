@@ -1,0 +1,147 @@
+"""The options of `llamaproof bench`, and what their texts mean."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+from llamaproof.bench import record as records
+from llamaproof.bench.cells import N_KV, TOKENS, Cell, Selection, select
+from llamaproof.bench.gate import DEFAULT_GATE
+from llamaproof.errors import BadInput
+from llamaproof.ggml import KvLayout
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add all options of the command."""
+    parser.add_argument(
+        "target",
+        nargs="?",
+        help="a wheel, `installed`, or a folder of libraries; the gate judges it",
+    )
+    parser.add_argument(
+        "--from",
+        dest="record",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing: judge and report this record",
+    )
+    parser.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        metavar="[ROLE=]TARGET",
+        help="measured interleaved; the gate knows the roles 0.3.16 (stock) and 0.3.36, which a "
+        "wheel or package of that version has by itself",
+    )
+    parser.add_argument(
+        "--baseline",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a kept record to judge against, also for roles it holds",
+    )
+    parser.add_argument("--on", choices=("gpu", "cpu"), default="gpu", help="the backend to time")
+    parser.add_argument(
+        "--check", action="store_true", help="compare results with the CPU backend and float64"
+    )
+    parser.add_argument("--time-limit", type=float, metavar="S", help="seconds in all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the record here")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write a report here")
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="go on with this record")
+    parser.add_argument(
+        "--kv-layout",
+        choices=get_args(KvLayout),
+        help="where the release's graph puts a latent V, for folders without the libllama that "
+        "shows it: v_separate up to 0.3.16, v_first_of_k from 0.3.17 on",
+    )
+    parser.add_argument("--threads", type=int, default=records.usable_cpus(), help="of the CPU")
+    gate = parser.add_argument_group("gate")
+    gate.add_argument("--gate", type=Path, default=DEFAULT_GATE, metavar="FILE", help="the rules")
+    gate.add_argument("--judge", type=_words, metavar="RULES", help="judge only these rules")
+    gate.add_argument("--no-gate", action="store_true", help="measure, judge nothing")
+    cells = parser.add_argument_group("cells")
+    cells.add_argument("--head-sizes", type=_head_sizes, metavar="576/512,128/128")
+    cells.add_argument("--gqa", type=_numbers, metavar="16,20", help="GQA ratios")
+    cells.add_argument("--tokens", type=_numbers, metavar=",".join(map(str, TOKENS)))
+    cells.add_argument("--n-kv", type=_lengths, metavar="1K-128K", help="a range or a list")
+    cells.add_argument("--kv", type=_words, metavar="f16,q8_0", help="K/V types")
+    cells.add_argument("--kv-heads", type=int, metavar="N", help="K/V heads, for every shape")
+    cells.add_argument("--no-prompts", action="store_true", help="leave out whole prompts")
+
+
+def cells_of(args: argparse.Namespace) -> tuple[Cell, ...]:
+    """The cells that the options ask for.
+
+    Raises:
+        BadInput: they leave none.
+    """
+    cells = select(
+        Selection(
+            head_sizes=args.head_sizes,
+            gqa_ratios=args.gqa,
+            tokens=args.tokens,
+            n_kv=args.n_kv,
+            kv_types=args.kv,
+            n_kv_heads=args.kv_heads,
+            prompts=not (args.no_prompts or args.check),
+        )
+    )
+    if not cells:
+        raise BadInput("no cells are left to measure", hint="widen --gqa, --tokens or --n-kv")
+    return cells
+
+
+def role_of(text: str) -> tuple[str | None, str]:
+    """`0.3.16=folder` in its parts; a path that exists is never taken apart."""
+    role, separator, spec = text.partition("=")
+    if not separator or Path(text).exists():
+        return None, text
+    return role, spec
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers") from None
+
+
+def _words(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _head_sizes(text: str) -> list[tuple[int, int]]:
+    try:
+        pairs = [tuple(map(int, part.split("/"))) for part in text.split(",")]
+    except ValueError:
+        pairs = [()]
+    if any(len(pair) != 2 for pair in pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list such as 576/512,128/128")
+    return [(pair[0], pair[1]) for pair in pairs]
+
+
+def _lengths(text: str) -> list[int]:
+    """`1K-16K` for the powers of two between, or a list such as `1024,5K`."""
+    try:
+        if "-" in text:
+            low, high = (_length(part) for part in text.split("-"))
+            return list(_doublings(low, high))
+        return [_length(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a range such as {N_KV[0] // 1024}K-128K nor a list of lengths"
+        ) from None
+
+
+def _length(text: str) -> int:
+    return int(text[:-1]) * 1024 if text.upper().endswith("K") else int(text)
+
+
+def _doublings(low: int, high: int) -> Iterator[int]:
+    while low <= high:
+        yield low
+        low *= 2

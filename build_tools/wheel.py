@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llamaproof.elf import read_elf
-
 from build_tools.arch import ArchList
 from build_tools.compile import tool
 from build_tools.toolkit import Toolkit, build_driver_stub
+from llamaproof.elf import read_elf
 from llamaproof.errors import LlamaproofError
 from llamaproof.manylinux import oldest_platform
 from llamaproof.process import run

@@ -9,15 +9,17 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from llamaproof import shadow
-from llamaproof.elf import read_elf
+from llamaproof.elf import Elf, read_elf
 from llamaproof.errors import BadInput
 
-_DRIVER = "libcuda.so.1"
+# The driver is not among them: a machine has its own, or none.
+_RUNTIME = re.compile(r"lib(cudart|cublas|cublasLt)\b.*\.so\.\d+.*")
+_LOAD_ORDER = ("libcudart", "libcublasLt", "libcublas")
 
 
 def load_stand_ins(libraries: Sequence[Path], folder: Path) -> None:
@@ -30,6 +32,9 @@ def load_stand_ins(libraries: Sequence[Path], folder: Path) -> None:
     Raises:
         LlamaproofError: the stand-ins are not built.
     """
+    # Imported where it is needed: timing on a GPU does without what the stand-ins bring along.
+    from llamaproof import shadow
+
     try:
         session = shadow.prepare(libraries, [], folder=folder)
     except BadInput:
@@ -39,13 +44,11 @@ def load_stand_ins(libraries: Sequence[Path], folder: Path) -> None:
 
 def load_installed(libraries: Sequence[Path]) -> None:
     """Load cudart and cublas from where pip or a toolkit put them, if nothing else leads there."""
-    try:
-        needs = shadow.cuda_needs(libraries)
-    except BadInput:
-        return  # a CPU build, or a static runtime
-    own = [folder for library in needs.code for folder in _runpath(library)]
-    for soname in sorted(needs.sonames, key=lambda name: "cudart" not in name):
-        if soname == _DRIVER or any((folder / soname).is_file() for folder in own):
+    read = [read_elf(path) for path in libraries]
+    own = [folder for library in read for folder in _search_path(library)]
+    wanted = {name for library in read for name in library.needed if _RUNTIME.fullmatch(name)}
+    for soname in sorted(wanted, key=_load_order):
+        if any((folder / soname).is_file() for folder in own):
             continue
         with contextlib.suppress(OSError):
             ctypes.CDLL(soname, mode=ctypes.RTLD_GLOBAL)
@@ -53,6 +56,10 @@ def load_installed(libraries: Sequence[Path]) -> None:
         for path in _candidates(soname):
             ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
             break
+
+
+def _load_order(soname: str) -> int:
+    return next(i for i, name in enumerate(_LOAD_ORDER) if soname.startswith(name))
 
 
 def _candidates(soname: str) -> Iterator[Path]:
@@ -66,7 +73,7 @@ def _candidates(soname: str) -> Iterator[Path]:
             yield path
 
 
-def _runpath(library: Path) -> Iterator[Path]:
-    elf = read_elf(library)
-    for entry in elf.runpath or elf.rpath:
-        yield Path(entry.replace("${ORIGIN}", "$ORIGIN").replace("$ORIGIN", str(library.parent)))
+def _search_path(library: Elf) -> Iterator[Path]:
+    origin = str(library.path.parent)
+    for entry in library.runpath or library.rpath:
+        yield Path(entry.replace("${ORIGIN}", "$ORIGIN").replace("$ORIGIN", origin))

@@ -81,7 +81,7 @@ def is_there_already(repository: Repository, patch: PatchFile, revision: str) ->
         index = scratch / "index"
         repository.git.run("read-tree", revision, index=index)
         undone = repository.git.run(
-            *_APPLY, "--reverse", "--check", "-", stdin=patch.diff, index=index, check=False
+            *_APPLY, "--reverse", "--check", "-", stdin=patch.diff, index=index, allowed=(0, 1)
         )
         return undone.returncode == 0
 
@@ -91,7 +91,7 @@ def _commit_patch(
 ) -> AppliedPatch:
     git = repository.git
     diffs = parse_diff(patch)
-    result = git.run(*_APPLY, "-", stdin=patch.diff, index=index, check=False)
+    result = git.run(*_APPLY, "-", stdin=patch.diff, index=index, allowed=(0, 1))
     if result.returncode != 0:
         raise PatchDoesNotApply(
             patch.name,

@@ -50,6 +50,8 @@ def ensure_base(checkout: Path, pin: Pin, folder: Path, report: Report) -> Repos
         BadInput: the archive or its tree is not what the pin says, or work would be lost.
     """
     _remove_remains(folder)
+    if (folder / ".git").is_dir():
+        Repository(folder).clear_remains()
     repository = laid_base(pin, folder)
     if repository is not None:
         return repository
@@ -89,12 +91,6 @@ def _lay(checkout: Path, pin: Pin, folder: Path, report: Report) -> Repository:
         if folder.exists():
             folder.rename(old)
         partial.rename(folder)
-    except OSError as error:
-        raise LlamaproofError(
-            f"the tree could not be laid out: {error.strerror or error}",
-            where=error.filename or partial,
-            hint="nothing half-done was kept; make room or mend the cause, then run it again",
-        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)

@@ -7,6 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from build_tools.full_disk import as_error
 from llamaproof.errors import NOT_CHECKED, LlamaproofError
 from llamaproof.process import termination_as_interrupt
 
@@ -49,5 +50,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted; nothing is half-done, run it again", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {as_error(error)}", file=sys.stderr)
         return NOT_CHECKED

@@ -12,7 +12,7 @@ from build_tools.pins import Pin
 from build_tools.progress import Report
 from build_tools.repository import Repository
 from build_tools.series import Series, slug, write_series
-from build_tools.tree import bring_to, end_of, make_lock, require_no_foreign_commits
+from build_tools.tree import end_of, make_lock, report_touched, require_no_foreign_commits
 from llamaproof.errors import BadInput, LlamaproofError
 
 
@@ -47,8 +47,9 @@ def export_tree(
             "the exported patches give another tree than the commits they came from",
             where=repository.path,
         )
-    _write(repository, exported, pin, target, report)
-    repository.move_to(target)
+    with repository.staged_move(target) as finish:
+        _write(repository, exported, pin, target, report)
+        finish()
     return exported
 
 
@@ -63,10 +64,10 @@ def rewrite_series(repository: Repository, series: Series, pin: Pin, report: Rep
     applied = commit_patches(repository, series.patches, onto=repository.base)
     target = applied[-1].commit if applied else repository.base
     require_no_foreign_commits(repository, target)
-    repository.plan_move(target)
     written = series.with_patches(_renewed(repository, series.patches, applied))
-    _write(repository, written, pin, target, report)
-    bring_to(repository, target, report)
+    with repository.staged_move(target) as finish:
+        _write(repository, written, pin, target, report)
+        report_touched(repository, finish(), report)
     return written
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from build_tools.full_disk import hint_for
 from llamaproof.errors import CommandFailed, LlamaproofError
 from llamaproof.process import describe_status, end_group
 
@@ -77,13 +78,17 @@ class IsolatedGit:
     git_dir: Path
 
     def run(
-        self, *args: str, stdin: bytes = b"", index: Path | None = None, check: bool = True
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        index: Path | None = None,
+        allowed: tuple[int, ...] = (0,),
     ) -> GitResult:
         """Run one git command in the work tree.
 
         Args:
             index: the index file; None is the repository's own.
-            check: raise when the exit status is not 0.
+            allowed: exit statuses that are an answer; git's own errors end with 128.
 
         Raises:
             CommandFailed: with git's words.
@@ -108,10 +113,12 @@ class IsolatedGit:
         result = GitResult(
             returncode=child.returncode, stdout=stdout, stderr=stderr.decode("utf-8", "replace")
         )
-        if check and result.returncode != 0:
+        if result.returncode not in allowed:
+            status = describe_status(result.returncode)
             raise CommandFailed(
-                f"git {args[0]} {describe_status(result.returncode)}",
+                f"git {args[0]} {status}",
                 where=self.work_tree,
+                hint=hint_for(f"{status} {result.stderr}"),
                 returncode=result.returncode,
                 output=tuple(result.stderr.splitlines()),
             )

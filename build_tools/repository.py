@@ -8,7 +8,8 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from llamaproof.errors import BadInput, CommandFailed, LlamaproofError
 
 _BRANCH = "refs/heads/patched"
 _BASE = "refs/llamaproof/base"
-_MOVING = "refs/llamaproof/moving"
 # Where these tools last brought the tree; commits beyond it are the user's.
 _APPLIED = "refs/llamaproof/applied"
 
@@ -36,6 +36,14 @@ _DIFF = (
     "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "--line-prefix=", "--no-relative",
     "--submodule=short", f"-O{os.devnull}",
 )  # fmt: skip
+
+_SCRATCH = "llamaproof-scratch-"
+
+# Names the commit that a move goes to, from its first rename to its last step.
+_JOURNAL = "llamaproof-moving"
+
+# git holds a lock file for as long as it writes one file: an older one was left by a git that died.
+_LOCK_LIFETIME_S = 60.0
 
 _OPERATIONS = (
     "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG", "rebase-merge", "rebase-apply",
@@ -177,7 +185,7 @@ class Repository:
 
     def edited_files(self) -> tuple[str, ...]:
         """Files that differ from where the tree stands, new ones too; build outputs aside."""
-        self.git.run("update-index", "-q", "--refresh", check=False)
+        self.git.run("update-index", "-q", "--refresh", allowed=(0, 1))
         found = {
             *self.git.names("diff-index", "-z", "--name-only", "HEAD"),
             *self.git.names("diff-index", "-z", "--name-only", "--cached", "HEAD"),
@@ -208,7 +216,7 @@ class Repository:
         A file whose content is right already is not touched, its modification time stays. New
         content is written beside the tree first and renamed into place at the end, so that a
         full disk stops this before it has changed anything. An interrupt may leave files of both
-        commits: what is found in the state that the interrupted move wanted counts as unedited.
+        commits; the next move finishes that one first.
 
         Returns:
             The files that were written or removed.
@@ -216,39 +224,59 @@ class Repository:
         Raises:
             BadInput: the user's edits stand in the way; nothing has been changed.
         """
-        touched = self.plan_move(target)
+        with self.staged_move(target) as finish:
+            return finish()
+
+    @contextlib.contextmanager
+    def staged_move(self, target: str) -> Iterator[Callable[[], tuple[str, ...]]]:
+        """`move_to` in two steps: all that may fail or take room is done first.
+
+        Gives a function that does the rest, by renaming.
+        """
+        self._finish_interrupted(target)
+        self._require_no_operation()
         wanted = self.files(target)
+        touched = self._plan(target, wanted)
         with self.scratch("move") as scratch:
             index = scratch / "index"
             shutil.copy2(self.git_dir / "index", index)
             self.git.run("read-tree", "--reset", "-i", target, index=index)
             stage = scratch / "files"
             self._write_stage([n for n in touched if n in wanted], stage, index)
-            self.git.run("update-ref", _MOVING, target)
-            self._rename_into_place(touched, stage)
-            self.git.run("update-index", "-q", "--refresh", index=index)
-            index.replace(self.git_dir / "index")
-        self.git.run("update-ref", "HEAD", target)
-        self.git.run("update-ref", _APPLIED, target)
-        self.git.run("update-ref", "-d", _MOVING)
-        return touched
+            (scratch / _JOURNAL).write_text(target)
 
-    def plan_move(self, target: str) -> tuple[str, ...]:
-        """The files that `move_to` would write or remove; changes nothing.
+            def finish() -> tuple[str, ...]:
+                (scratch / _JOURNAL).replace(self.git_dir / _JOURNAL)
+                self._rename_into_place(touched, stage)
+                self.git.run("update-index", "-q", "--refresh", index=index)
+                index.replace(self.git_dir / "index")
+                shutil.rmtree(scratch)
+                self.git.run("update-ref", "HEAD", target)
+                self.git.run("update-ref", _APPLIED, target)
+                (self.git_dir / _JOURNAL).unlink()
+                return touched
 
-        Raises:
-            BadInput: the user's edits stand in the way.
-        """
-        self._require_no_operation()
-        wanted = self.files(target)
-        accepted = [wanted] + ([self.files(_MOVING)] if self.is_interrupted() else [])
+            yield finish
+
+    def is_interrupted(self) -> bool:
+        """Whether a move was cut off; the next one finishes it first."""
+        return (self.git_dir / _JOURNAL).exists()
+
+    def _finish_interrupted(self, target: str) -> None:
+        if self.is_interrupted():
+            interrupted = (self.git_dir / _JOURNAL).read_text()
+            if interrupted != target:
+                self.move_to(interrupted)
+
+    def _plan(self, target: str, wanted: Mapping[str, Blob]) -> tuple[str, ...]:
+        """The files to write or remove; an edit that is what is wanted is no edit."""
         edited = self.edited_files()
         staged = self._staged()
         lost = [
             name
             for name in edited
-            if not any(self._is_in_state(name, files.get(name)) for files in accepted)
-            or (name in staged and all(staged[name] != files.get(name) for files in accepted))
+            if not self._is_in_state(name, wanted.get(name))
+            or (name in staged and staged[name] != wanted.get(name))
         ]
         if lost:
             raise self._dirty(lost)
@@ -282,10 +310,27 @@ class Repository:
             )
         return diff
 
+    def clear_remains(self) -> None:
+        """Clear what a run left that was killed; the caller has the tree to itself.
+
+        Raises:
+            BadInput: a git started by hand seems to be at work in the tree.
+        """
+        for scratch in self.git_dir.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(scratch, ignore_errors=True)
+        for lock in (*self.git_dir.glob("*.lock"), *self.git_dir.glob("refs/**/*.lock")):
+            if time.time() - lock.stat().st_mtime < _LOCK_LIFETIME_S:
+                raise BadInput(
+                    "another git is at work in the tree, or was killed a moment ago",
+                    where=lock,
+                    hint="wait for it; if there is none, delete this file",
+                )
+            lock.unlink()
+
     @contextlib.contextmanager
     def scratch(self, purpose: str) -> Iterator[Path]:
         """An empty folder inside the repository's own, gone afterwards."""
-        folder = self.git_dir / f"llamaproof-{purpose}"
+        folder = self.git_dir / f"{_SCRATCH}{purpose}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         try:
@@ -312,11 +357,6 @@ class Repository:
             size = int(output[position:end].split(b" ")[2])
             yield output[end + 1 : end + 1 + size]
             position = end + size + 2
-
-    def is_interrupted(self) -> bool:
-        """Whether a `move_to` was cut off; the next one finishes it."""
-        found = self.git.run("rev-parse", "--verify", "--quiet", _MOVING, check=False)
-        return found.returncode == 0
 
     def _staged(self) -> Mapping[str, Blob | None]:
         """Files whose index entry is not what HEAD has; None where the index has none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,7 +113,11 @@ def bring_to(repository: Repository, target: str, report: Report) -> None:
         BadInput: it would, or edits stand in the way.
     """
     require_no_foreign_commits(repository, target)
-    touched = repository.move_to(target)
+    report_touched(repository, repository.move_to(target), report)
+
+
+def report_touched(repository: Repository, touched: Sequence[str], report: Report) -> None:
+    """Say how many files a move wrote or removed, if any."""
     if touched:
         report(f"tree: {len(touched)} files of {repository.path.name} written")
 
@@ -165,4 +170,6 @@ def _wanted(folder: Path, first: int | None) -> tuple[Series, SeriesLock | None]
 
 def _stands_at_lock(repository: Repository, lock: SeriesLock | None) -> bool:
     wanted = lock.tree if lock is not None else repository.tree_id(repository.base)
-    return repository.tree_id("HEAD") == wanted and not repository.edited_files()
+    if repository.is_interrupted() or repository.tree_id("HEAD") != wanted:
+        return False
+    return not repository.edited_files()

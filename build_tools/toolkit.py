@@ -83,7 +83,7 @@ def _toolkit_of_user(home: Path) -> Toolkit:
             hint="name the folder of a whole toolkit, or unset CUDA_HOME to use the pinned one",
         )
     listed = run((nvcc, "--list-gpu-arch")).output
-    archs = tuple(int(n) for n in re.findall(r"^compute_(\d+)$", listed, re.MULTILINE))
+    archs = tuple(sorted(int(n) for n in re.findall(r"^compute_(\d+)$", listed, re.MULTILINE)))
     return Toolkit(root=home, version=nvcc_version(nvcc), archs=archs, pinned=False)
 
 

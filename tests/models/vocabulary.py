@@ -17,7 +17,7 @@ EOS_ID = 2
 _CONTROL = (
     ("<unk>", TokenType.UNKNOWN),
     ("<s>", TokenType.CONTROL),
-    ("</s>", TokenType.CONTROL),
+    ("<|endoftext|>", TokenType.CONTROL),  # a text that llama.cpp knows for an end
 )
 # U+2581, SentencePiece's mark for a space
 _PIECES = ("\u2581", *(chr(code) for code in range(ord("!"), ord("~") + 1)))

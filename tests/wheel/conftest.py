@@ -29,6 +29,15 @@ def wheel_python() -> Path:
 
 
 @pytest.fixture(scope="session")
+def wheel() -> Path:
+    """The wheel itself, from LLAMAPROOF_WHEEL."""
+    value = os.environ.get("LLAMAPROOF_WHEEL")
+    if not value:
+        pytest.skip("LLAMAPROOF_WHEEL names no wheel (just check-wheel)")
+    return Path(value)
+
+
+@pytest.fixture(scope="session")
 def run_python(wheel_python: Path) -> RunPython:
     """Run that interpreter with arguments, isolated; `settings` are added to its environment."""
 

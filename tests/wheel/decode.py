@@ -25,14 +25,16 @@ def main() -> None:
     parser.add_argument("--flash-attn", choices=("on", "off"), required=True)
     parser.add_argument("--prefill", type=int, default=250)
     parser.add_argument("--decode", type=int, default=12)
+    parser.add_argument("--gpu-layers", type=int, default=0)
+    parser.add_argument("--cache-type", type=int, default=1, help="ggml's number; 1 is f16")
     parser.add_argument("--change-token", type=int, help="put another token at this position")
     args = parser.parse_args()
     log = llama_cpp.llama_log_callback(_print_log)  # must outlive every call
     llama_cpp.llama_log_set(log, None)
     llama_cpp.llama_backend_init()
-    model = _load(args.model)
+    model = _load(args.model, args.gpu_layers)
     tokens = _tokens(model, args.prefill + args.decode, args.change_token)
-    logits = _decode(model, tokens, args.prefill, args.flash_attn == "on")
+    logits = _decode(model, tokens, args.prefill, args.flash_attn == "on", args.cache_type)
     np.save(args.logits, logits)
 
 
@@ -40,9 +42,9 @@ def _print_log(level: int, text: bytes, _data: Any) -> None:
     print(f"[{level}] {text.decode(errors='replace').rstrip()}", file=sys.stderr)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, gpu_layers: int) -> Any:
     params = llama_cpp.llama_model_default_params()
-    params.n_gpu_layers = 0
+    params.n_gpu_layers = gpu_layers
     model = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
     if not model:
         sys.exit(f"llama.cpp does not load {path}")
@@ -60,10 +62,13 @@ def _tokens(model: Any, count: int, change: int | None) -> list[int]:
     return tokens
 
 
-def _decode(model: Any, tokens: list[int], prefill: int, flash_attn: bool) -> np.ndarray:
+def _decode(
+    model: Any, tokens: list[int], prefill: int, flash_attn: bool, cache_type: int
+) -> np.ndarray:
     params = llama_cpp.llama_context_default_params()
     params.n_ctx = N_CTX
     params.n_batch = params.n_ubatch = N_CTX
+    params.type_k = params.type_v = cache_type
     if hasattr(params, "flash_attn_type"):
         params.flash_attn_type = int(flash_attn)
     else:

@@ -1,20 +1,25 @@
 """A whole model on a shadow GPU, through the wheel's own bindings: where its attention runs.
 
-The wheel under test is the patched one: GLM-4.7-Flash runs on the GPU in every layer. Mixed K and V
-types have no kernel in any release, so that there is a defect to be found in every wheel.
+The wheel under test is the patched one: GLM-4.7-Flash runs on the GPU in every layer. K and V in
+bf16 are refused, and of two quantised types accepted without a kernel: defects to be found.
 """
 
 from __future__ import annotations
 
 import json
-import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llamaproof import cli
+from llamaproof import cli, shadow
+from llamaproof.dispatch.model_command import examine_model
+from llamaproof.dispatch.model_run import Settings
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
+from llamaproof.geometry import attention_of
+from llamaproof.headers import read_header
+from llamaproof.target import open_target
 
 pytestmark = [pytest.mark.wheel, pytest.mark.native]
 
@@ -22,26 +27,16 @@ GPU = "L40S"
 GLM_KERNEL = "flash_attn_ext_f16<576, 512, "
 
 
-@pytest.fixture(scope="module")
-def wheel() -> str:
-    """The wheel itself, from LLAMAPROOF_WHEEL."""
-    value = os.environ.get("LLAMAPROOF_WHEEL")
-    if not value:
-        pytest.skip("LLAMAPROOF_WHEEL names no wheel (just check-wheel)")
-    assert value is not None
-    return value
-
-
-def _dispatch(wheel: str, model: Path, folder: Path, *options: str) -> tuple[int, dict[str, Any]]:
+def _dispatch(wheel: Path, model: Path, folder: Path, *options: str) -> tuple[int, dict[str, Any]]:
     output = folder / "model.json"
-    command = ("dispatch", wheel, "--gpu", GPU, "--model", str(model), "--json", str(output))
+    command = ("dispatch", str(wheel), "--gpu", GPU, "--model", str(model), "--json", str(output))
     code = cli.main((*command, *options))
     document = json.loads(output.read_text()) if output.exists() else {}
     return code, document
 
 
 def test_glm_runs_on_the_gpu_in_every_layer(
-    wheel: str, models: dict[str, Path], tmp_path: Path
+    wheel: Path, models: dict[str, Path], tmp_path: Path
 ) -> None:
     code, document = _dispatch(wheel, models["glm-4.7-flash"], tmp_path)
     (report,) = document["reports"]
@@ -70,7 +65,7 @@ def test_glm_runs_on_the_gpu_in_every_layer(
     ],
 )
 def test_other_models_run_on_the_gpu_too(
-    name: str, kernel: str, wheel: str, models: dict[str, Path], tmp_path: Path
+    name: str, kernel: str, wheel: Path, models: dict[str, Path], tmp_path: Path
 ) -> None:
     code, document = _dispatch(wheel, models[name], tmp_path)
     (report,) = document["reports"]
@@ -81,7 +76,7 @@ def test_other_models_run_on_the_gpu_too(
 
 
 def test_memory_is_told_from_1k_to_128k(
-    wheel: str, models: dict[str, Path], tmp_path: Path
+    wheel: Path, models: dict[str, Path], tmp_path: Path
 ) -> None:
     _, document = _dispatch(wheel, models["glm-4.7-flash"], tmp_path)
     memory = {(m["kind"], m["side"]): m for m in document["reports"][0]["memory"]}
@@ -93,27 +88,49 @@ def test_memory_is_told_from_1k_to_128k(
     assert memory["weights", "GPU"]["shape"] == "constant"
 
 
-def test_types_without_a_kernel_are_found_and_explained(
-    wheel: str, models: dict[str, Path], tmp_path: Path
+def test_types_that_are_refused_are_found_and_explained(
+    wheel: Path, models: dict[str, Path], tmp_path: Path
 ) -> None:
-    code, document = _dispatch(
-        wheel, models["glm-4.7-flash"], tmp_path, "--type-k", "q8_0", "--type-v", "q4_0"
-    )
+    types = ("--type-k", "bf16", "--type-v", "bf16")
+    code, document = _dispatch(wheel, models["llama-3-70b"], tmp_path, *types)
     (report,) = document["reports"]
     assert code == DEFECT
     assert {layer["decode"]["where"] for layer in report["layers"]} == {"cpu"}
-    assert report["splits"]["decode"] > 2
+    assert report["splits"] == {"prefill": 6, "decode": 6}
     (attention,) = (
         nodes
         for nodes in report["cpu_nodes"]
         if (nodes["step"], nodes["op"]) == ("decode", "FLASH_ATTN")
     )
-    assert attention["count"] == len(report["layers"])
+    assert attention["count"] == 2
+    assert any("does not run on the device of its layer" in line for line in report["warnings"])
+
+
+def test_types_that_are_accepted_and_abort_are_a_defect(
+    wheel: Path, models: dict[str, Path], tmp_path: Path
+) -> None:
+    types = ("--type-k", "q8_0", "--type-v", "q4_0")
+    code, document = _dispatch(wheel, models["llama-3-70b"], tmp_path, *types)
+    (report,) = document["reports"]
+    assert code == DEFECT
+    assert "does not survive" in report["verdict"]
+    assert "Unsupported KV type combination" in report["verdict"]
+
+
+def test_a_card_too_small_for_the_model_is_named(wheel: Path, models: dict[str, Path]) -> None:
+    path = models["mla-128"]
+    small = replace(shadow.find_gpu("L40S"), memory=8 << 20)
+    with open_target(str(wheel)) as target:
+        report = examine_model(
+            target, path, attention_of(read_header(path)), small, Settings(memory_contexts=())
+        )
+    assert report.exit_code == NOT_CHECKED
+    assert "out of memory" in report.problem
 
 
 @pytest.mark.parametrize("cut", [True, False])
 def test_a_header_alone_is_answered_from_its_metadata(
-    cut: bool, wheel: str, models: dict[str, Path], tmp_path: Path
+    cut: bool, wheel: Path, models: dict[str, Path], tmp_path: Path
 ) -> None:
     model = models["glm-4.7-flash"]
     if cut:
@@ -129,7 +146,7 @@ def test_a_header_alone_is_answered_from_its_metadata(
 
 
 def test_a_hostile_file_is_refused_in_words(
-    wheel: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = tmp_path / "hostile.gguf"
     model.write_bytes(b"GGUF\x03\0\0\0" + b"\xff" * 64)

@@ -18,8 +18,9 @@ CPU = "CPU"
 # GGML_OP_FLASH_ATTN_EXT, cut at the width of its column
 FLASH_ATTENTION = "FLASH_ATTN"
 
-# The worker begins each line of the log that is a warning or an error with this.
+# The worker begins each line of the log that is a warning or an error with these.
 WARNING_MARK = "\x01"
+ERROR_MARK = "\x02"
 
 BufferKind = Literal["weights", "kv", "state", "compute", "output"]
 
@@ -122,6 +123,17 @@ def graphs(log: str) -> tuple[Graph, ...]:
 def buffers(log: str) -> tuple[Buffer, ...]:
     """Every buffer that a log reports, in order."""
     return tuple(_buffers(log))
+
+
+def marked_lines(log: str, marks: str = WARNING_MARK + ERROR_MARK) -> tuple[str, ...]:
+    """The warnings and errors of a log, or those with the marks asked for, each once."""
+    found = (line[1:].strip() for line in log.splitlines() if line[:1] and line[0] in marks)
+    return tuple(dict.fromkeys(line for line in found if line))
+
+
+def without_marks(log: str) -> str:
+    """A log as llama.cpp wrote it."""
+    return log.replace(WARNING_MARK, "").replace(ERROR_MARK, "")
 
 
 def _buffers(log: str) -> Iterator[Buffer]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llamaproof.dispatch import kernels
+from llamaproof.dispatch.message import last_words, shadow_runtime_gave_up
 from llamaproof.dispatch.model_log import CPU, FLASH_ATTENTION, Buffer, BufferKind, Graph, Node
 from llamaproof.dispatch.model_run import Failure, ModelRun, Step
 from llamaproof.dispatch.outcome import Launch
@@ -37,6 +38,8 @@ REASONS: Mapping[str, str] = {
 }
 _OTHER_REASON = f"small by itself, but {_CROSSING}"
 _EMBEDDING_REASON = "as it should be: llama.cpp keeps the embeddings on the host and reads one row"
+# Phases in which an abort is llama.cpp's own and not that of a file or an environment.
+_USING = ("context", "prefill", "decode")
 _INPUT_EMBEDDING = "token_embd.weight"
 
 
@@ -110,6 +113,7 @@ class ModelReport:
     Attributes:
         splits: number of graph splits in the prefill and in the decode step.
         problem: why it could not be checked; empty when it could.
+        death: how llama.cpp did not survive running the model; empty when it did.
     """
 
     model: ModelAttention
@@ -124,9 +128,12 @@ class ModelReport:
     warnings: tuple[str, ...]
     failures: tuple[Failure, ...]
     problem: str
+    death: str
 
     @property
     def exit_code(self) -> int:
+        if self.death:
+            return DEFECT
         if self.problem:
             return NOT_CHECKED
         return HOLDS if all(layer.is_on_gpu for layer in self.layers) else DEFECT
@@ -134,6 +141,8 @@ class ModelReport:
     @property
     def verdict(self) -> str:
         """In one sentence."""
+        if self.death:
+            return f"llama.cpp does not survive this model: {self.death}"
         if self.problem:
             return f"could not be checked: {self.problem}"
         bad = [layer for layer in self.layers if not layer.is_on_gpu]
@@ -173,7 +182,22 @@ def report_of(
         warnings=run.warnings,
         failures=run.failures,
         problem=_problem(run, model, prefill, decode),
+        death=_death(run),
     )
+
+
+def _death(run: ModelRun) -> str:
+    """How the process died while it made a context or decoded; empty when that says nothing."""
+    for failure in run.failures:
+        told = "\n".join(failure.log)
+        if (
+            failure.died
+            and failure.phase in _USING
+            and not run.needs_values
+            and not shadow_runtime_gave_up(told)
+        ):
+            return f"in {failure.phase} {last_words(told, failure.reason)}"
+    return ""
 
 
 def _problem(

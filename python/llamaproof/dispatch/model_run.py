@@ -14,7 +14,15 @@ from typing import Any
 from llamaproof import shadow
 from llamaproof.dispatch import handover
 from llamaproof.dispatch.libraries import linux_libraries
-from llamaproof.dispatch.model_log import WARNING_MARK, Buffer, Graph, buffers, graphs
+from llamaproof.dispatch.model_log import (
+    ERROR_MARK,
+    Buffer,
+    Graph,
+    buffers,
+    graphs,
+    marked_lines,
+    without_marks,
+)
 from llamaproof.dispatch.outcome import Launch
 from llamaproof.errors import BadInput
 from llamaproof.ggml import GgmlType
@@ -85,12 +93,14 @@ class Failure:
     """Where a run ended early.
 
     Attributes:
+        died: the process ended, by an abort or a crash; else llama.cpp returned an error.
         phase: `import`, `load`, `context`, `prefill`, `decode` or `memory`.
         n_ctx: of the context that could not be made; 0 in other phases.
         reason: in words.
         log: the last lines that llama.cpp logged or that were printed.
     """
 
+    died: bool
     phase: str
     n_ctx: int
     reason: str
@@ -208,9 +218,10 @@ def collect(records: Sequence[str], returncode: int, printed: Sequence[str]) -> 
     memory: dict[int, tuple[Buffer, ...]] = {}
     failures: list[Failure] = []
     for record in ended:
-        phase, log = record["end"], record["log"].replace(WARNING_MARK, "")
+        phase, log = record["end"], without_marks(record["log"])
         if "error" in record:
-            failures.append(_failure(record, record["error"], log.splitlines()))
+            said = marked_lines(record["log"], ERROR_MARK) or log.splitlines()
+            failures.append(_failure(record, record["error"], said))
         elif phase == "memory":
             memory[record["n_ctx"]] = buffers(log)
         elif phase in ("prefill", "decode"):
@@ -227,9 +238,11 @@ def collect(records: Sequence[str], returncode: int, printed: Sequence[str]) -> 
         devices=tuple(_first(ended, "import").get("devices", ())),
         steps=tuple(steps),
         weights=buffers(_first(ended, "load").get("log", "")),
-        context_graphs=graphs(_first(ended, "context").get("log", "").replace(WARNING_MARK, "")),
+        context_graphs=graphs(without_marks(_first(ended, "context").get("log", ""))),
         memory=memory,
-        warnings=_warnings(record["log"] for record in ended if record["end"] != "memory"),
+        warnings=marked_lines(
+            "\n".join(record["log"] for record in ended if record["end"] != "memory")
+        ),
         failures=tuple(failures),
     )
 
@@ -299,6 +312,7 @@ def _launch(values: Sequence[Any]) -> Launch:
 
 def _failure(record: dict[str, Any], reason: str, log: Sequence[str]) -> Failure:
     return Failure(
+        died="end" not in record,
         phase=record.get("end") or record["begin"],
         n_ctx=record.get("n_ctx", 0),
         reason=reason,
@@ -308,12 +322,3 @@ def _failure(record: dict[str, Any], reason: str, log: Sequence[str]) -> Failure
 
 def _first(ended: Sequence[dict[str, Any]], phase: str) -> dict[str, Any]:
     return next((record for record in ended if record["end"] == phase), {})
-
-
-def _warnings(logs: Any) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for log in logs:
-        for line in log.splitlines():
-            if line.startswith(WARNING_MARK):
-                found.setdefault(line.removeprefix(WARNING_MARK).strip(), None)
-    return tuple(line for line in found if line)

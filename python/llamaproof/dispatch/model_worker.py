@@ -10,7 +10,7 @@ SPEC: {"package", "model", "flash_attn", "type_k", "type_v", "n_gpu_layers", "n_
 "n_prefill", "n_decode", "memory_contexts": [n_ctx, ...], "session": see `handover`, or null}.
 OUTPUT: one object a line, written as each phase begins and ends: {"begin": phase} and
 {"end": phase, "log": text, "launches": ...}. What is missing at the end is where it died. Lines
-of the log that are warnings or errors begin with WARNING_MARK.
+of the log that are warnings or errors begin with WARNING_MARK or ERROR_MARK.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof.dispatch import handover
-from llamaproof.dispatch.model_log import WARNING_MARK
+from llamaproof.dispatch.model_log import ERROR_MARK, WARNING_MARK
 from llamaproof.shadow import Launch, Shadow
 
 # llama.cpp keeps token ids below this for control tokens in every usual vocabulary; which tokens
@@ -36,7 +36,7 @@ from llamaproof.shadow import Launch, Shadow
 _FIRST_TOKEN = 3
 
 # GGML_LOG_LEVEL_WARN and GGML_LOG_LEVEL_ERROR of ggml.h
-_WARNING_LEVELS = (3, 4)
+_MARKS = {3: WARNING_MARK, 4: ERROR_MARK}
 
 
 class Failure(Exception):
@@ -51,8 +51,7 @@ class Journal:
         self._log: list[str] = []
 
     def on_log(self, level: int, text: bytes, _data: Any) -> None:
-        mark = WARNING_MARK if level in _WARNING_LEVELS else ""
-        self._log.append(mark + text.decode("utf-8", "replace"))
+        self._log.append(_MARKS.get(level, "") + text.decode("utf-8", "replace"))
 
     @contextmanager
     def phase(self, name: str, **details: Any) -> typing.Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from llamaproof.dispatch.model_log import WARNING_MARK
+from llamaproof.dispatch.model_log import ERROR_MARK, WARNING_MARK
 from llamaproof.dispatch.model_page import as_json, print_report
 from llamaproof.dispatch.model_report import ModelReport, report_of
 from llamaproof.dispatch.model_run import ModelRun, collect
@@ -200,12 +200,30 @@ def test_memory_that_bends_once_is_linear() -> None:
     assert shapes["compute", "GPU"] == "linear"
 
 
-def test_an_abort_names_its_phase_and_what_was_printed() -> None:
+def test_an_abort_while_decoding_is_a_defect_that_names_its_phase() -> None:
     records = [*_records("CUDA0")[:6], json.dumps({"begin": "prefill"}), '{"end": "pre']
-    report = _report(records, -6, ["fattn.cu:42: fatal error"])
+    report = _report(
+        records, -6, ["phase: prefill", "no such types", "/x/fattn.cu:42: fatal error"]
+    )
+    assert report.exit_code == DEFECT
+    assert report.verdict == (
+        "llama.cpp does not survive this model: in prefill no such types (fattn.cu:42: fatal error)"
+    )
+
+
+def test_a_gap_of_the_shadow_runtime_is_no_defect_of_the_target() -> None:
+    records = [*_records("CUDA0")[:6], json.dumps({"begin": "prefill"})]
+    report = _report(records, -6, ["llamaproof shadow runtime: cudaNewCall is not known"])
     assert report.exit_code == NOT_CHECKED
-    assert (
-        report.problem == "the process was killed by SIGABRT in prefill (fattn.cu:42: fatal error)"
+    assert "cudaNewCall" in report.problem
+
+
+def test_an_abort_while_loading_could_not_be_checked() -> None:
+    records = [*_records("CUDA0")[:2], json.dumps({"begin": "load"})]
+    report = _report(records, -6, ["llama-model.cpp:1: a broken file"])
+    assert report.exit_code == NOT_CHECKED
+    assert report.problem == (
+        "the process was killed by SIGABRT in load (llama-model.cpp:1: a broken file)"
     )
 
 
@@ -220,13 +238,12 @@ def test_experts_that_need_values_are_explained() -> None:
 
 
 def test_a_model_that_does_not_load_could_not_be_checked() -> None:
-    failed = json.dumps(
-        {"end": "load", "log": f"{WARNING_MARK}cudaMalloc failed: out of memory\n", "error": "no"}
-    )
+    text = f"{WARNING_MARK}an odd name\n{ERROR_MARK}cudaMalloc failed: out of memory\nmore\n"
+    failed = json.dumps({"end": "load", "log": text, "error": "no"})
     report = _report([*_records("CUDA0")[:2], json.dumps({"begin": "load"}), failed], 3)
     assert report.exit_code == NOT_CHECKED
-    assert "out of memory" in report.problem
-    assert report.warnings == ("cudaMalloc failed: out of memory",)
+    assert report.problem == "no in load (cudaMalloc failed: out of memory)"
+    assert report.warnings == ("an odd name", "cudaMalloc failed: out of memory")
 
 
 def test_a_context_that_does_not_fit_leaves_the_answer_as_it_is() -> None:

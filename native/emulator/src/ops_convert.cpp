@@ -1,0 +1,371 @@
+// cvt in all the forms carried out (PTX ISA, "Data Movement and Conversion: cvt").
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "decode.h"
+#include "half_rows.h"
+#include "reals.h"
+#include "rounding.h"
+#include "rows.h"
+
+namespace llamaproof::emulator {
+
+using ptx::Type;
+
+namespace {
+
+// ---- integer to integer: widen to 64 bits, clamp where .sat asks for it, narrow.
+
+template <class Register, class Value> void widen(int64_t * to, const void * from) {
+    const auto * row = static_cast<const Register *>(from);
+    for (int i = 0; i < lanes; ++i) to[i] = static_cast<int64_t>(static_cast<Value>(row[i]));
+}
+
+template <class Register, class Value> void narrow(void * to, const int64_t * from, uint32_t mask) {
+    alignas(64) Register result[lanes];
+    for (int i = 0; i < lanes; ++i) result[i] = static_cast<Register>(static_cast<Value>(from[i]));
+    blend(static_cast<Register *>(to), result, mask);
+}
+
+template <class Register> void widen_by(Type type, int64_t * to, const void * from) {
+    switch (type) {
+        case Type::u8: case Type::b8: return widen<Register, uint8_t>(to, from);
+        case Type::s8: return widen<Register, int8_t>(to, from);
+        case Type::u16: case Type::b16: return widen<Register, uint16_t>(to, from);
+        case Type::s16: return widen<Register, int16_t>(to, from);
+        case Type::u32: case Type::b32: return widen<Register, uint32_t>(to, from);
+        case Type::s32: return widen<Register, int32_t>(to, from);
+        default: return widen<Register, uint64_t>(to, from);
+    }
+}
+
+template <class Register> void narrow_by(Type type, void * to, const int64_t * from, uint32_t mask) {
+    switch (type) {
+        case Type::u8: case Type::b8: return narrow<Register, uint8_t>(to, from, mask);
+        case Type::s8: return narrow<Register, int8_t>(to, from, mask);
+        case Type::u16: case Type::b16: return narrow<Register, uint16_t>(to, from, mask);
+        case Type::s16: return narrow<Register, int16_t>(to, from, mask);
+        case Type::u32: case Type::b32: return narrow<Register, uint32_t>(to, from, mask);
+        case Type::s32: return narrow<Register, int32_t>(to, from, mask);
+        default: return narrow<Register, uint64_t>(to, from, mask);
+    }
+}
+
+struct Range {
+    long double low, high;
+};
+
+Range range_of(Type type) {
+    const int bits = 8 * ptx::size_of(type);
+    if (ptx::is_signed(type)) return {-std::ldexp(1.0L, bits - 1), std::ldexp(1.0L, bits - 1) - 1};
+    return {0, std::ldexp(1.0L, bits) - 1};
+}
+
+// What the general handlers know; packed into imm.
+struct Plan {
+    Type to, from;
+    uint8_t to_bytes, from_bytes;
+    Rounding rounding;
+    bool to_integral, ftz, sat, relu;
+    uint64_t packed() const {
+        return uint64_t(to) | uint64_t(from) << 8 | uint64_t(to_bytes) << 16 | uint64_t(from_bytes) << 24 |
+               uint64_t(rounding) << 32 | uint64_t(to_integral) << 40 | uint64_t(ftz) << 41 | uint64_t(sat) << 42 | uint64_t(relu) << 43;
+    }
+    static Plan of(uint64_t v) {
+        return {Type(v & 0xff), Type((v >> 8) & 0xff), uint8_t(v >> 16), uint8_t(v >> 24), Rounding((v >> 32) & 0xff),
+                bool((v >> 40) & 1), bool((v >> 41) & 1), bool((v >> 42) & 1), bool((v >> 43) & 1)};
+    }
+};
+
+void integer_to_integer(Warp & warp, const Inst & inst, uint32_t mask) {
+    const Plan plan = Plan::of(inst.imm);
+    alignas(64) int64_t wide[lanes];
+    const void * from = warp.row<uint8_t>(inst.op[1]);
+    switch (plan.from_bytes) {
+        case 2: widen_by<uint16_t>(plan.from, wide, from); break;
+        case 4: widen_by<uint32_t>(plan.from, wide, from); break;
+        default: widen_by<uint64_t>(plan.from, wide, from); break;
+    }
+    if (plan.sat) {
+        const Range range = range_of(plan.to);
+        for (int64_t & value : wide) {
+            const long double exact = plan.from == Type::u64 ? static_cast<long double>(static_cast<uint64_t>(value)) : static_cast<long double>(value);
+            if (exact < range.low) value = static_cast<int64_t>(range.low);
+            if (exact > range.high) value = plan.to == Type::u64 ? -1 : static_cast<int64_t>(range.high);
+        }
+    }
+    void * to = warp.row<uint8_t>(inst.op[0]);
+    switch (plan.to_bytes) {
+        case 2: narrow_by<uint16_t>(plan.to, to, wide, mask); break;
+        case 4: narrow_by<uint32_t>(plan.to, to, wide, mask); break;
+        default: narrow_by<uint64_t>(plan.to, to, wide, mask); break;
+    }
+}
+
+// ---- everything with a real on either side, by exact values in long double (64 bits of precision).
+
+long double read_value(const Plan & plan, const uint8_t * row, int lane) {
+    uint64_t raw = 0;
+    std::memcpy(&raw, row + static_cast<size_t>(lane) * plan.from_bytes, plan.from_bytes);
+    switch (plan.from) {
+        case Type::u8: case Type::b8: return static_cast<uint8_t>(raw);
+        case Type::s8: return static_cast<int8_t>(raw);
+        case Type::u16: case Type::b16: return static_cast<uint16_t>(raw);
+        case Type::s16: return static_cast<int16_t>(raw);
+        case Type::u32: case Type::b32: return static_cast<uint32_t>(raw);
+        case Type::s32: return static_cast<int32_t>(raw);
+        case Type::u64: case Type::b64: return raw;
+        case Type::s64: return static_cast<int64_t>(raw);
+        case Type::f16: return half_to_float(static_cast<uint16_t>(raw));
+        case Type::bf16: return bfloat_to_float(static_cast<uint16_t>(raw));
+        case Type::f32: {
+            const float x = float_of(static_cast<uint32_t>(raw));
+            return plan.ftz ? flushed<true>(x) : x;
+        }
+        default: return double_of(raw);
+    }
+}
+
+Format format_of(Type type) {
+    switch (type) {
+        case Type::f16: return half_format;
+        case Type::bf16: return bfloat_format;
+        case Type::f32: return single_format;
+        case Type::tf32: return tf32_format;
+        default: return double_format;
+    }
+}
+
+uint64_t real_bits(Type type, long double value) {
+    switch (type) {
+        case Type::f16: return float_to_half(static_cast<float>(value));
+        case Type::bf16: return float_to_bfloat(static_cast<float>(value));
+        case Type::f32: case Type::tf32: return bits_of(canonical(static_cast<float>(value)));
+        default: return bits_of(canonical(static_cast<double>(value)));
+    }
+}
+
+uint64_t converted(const Plan & plan, long double value) {
+    if (!ptx::is_float(plan.to)) {
+        if (value != value) {
+            // The ISA: NaN gives 0 for 32-bit and narrower results, 0x8000000000000000 for 64-bit ones.
+            return ptx::size_of(plan.to) == 8 ? uint64_t(1) << 63 : 0;
+        }
+        const long double rounded = rounded_to_integer(value, plan.rounding);
+        const Range range = range_of(plan.to);
+        const long double clamped = std::min(std::max(rounded, range.low), range.high);
+        return ptx::is_signed(plan.to) ? static_cast<uint64_t>(static_cast<int64_t>(clamped)) : static_cast<uint64_t>(clamped);
+    }
+    if (value == value && std::isfinite(value)) {
+        if (plan.to_integral) value = rounded_to_integer(value, plan.rounding);
+        value = rounded_to(value, format_of(plan.to), plan.to_integral ? Rounding::nearest_even : plan.rounding);
+    }
+    if (plan.sat) value = value > 0 ? std::min(value, 1.0L) : 0.0L;
+    if (plan.relu && value < 0) value = 0;
+    if (plan.ftz && plan.to == Type::f32) value = flushed<true>(static_cast<float>(value));
+    return real_bits(plan.to, value);
+}
+
+void with_reals(Warp & warp, const Inst & inst, uint32_t mask) {
+    const Plan plan = Plan::of(inst.imm);
+    const uint8_t * from = warp.row<uint8_t>(inst.op[1]);
+    uint8_t * to = warp.row<uint8_t>(inst.op[0]);
+    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+        const int lane = __builtin_ctz(rest);
+        uint64_t bits = converted(plan, read_value(plan, from, lane));
+        if (!ptx::is_float(plan.to) && plan.to_bytes > ptx::size_of(plan.to)) {
+            // A narrow integer in a wider register is extended as its type says.
+            const int shift = 64 - 8 * ptx::size_of(plan.to);
+            bits = ptx::is_signed(plan.to) ? static_cast<uint64_t>(static_cast<int64_t>(bits << shift) >> shift) : (bits << shift) >> shift;
+        }
+        std::memcpy(to + static_cast<size_t>(lane) * plan.to_bytes, &bits, plan.to_bytes);
+    }
+}
+
+// cvt.rn.f16x2.f32 d, a, b: a becomes the upper half.
+void pack_halves(Warp & warp, const Inst & inst, uint32_t mask) {
+    const Plan plan = Plan::of(inst.imm);
+    Plan half = plan;
+    half.to = plan.to == Type::f16x2 ? Type::f16 : Type::bf16;
+    half.from = Type::f32;
+    half.from_bytes = 4;
+    const uint8_t * a = warp.row<uint8_t>(inst.op[1]);
+    const uint8_t * b = warp.row<uint8_t>(inst.op[2]);
+    uint32_t * d = warp.row<uint32_t>(inst.op[0]);
+    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+        const int lane = __builtin_ctz(rest);
+        d[lane] = static_cast<uint32_t>(converted(half, read_value(half, a, lane)) << 16 | converted(half, read_value(half, b, lane)));
+    }
+}
+
+template <class H> void pack_nearest(Warp & warp, const Inst & inst, uint32_t mask) {
+    alignas(64) uint16_t high[lanes], low[lanes];
+    alignas(64) uint32_t result[lanes];
+    H::narrow(high, warp.row<float>(inst.op[1]), lanes);
+    H::narrow(low, warp.row<float>(inst.op[2]), lanes);
+    for (int i = 0; i < lanes; ++i) result[i] = uint32_t(high[i]) << 16 | low[i];
+    blend(warp.row<uint32_t>(inst.op[0]), result, mask);
+}
+
+// ---- the frequent forms.
+
+template <class D, class S> struct CastTo { static D apply(S a) { return static_cast<D>(a); } };
+template <class D, class Narrow, class S> struct CastThrough { static D apply(S a) { return static_cast<D>(static_cast<Narrow>(a)); } };
+
+template <class H, bool Ftz> void single_from_half(Warp & warp, const Inst & inst, uint32_t mask) {
+    alignas(64) float result[lanes];
+    H::widen(result, warp.row<uint16_t>(inst.op[1]), lanes);
+    for (int i = 0; i < lanes; ++i) result[i] = canonical(flushed<Ftz>(result[i]));
+    blend(warp.row<float>(inst.op[0]), result, mask);
+}
+
+template <class H, bool Ftz> void half_from_single(Warp & warp, const Inst & inst, uint32_t mask) {
+    alignas(64) float plain[lanes];
+    alignas(64) uint16_t result[lanes];
+    const float * a = warp.row<float>(inst.op[1]);
+    for (int i = 0; i < lanes; ++i) plain[i] = flushed<Ftz>(a[i]);
+    H::narrow(result, plain, lanes);
+    blend(warp.row<uint16_t>(inst.op[0]), result, mask);
+}
+
+// rzi to s32: float's truncation with the ISA's clamping and 0 for NaN.
+template <bool Ftz> struct TruncateSigned {
+    static int32_t apply(float a) {
+        const float x = flushed<Ftz>(a);
+        const float inside = x >= 2147483648.0f ? 0.0f : x < -2147483648.0f ? 0.0f : x != x ? 0.0f : x;
+        const auto whole = static_cast<int32_t>(inside);
+        return x >= 2147483648.0f ? INT32_MAX : x < -2147483648.0f ? INT32_MIN : whole;
+    }
+};
+
+constexpr int key(Type to, int to_bytes, Type from, int from_bytes) {
+    return ((static_cast<int>(to) * 16 + to_bytes) * 64 + static_cast<int>(from)) * 16 + from_bytes;
+}
+
+Handler frequent_integer(Type to, int to_bytes, Type from, int from_bytes) {
+    switch (key(to, to_bytes, from, from_bytes)) {
+        case key(Type::s64, 8, Type::s32, 4): return unary<CastTo<int64_t, int32_t>, int64_t, int32_t>;
+        case key(Type::u64, 8, Type::u32, 4): return unary<CastTo<uint64_t, uint32_t>, uint64_t, uint32_t>;
+        case key(Type::u32, 4, Type::u64, 8): case key(Type::s32, 4, Type::s64, 8): case key(Type::u32, 4, Type::s64, 8):
+            return unary<CastTo<uint32_t, uint64_t>, uint32_t, uint64_t>;
+        case key(Type::u32, 4, Type::u16, 2): return unary<CastTo<uint32_t, uint16_t>, uint32_t, uint16_t>;
+        case key(Type::s32, 4, Type::s16, 2): return unary<CastTo<int32_t, int16_t>, int32_t, int16_t>;
+        case key(Type::u32, 4, Type::u8, 2): return unary<CastThrough<uint32_t, uint8_t, uint16_t>, uint32_t, uint16_t>;
+        case key(Type::s32, 4, Type::s8, 4): return unary<CastThrough<int32_t, int8_t, uint32_t>, int32_t, uint32_t>;
+        case key(Type::s32, 4, Type::s8, 2): return unary<CastThrough<int32_t, int8_t, uint16_t>, int32_t, uint16_t>;
+        case key(Type::u16, 2, Type::u32, 4): return unary<CastTo<uint16_t, uint32_t>, uint16_t, uint32_t>;
+        case key(Type::u16, 2, Type::u8, 2): return unary<CastThrough<uint16_t, uint8_t, uint16_t>, uint16_t, uint16_t>;
+        case key(Type::s16, 2, Type::s8, 2): return unary<CastThrough<int16_t, int8_t, uint16_t>, int16_t, uint16_t>;
+        default: return nullptr;
+    }
+}
+
+Handler frequent_real(const Plan & plan) {
+    if (plan.sat || plan.relu) return nullptr;
+    if (plan.rounding == Rounding::nearest_even && !plan.to_integral) {
+        switch (key(plan.to, plan.to_bytes, plan.from, plan.from_bytes)) {
+            case key(Type::f32, 4, Type::s32, 4): return unary<CastTo<float, int32_t>, float, int32_t>;
+            case key(Type::f32, 4, Type::u32, 4): return unary<CastTo<float, uint32_t>, float, uint32_t>;
+            case key(Type::f32, 4, Type::s16, 2): return unary<CastTo<float, int16_t>, float, int16_t>;
+            case key(Type::f32, 4, Type::u16, 2): return unary<CastTo<float, uint16_t>, float, uint16_t>;
+            case key(Type::f32, 4, Type::s8, 2): return unary<CastThrough<float, int8_t, uint16_t>, float, uint16_t>;
+            case key(Type::f32, 4, Type::u8, 2): return unary<CastThrough<float, uint8_t, uint16_t>, float, uint16_t>;
+            case key(Type::f32, 4, Type::f16, 2): return plan.ftz ? single_from_half<HalfRow, true> : single_from_half<HalfRow, false>;
+            case key(Type::f32, 4, Type::bf16, 2): return plan.ftz ? single_from_half<BfloatRow, true> : single_from_half<BfloatRow, false>;
+            case key(Type::f16, 2, Type::f32, 4): return plan.ftz ? half_from_single<HalfRow, true> : half_from_single<HalfRow, false>;
+            case key(Type::bf16, 2, Type::f32, 4): return plan.ftz ? half_from_single<BfloatRow, true> : half_from_single<BfloatRow, false>;
+            default: return nullptr;
+        }
+    }
+    if (plan.rounding == Rounding::toward_zero && key(plan.to, plan.to_bytes, plan.from, plan.from_bytes) == key(Type::s32, 4, Type::f32, 4)) {
+        return plan.ftz ? unary<TruncateSigned<true>, int32_t, float> : unary<TruncateSigned<false>, int32_t, float>;
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+bool decode_convert(Decoding & d) {
+    if (d.root() != "cvt") return false;
+    Plan plan{};
+    std::optional<Rounding> rounding;
+    static constexpr struct {
+        std::string_view name;
+        Rounding rounding;
+        bool integral;
+    } modes[] = {{"rn", Rounding::nearest_even, false}, {"rz", Rounding::toward_zero, false}, {"rm", Rounding::down, false},
+                 {"rp", Rounding::up, false}, {"rna", Rounding::nearest_away, false}, {"rni", Rounding::nearest_even, true},
+                 {"rzi", Rounding::toward_zero, true}, {"rmi", Rounding::down, true}, {"rpi", Rounding::up, true}};
+    for (const auto & mode : modes) {
+        if (!d.take(mode.name)) continue;
+        if (rounding) d.fail("two rounding modes");
+        rounding = mode.rounding;
+        plan.to_integral = mode.integral;
+    }
+    plan.ftz = d.take("ftz");
+    plan.sat = d.take("sat");
+    plan.relu = d.take("relu");
+    plan.to = d.take_type();
+    const auto from = d.take_type_if_any();
+    // Of two equal types one name is left when the other was taken: cvt.f32.f32 still has both.
+    if (!from) d.fail("it names one type");
+    plan.from = *from;
+    if (plan.to == Type::f16x2 || plan.to == Type::bf16x2) {
+        if (plan.from != Type::f32 || !rounding || plan.to_integral) d.fail("this form is not known");
+        d.expect_count(3);
+        d.push({d.destination(0, 4), d.row(1, 4), d.row(2, 4)});
+        plan.rounding = *rounding;
+        plan.to_bytes = 4;
+        plan.from_bytes = 4;
+        d.imm(plan.packed());
+        const bool simple = *rounding == Rounding::nearest_even && !plan.relu && !plan.sat;
+        d.emit(!simple ? Handler(pack_halves) : plan.to == Type::f16x2 ? Handler(pack_nearest<HalfRow>) : Handler(pack_nearest<BfloatRow>),
+               InstClass::convert);
+        return true;
+    }
+    if (plan.to == Type::pred || plan.from == Type::pred || ptx::size_of(plan.to) > 8 || plan.from == Type::f16x2 ||
+        plan.from == Type::bf16x2 || plan.from == Type::tf32) {
+        d.fail("this form is not known");
+    }
+    d.expect_count(2);
+    const bool to_real = ptx::is_float(plan.to), from_real = ptx::is_float(plan.from);
+    const ptx::Operand & target = d.arg(0);
+    RowRef to{d.scratch(8), 8};
+    if (target.kind == ptx::OperandKind::reg) to = d.any_row(target, 0);
+    else if (target.kind != ptx::OperandKind::sink) d.fail("its destination is no register");
+    const RowRef source = d.any_row(d.arg(1), ptx::size_of(plan.from));
+    const auto fits = [&](int bytes, Type type, bool real) {
+        const int least = std::max(2, ptx::size_of(type));
+        return real ? bytes == least : bytes >= least;
+    };
+    if (!fits(to.bytes, plan.to, to_real) || !fits(source.bytes, plan.from, from_real)) d.fail("a register is of the wrong width");
+    plan.to_bytes = static_cast<uint8_t>(to.bytes);
+    plan.from_bytes = static_cast<uint8_t>(source.bytes);
+    d.push({to.offset, source.offset});
+    if (!to_real && !from_real) {
+        if (rounding) d.fail("a rounding mode between integers");
+        d.imm(plan.packed());
+        const Handler quick = plan.sat ? nullptr : frequent_integer(plan.to, plan.to_bytes, plan.from, plan.from_bytes);
+        d.emit(quick ? quick : integer_to_integer, InstClass::convert);
+        return true;
+    }
+    if (to_real && from_real) {
+        const bool narrows = format_of(plan.to).precision < format_of(plan.from).precision ||
+                             (plan.to != plan.from && (plan.to == Type::bf16 || plan.from == Type::bf16) && plan.to != Type::f32 && plan.to != Type::f64);
+        if (narrows && !rounding) d.fail("it needs a rounding mode");
+        plan.rounding = rounding.value_or(Rounding::nearest_even);
+    } else {
+        if (!rounding) d.fail("it needs a rounding mode");
+        if (from_real && !plan.to_integral) d.fail("it needs an integer rounding mode");
+        if (to_real && plan.to_integral) d.fail("an integer rounding mode from an integer");
+        plan.rounding = *rounding;
+    }
+    d.imm(plan.packed());
+    const Handler quick = frequent_real(plan);
+    d.emit(quick ? quick : with_reals, InstClass::convert);
+    return true;
+}
+
+}  // namespace llamaproof::emulator

@@ -1,0 +1,1 @@
+"""Executes PTX on the CPU, checks what it does and counts the work."""

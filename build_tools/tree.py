@@ -41,6 +41,7 @@ def prepare_tree(
     *,
     stock: bool = False,
     first: int | None = None,
+    in_place: bool = False,
     report: Report = show,
 ) -> PreparedTree:
     """Lay out a pin's tree and apply its series; quick when both are there already.
@@ -51,6 +52,8 @@ def prepare_tree(
     Args:
         stock: the source as it was released, in a folder of its own.
         first: only so many patches of the series, in a folder of their own.
+        in_place: use the one folder of the whole series for either, so that a build over it
+            compiles only what differs; the next run moves it back.
 
     Raises:
         BadInput: there are fewer patches than `first`, the source is not the pinned one, a patch
@@ -62,7 +65,7 @@ def prepare_tree(
     count = 0 if stock else first
     with sole_use(tree_folder(checkout, pin_name), report):
         series, lock = _wanted(series_folder(checkout, pin_name), count)
-    folder = tree_folder(checkout, pin_name, first=count)
+    folder = tree_folder(checkout, pin_name, first=None if in_place else count)
     with sole_use(folder, report):
         repository = ensure_base(checkout, pin, folder, report)
         locked = count == 0 or is_locked(repository, series, lock, first=count)

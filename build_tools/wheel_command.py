@@ -21,7 +21,7 @@ DEFAULT_PIN = "llama-cpp-python-0.3.16"
 _SETTINGS = {
     "CUDA_ARCH": "GPU architectures: 89, `80;89;90`, 90-real, 90-virtual, or cpu",
     "PIN": f"the pinned source (default {DEFAULT_PIN})",
-    "SERIES": "`none` builds the source unpatched, to compare with",
+    "SERIES": "`none` builds the source unpatched, a number the first so many patches",
     "JOBS": "compilers at once (default: one for each core)",
     "OUT": "folder for the wheel (default dist)",
 }
@@ -73,8 +73,11 @@ def parse_settings(words: list[str], env: os._Environ[str] | dict[str, str]) -> 
         raise BadInput("build-wheel needs CUDA_ARCH", hint=f"for example CUDA_ARCH=89; {known}")
     if not settings["JOBS"].isdigit() or settings["JOBS"] == "0":
         raise BadInput(f"JOBS={settings['JOBS']} is no number of compilers", hint="JOBS=2")
-    if settings["SERIES"] not in ("", "none"):
-        raise BadInput(f"SERIES={settings['SERIES']} means nothing", hint="leave it out, or `none`")
+    if settings["SERIES"] not in ("", "none") and not settings["SERIES"].isdigit():
+        raise BadInput(
+            f"SERIES={settings['SERIES']} means nothing",
+            hint="leave it out for the whole series, `none`, or a number of patches",
+        )
     return settings
 
 
@@ -82,7 +85,13 @@ def build_wheel(checkout: Path, settings: dict[str, str]) -> tuple[Path, int]:
     """The whole run; returns the wheel and the number of build steps that ran."""
     # A word that means nothing is refused before anything is fetched; CUDA_HOME has its own list.
     archs = parse_arch(settings["CUDA_ARCH"]) if not os.environ.get("CUDA_HOME") else None
-    tree = prepare_tree(checkout, settings["PIN"], stock=settings["SERIES"] == "none")
+    tree = prepare_tree(
+        checkout,
+        settings["PIN"],
+        stock=settings["SERIES"] == "none",
+        first=int(settings["SERIES"]) if settings["SERIES"].isdigit() else None,
+        in_place=True,
+    )
     toolkit = None if archs is not None and archs.cpu_only else ensure_toolkit(checkout)
     if archs is None:
         archs = parse_arch(settings["CUDA_ARCH"], toolkit.archs if toolkit is not None else ())

@@ -28,6 +28,16 @@ def test_the_patches_are_in_the_tree_and_the_stock_tree_has_none(patched: Workbe
     assert b"line three" in (tree.path / "a.txt").read_bytes()
 
 
+def test_in_place_the_one_tree_is_moved_back_and_forth(patched: Workbench) -> None:
+    whole = patched.prepare()
+    stock = patched.prepare(stock=True, in_place=True)
+    assert stock.path == whole.path
+    assert contents_of(stock.path) == dict(FILES)
+    again = patched.prepare()
+    assert again.tree_id == whole.tree_id
+    assert b"line three" in (again.path / "a.txt").read_bytes()
+
+
 def test_the_first_patches_alone_have_a_tree_of_their_own(patched: Workbench) -> None:
     tree = patched.prepare(first=1)
     assert tree.patches == ("0001-early.patch",)

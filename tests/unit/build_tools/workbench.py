@@ -50,9 +50,16 @@ class Workbench:
     def series(self) -> Series:
         return load_series(self.folder)
 
-    def prepare(self, *, stock: bool = False, first: int | None = None) -> PreparedTree:
+    def prepare(
+        self, *, stock: bool = False, first: int | None = None, in_place: bool = False
+    ) -> PreparedTree:
         return prepare_tree(
-            self.checkout, self.pin.name, stock=stock, first=first, report=self.said.append
+            self.checkout,
+            self.pin.name,
+            stock=stock,
+            first=first,
+            in_place=in_place,
+            report=self.said.append,
         )
 
     def edit(self, name: str, old: bytes, new: bytes) -> None:

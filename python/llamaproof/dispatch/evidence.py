@@ -143,7 +143,22 @@ def requirements_json(
 
 
 def changes_json(against: DispatchEvidence, changes: Sequence[Change]) -> dict[str, Any]:
-    """The comparison with another target; cells that are the same are left out."""
+    """The comparison with another target; cells that are the same are left out.
+
+    Each row of `changes` is [GPU, verdict, before, after, cell]: before and after are indices into
+    this comparison's own `outcomes`, the cell is a row in the order of `cell_columns`.
+    """
+    index: dict[Outcome, int] = {}
+    lines = [
+        [
+            change.gpu,
+            change.verdict,
+            index.setdefault(change.before, len(index)),
+            index.setdefault(change.after, len(index)),
+            rows.to_row(change.cell),
+        ]
+        for change in changes
+    ]
     counts = {
         verdict: sum(change.verdict == verdict for change in changes)
         for verdict in ("better", "worse", "different")
@@ -155,14 +170,6 @@ def changes_json(against: DispatchEvidence, changes: Sequence[Change]) -> dict[s
             "sha256": against.sha256,
         },
         "counts": counts,
-        "changes": [
-            {
-                "gpu": change.gpu,
-                "cell": rows.to_row(change.cell),
-                "verdict": change.verdict,
-                "before": outcome_json(change.before),
-                "after": outcome_json(change.after),
-            }
-            for change in changes
-        ],
+        "outcomes": [outcome_json(outcome) for outcome in index],
+        "changes": lines,
     }

@@ -80,10 +80,11 @@ def run_forked(
     )
     children: dict[int, _Child] = {}
     selector = selectors.DefaultSelector()
+    outputs = [_unlinked_file() for _ in range(n_children)]
     try:
         while waiting or children:
             while waiting and len(children) < n_children:
-                child = _start(items, examine, waiting.popleft())
+                child = _start(items, examine, waiting.popleft(), outputs.pop())
                 children[child.pipe] = child
                 selector.register(child.pipe, selectors.EVENT_READ)
             for key, _ in selector.select(timeout=1.0):
@@ -92,6 +93,7 @@ def run_forked(
                     continue
                 selector.unregister(child.pipe)
                 del children[child.pipe]
+                outputs.append(child.output)
                 rest = _bury(child, on_answer)
                 if rest:
                     waiting.appendleft(rest)
@@ -100,11 +102,15 @@ def run_forked(
         selector.close()
         for child in children.values():
             _kill(child)
+            outputs.append(child.output)
+        for output in outputs:
+            os.close(output)
 
 
-def _start(items: Sequence[T], examine: Callable[[T], Any], batch: deque[int]) -> _Child:
+def _start(
+    items: Sequence[T], examine: Callable[[T], Any], batch: deque[int], output: int
+) -> _Child:
     read_end, write_end = os.pipe()
-    output = _unlinked_file()
     pid = os.fork()
     if pid == 0:
         os.close(read_end)
@@ -174,7 +180,6 @@ def _bury(child: _Child, on_answer: Callable[[int, Any | Died], None]) -> deque[
     _, status = os.waitpid(child.pid, 0)
     os.close(child.pipe)
     output = _read_tail(child.output)
-    os.close(child.output)
     if child.items:
         how = describe_status(os.waitstatus_to_exitcode(status))
         if child.hung:
@@ -198,7 +203,6 @@ def _kill(child: _Child) -> None:
     with contextlib.suppress(ChildProcessError):
         os.waitpid(child.pid, 0)
     os.close(child.pipe)
-    os.close(child.output)
 
 
 def _unlinked_file() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,7 @@ from llamaproof.dispatch.outcome import Kind, Outcome
 Quality = Literal["good", "mixed", "cpu", "abort"]
 
 _LONGEST_LIST = 6
+_STEPS = (2, 4, 8, 16, 32, 64)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -109,11 +111,16 @@ def ratios_in_words(ratios: Collection[int], among: Collection[int]) -> str:
     chosen, whole = set(ratios), set(among)
     if chosen == whole:
         return "every ratio" if len(whole) > 1 else f"ratio {next(iter(whole))}"
-    for step in (2, 4, 8, 16, 32, 64):
+    # Of several ways to say it, the one that claims least about ratios that were not asked.
+    for step in reversed(_STEPS):
         if chosen == {r for r in whole if r % step == 0}:
             return f"%{step}"
+    for step in _STEPS:
         if chosen == {r for r in whole if r % step}:
             return f"not %{step}"
+    for step, other in itertools.product(reversed(_STEPS), _STEPS):
+        if chosen == {r for r in whole if r % step == 0 and r % other}:
+            return f"%{step} not %{other}"
     runs = _runs(sorted(chosen), sorted(whole))
     if len(runs) <= _LONGEST_LIST:
         return ",".join(runs)

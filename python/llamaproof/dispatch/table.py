@@ -40,13 +40,15 @@ TOKEN_GROUPS: tuple[tuple[str, tuple[int, int]], ...] = (
 )
 
 _NARROWEST = 120
+_WIDTH_OF_ROW = 24
+_WIDTH_OF_GPU = 14
 _LONGEST_LIST = 40
 _LONGEST_ROW_LIST = 12
 
 
 def print_evidence(evidence: DispatchEvidence, console: Console) -> None:
     """One table for one GPU; for several, one column each."""
-    _widen(console)
+    _widen(console, _WIDTH_OF_ROW + _WIDTH_OF_GPU * len(evidence.reports))
     console.print(_headline(evidence), highlight=False)
     if len(evidence.reports) == 1:
         console.print(_gpu_table(evidence, evidence.reports[0]))
@@ -94,7 +96,7 @@ def print_changes(
     console: Console,
 ) -> None:
     """What got better, worse or different from `before` to `after`."""
-    _widen(console)
+    _widen(console, _NARROWEST)
     counts = {v: sum(c.verdict == v for c in changes) for v in ("better", "worse", "different")}
     console.print(
         f"[bold]{escape(before.target)}[/bold] -> [bold]{escape(after.target)}[/bold]: "
@@ -211,7 +213,7 @@ def _failures_in_words(failures: Sequence[Unmet]) -> list[str]:
     return lines
 
 
-def _widen(console: Console) -> None:
+def _widen(console: Console, width: int) -> None:
     """Not a terminal, not a width: a log may have long lines."""
-    if console.width < _NARROWEST and not console.is_terminal:
-        console.width = _NARROWEST
+    if not console.is_terminal:
+        console.width = max(console.width, width, _NARROWEST)

@@ -32,6 +32,7 @@ def evidence_of(record: Record, baselines: Sequence[Record] = ()) -> Evidence:
                 else:
                     references.setdefault(role, kept.of(index))
     return Evidence(
+        unit=record.unit,
         requested=record.requested,
         results=record.of(0),
         references=references,

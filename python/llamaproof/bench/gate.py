@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from llamaproof.bench.cells import UBATCH, Cell
-from llamaproof.bench.record import SECONDS, CellResult
+from llamaproof.bench.record import SECONDS, CellResult, Unit
 from llamaproof.bench.stats import Interval, cost_ratio, slope_interval
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
 
@@ -107,12 +107,14 @@ class Evidence:
     """What there is to judge.
 
     Attributes:
+        unit: what the costs are.
         requested: the cells that were asked for; one without a result is missing evidence.
         results: of the target judged.
         references: results of the targets compared with, by role such as `0.3.16`.
         gone: why a role's results cannot be used, by role.
     """
 
+    unit: Unit
     requested: Sequence[Cell]
     results: Mapping[Cell, CellResult]
     references: Mapping[str, Mapping[Cell, CellResult]] = field(default_factory=dict)
@@ -169,9 +171,8 @@ class Judged:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The kinds of cost to judge: counts as soon as one result has them, else seconds."""
-        counted = any(r.counts for r in self.evidence.results.values())
-        return self.gate.counts if counted else (SECONDS,)
+        """The kinds of cost to judge."""
+        return self.gate.counts if self.evidence.unit == "counted work" else (SECONDS,)
 
     def cost(self, cell: Cell, metric: str) -> Sequence[float] | None:
         """Samples of a cell's cost; None without them."""
@@ -368,7 +369,9 @@ def _pair(judged: Judged, cell: Cell, other: Cell, at_most: float, what: str) ->
 
 
 def _is_left_out(rule: Rule, evidence: Evidence) -> bool:
-    """Whether a rule is about a reference that is only judged when the user brings it."""
+    """Whether a rule is about another unit, or a reference only judged when the user brings it."""
+    if rule.parameters.get("unit", evidence.unit) != evidence.unit:
+        return True
     role = rule.parameters.get("role")
     given = role in evidence.references or role in evidence.gone
     return bool(rule.parameters.get("only_if_given")) and not given

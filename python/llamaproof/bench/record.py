@@ -72,6 +72,7 @@ class CellResult:
         rounds: raw samples, seconds per layer; empty where work was counted.
         dropped: rounds thrown away because the clocks were held down.
         counts: exact work per layer by name; empty where time was measured.
+        launches: kernels whose work was counted, in order.
         n_layers: layers cycled through, each with a K/V cache of its own.
         least_bytes: bytes a perfect kernel moves per layer.
     """
@@ -83,6 +84,7 @@ class CellResult:
     rounds: tuple[Round, ...] = ()
     dropped: int = 0
     counts: dict[str, float] = field(default_factory=dict)
+    launches: tuple[str, ...] = ()
     n_layers: int = 0
     least_bytes: int = 0
 
@@ -218,6 +220,7 @@ def _result_to_json(result: CellResult) -> dict[str, Any]:
         ],
         "dropped": result.dropped,
         "counts": result.counts,
+        "launches": list(result.launches),
         "n_layers": result.n_layers,
         "least_bytes": result.least_bytes,
     }
@@ -251,4 +254,6 @@ def _results(values: list[dict[str, Any]]) -> Iterator[CellResult]:
             for r in value["rounds"]
         )
         cell = Cell.from_json(value["cell"])
-        yield CellResult(**{**value, "cell": cell, "rounds": rounds})
+        yield CellResult(
+            **{**value, "cell": cell, "rounds": rounds, "launches": tuple(value["launches"])}
+        )

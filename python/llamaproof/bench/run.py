@@ -14,7 +14,7 @@ from llamaproof.bench.cells import Cell
 from llamaproof.bench.check import CheckResult
 from llamaproof.bench.clocks import THROTTLE_SHARE
 from llamaproof.bench.record import CellResult, Record, Status
-from llamaproof.bench.samples import Round
+from llamaproof.bench.samples import Round, Work
 from llamaproof.bench.stats import is_converged, rounds_needed
 from llamaproof.bench.worker import Opened, WorkerDied
 from llamaproof.bench.workload import OutOfMemory
@@ -26,6 +26,8 @@ MOST_ROUNDS = 30
 # Beyond this a cell's noise is taken as it is.
 CELL_LIMIT_S = 5.0
 _SAVE_EVERY_S = 10.0
+_TIME_IS_UP = "the time limit was reached"
+_REFUSED = "supports_op refuses the node: llama.cpp runs it on the CPU"
 
 
 class Measurer(Protocol):
@@ -36,6 +38,7 @@ class Measurer(Protocol):
     def close(self) -> None: ...
     def check(self, cell: Cell) -> CheckResult | None: ...
     def ceilings(self) -> Ceilings: ...
+    def count(self, cell: Cell) -> Work | None: ...
     def end(self) -> None: ...
 
 
@@ -154,7 +157,9 @@ class Run:
                 wanted = [i for i in range(len(self._workers)) if not self._record.final(i, cell)]
                 if wanted and self._limits.is_over:
                     cut = True
-                    self._leave_out(wanted, cell, "the time limit was reached")
+                    self._leave_out(wanted, cell, _TIME_IS_UP)
+                elif wanted and self._record.unit == "counted work":
+                    self._count_cell(cell, wanted)
                 elif wanted:
                     self._measure_cell(cell, wanted)
                 self._save(now=False)
@@ -168,7 +173,7 @@ class Run:
         for done, cell in enumerate(cells):
             for target in range(len(self._workers)):
                 if self._limits.is_over:
-                    yield target, cell, "left out: the time limit was reached"
+                    yield target, cell, f"left out: {_TIME_IS_UP}"
                     continue
                 self._progress(done, len(cells), cell.label)
                 yield target, cell, self._check_cell(target, cell)
@@ -199,6 +204,40 @@ class Run:
             self._keep(target, cell, rounds)
             self._workers[target].close()
 
+    def _count_cell(self, cell: Cell, wanted: Sequence[int]) -> None:
+        for target in wanted:
+            if self._limits.is_over:
+                self._leave_out([target], cell, _TIME_IS_UP)
+                continue
+            try:
+                work = self._workers[target].count(cell)
+            except WorkerDied as error:
+                self._put(target, cell, "aborts", _last_words(error))
+                self._restart(target)
+                continue
+            except LlamaproofError as error:
+                self._put(target, cell, "failed", error.what)
+                continue
+            self._keep_work(target, cell, work)
+
+    def _keep_work(self, target: int, cell: Cell, work: Work | None) -> None:
+        if work is None:
+            self._put(target, cell, "falls back", _REFUSED)
+        elif work.findings:
+            self._put(target, cell, "failed", f"the checker found {'; '.join(work.findings)}")
+        else:
+            self._record.put(
+                CellResult(
+                    target=target,
+                    cell=cell,
+                    status="measured",
+                    counts=dict(work.counts),
+                    launches=work.launches,
+                    n_layers=1,
+                    least_bytes=work.least_bytes,
+                )
+            )
+
     def _open(self, target: int, cell: Cell) -> Opened | None:
         try:
             ready = self._workers[target].open(cell)
@@ -213,8 +252,7 @@ class Run:
             self._put(target, cell, "failed", error.what)
             return None
         if not ready.supported:
-            reason = "supports_op refuses the node: llama.cpp runs it on the CPU"
-            self._put(target, cell, "falls back", reason)
+            self._put(target, cell, "falls back", _REFUSED)
             return None
         return ready
 
@@ -242,7 +280,7 @@ class Run:
             reason = (
                 f"the clocks were held down in {taken.dropped} of {taken.tried} rounds"
                 if taken.dropped
-                else "the time limit was reached"
+                else _TIME_IS_UP
             )
             self._put(target, cell, "left out", reason)
             return

@@ -27,7 +27,7 @@ from llamaproof.bench.cuda_driver import CudaDriver, Gpu
 from llamaproof.bench.measure_cpu import CpuTimer, last_level_cache
 from llamaproof.bench.measure_gpu import GpuTimer
 from llamaproof.bench.runtime import load_installed, load_stand_ins
-from llamaproof.bench.samples import Round
+from llamaproof.bench.samples import Round, Work
 from llamaproof.errors import CommandFailed, LlamaproofError
 from llamaproof.ggml import Device, Ggml, KvLayout, load
 from llamaproof.process import describe_status
@@ -156,6 +156,11 @@ class Worker:
         """Measure the device's copy and GEMM rates."""
         measured: Ceilings = self._ask("ceilings", None)
         return measured
+
+    def count(self, cell: Cell) -> Work | None:
+        """Count a cell's exact work; None where the backend does not take the cell."""
+        work: Work | None = self._ask("count", cell)
+        return work
 
     def end(self) -> None:
         """End the process."""
@@ -294,6 +299,8 @@ class _Bench:
             return self._check(argument)
         if what == "ceilings":
             return self._ceilings()
+        if what == "count":
+            raise LlamaproofError("work is counted on an emulated GPU, time is measured here")
         raise LlamaproofError(f"the worker knows no {what!r}")
 
     def _open(self, cell: Cell) -> Opened:

@@ -71,7 +71,9 @@ def evidence(
 ) -> Evidence:
     """Evidence with references by role; `stock` and `newest` stand for the two releases."""
     names = {"stock": "0.3.16", "newest": "0.3.36"}
+    counts = any(result.counts for result in results.values())
     return Evidence(
+        unit="counted work" if counts else "device seconds",
         requested=requested,
         results=results,
         references={names.get(role, role): found for role, found in references.items()},

@@ -16,7 +16,7 @@ from llamaproof.bench.check import CheckResult
 from llamaproof.bench.clocks import Clock
 from llamaproof.bench.record import Machine, Record, TargetInfo
 from llamaproof.bench.run import LEAST_ROUNDS, Limits, Run
-from llamaproof.bench.samples import Round
+from llamaproof.bench.samples import Round, Work
 from llamaproof.bench.worker import Opened, WorkerDied
 from llamaproof.bench.workload import OutOfMemory
 from llamaproof.errors import LlamaproofError
@@ -37,6 +37,7 @@ class Scripted:
     log: list[str]
     on_open: Callable[[Cell], Opened] = lambda _cell: Opened(supported=True, n_layers=2)
     on_round: Callable[[Cell], Round] = lambda cell: Round(samples=(1e-9 * cell.n_kv,), clock=None)
+    on_count: Callable[[Cell], Work | None] = lambda _cell: None
     cell: Cell | None = None
     ended: bool = False
 
@@ -59,6 +60,9 @@ class Scripted:
 
     def ceilings(self) -> Ceilings:
         raise LlamaproofError("not here")
+
+    def count(self, cell: Cell) -> Work | None:
+        return self.on_count(cell)
 
     def end(self) -> None:
         self.ended = True
@@ -226,3 +230,30 @@ def test_a_check_that_aborts_says_so_and_goes_on() -> None:
     outcomes = [result for _, _, result in bench.run().check(CELLS[:2])]
     assert outcomes[0] == "aborts: the worker was killed by SIGABRT (GGML_ASSERT: no kernel)"
     assert len(outcomes) == 2 and bench.started == [0, 0]
+
+
+def counting(on_count: Callable[[Cell], Work | None]) -> Record:
+    bench = Bench(workers=[Scripted(name="A", log=[], on_count=on_count)])
+    bench.record.unit = "counted work"
+    bench.run().measure(CELLS)
+    return bench.record
+
+
+def test_counted_work_is_kept_with_the_kernels_that_did_it() -> None:
+    def count(cell: Cell) -> Work | None:
+        if cell.n_kv == 4096:
+            return None
+        return Work(counts={"mma_operations": 3.0}, launches=("k",), findings=(), least_bytes=1)
+
+    results = counting(count).results
+    assert [r.status for r in results] == ["measured", "measured", "falls back"]
+    assert results[0].costs == {"mma_operations": (3.0,)} and results[0].launches == ("k",)
+
+
+def test_work_of_a_kernel_the_checker_objects_to_is_no_result() -> None:
+    findings = ("out of bounds: read of 16 bytes past the end",)
+    record = counting(
+        lambda _cell: Work(counts={"x": 1.0}, launches=("k",), findings=findings, least_bytes=1)
+    )
+    assert {r.status for r in record.results} == {"failed"}
+    assert "out of bounds" in record.results[0].reason

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -205,19 +204,23 @@ def test_an_interrupt_has_its_exit_code(
     assert "run it again" in capsys.readouterr().err
 
 
-def test_a_second_run_waits_until_the_first_is_done(patched: Workbench, tmp_path: Path) -> None:
-    said = tmp_path / "said"
-    done = tmp_path / "done"
+def test_a_second_run_waits_until_the_first_is_done(patched: Workbench) -> None:
+    said: list[str] = []
+    waiting, done = threading.Event(), threading.Event()
+
+    def report(line: str) -> None:
+        said.append(line)
+        waiting.set()
+
+    def second() -> None:
+        with sole_use(patched.tree, report):
+            done.set()
+
     with sole_use(patched.tree, silent):
-        child = os.fork()
-        if child == 0:
-            with sole_use(patched.tree, lambda line: said.write_text(line) and None):
-                done.touch()
-            os._exit(0)
-        deadline = time.monotonic() + 30
-        while not said.exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert "waiting for it" in said.read_text()
-        assert not done.exists()
-    os.waitpid(child, 0)
-    assert done.exists()
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert waiting.wait(60)
+        assert not done.is_set()
+    thread.join(60)
+    assert done.is_set()
+    assert said == [f"tree: another run is using {PIN}; waiting for it"]

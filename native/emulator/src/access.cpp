@@ -13,6 +13,18 @@ std::string hexadecimal(uint64_t value) {
     return text;
 }
 
+// Where a bad address lies, for a person.
+std::string place_in_words(const Memory & memory, uint64_t address, uint32_t bytes) {
+    constexpr uint64_t near = 1 << 20;
+    if (address < 65536) return "at a null pointer";
+    const Allocation * allocation = memory.before(address);
+    if (allocation == nullptr) return "outside every allocation";
+    const std::string name = "the allocation of " + std::to_string(allocation->size) + " bytes at " + hexadecimal(allocation->base);
+    if (allocation->holds(address, 1)) return std::to_string(bytes) + " bytes across the end of " + name;
+    const uint64_t beyond = address - (allocation->base + allocation->size);
+    return beyond < near ? std::to_string(beyond) + " bytes past the end of " + name : "outside every allocation";
+}
+
 // The lanes that are aligned; reports the others.
 uint32_t aligned_lanes(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address, uint32_t bytes) {
     uint64_t low = 0;
@@ -103,15 +115,7 @@ uint32_t access_global(Warp & warp, const Inst & inst, uint32_t mask, const Lane
             const int lane = __builtin_ctz(rest);
             Allocation * allocation = worker.launch->memory->find(address.at[lane]);
             if (allocation == nullptr || !allocation->holds(address.at[lane], bytes)) {
-                std::string where = "outside every allocation";
-                if (allocation != nullptr) {
-                    where = "past the end of the allocation of " + std::to_string(allocation->size) + " bytes at " + hexadecimal(allocation->base);
-                } else if (address.at[lane] < 65536) {
-                    where = "at a null pointer";
-                } else if (Allocation * before = worker.launch->memory->find(address.at[lane] - std::min<uint64_t>(address.at[lane], 4096))) {
-                    where = std::to_string(address.at[lane] - (before->base + before->size)) + " bytes past the end of the allocation of " +
-                            std::to_string(before->size) + " bytes at " + hexadecimal(before->base);
-                }
+                const std::string where = place_in_words(*worker.launch->memory, address.at[lane], bytes);
                 worker.report(FindingKind::out_of_bounds, warp, inst, lane, address.at[lane],
                               std::string(write ? "a write of " : "a read of ") + std::to_string(bytes) + " bytes at " +
                                   hexadecimal(address.at[lane]) + ", " + where);

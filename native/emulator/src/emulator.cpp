@@ -52,7 +52,7 @@ void Emulator::place_variables(Loaded & loaded) {
             Allocation & allocation = memory_.add(base, bytes, reinterpret_cast<uint8_t *>(base), true);
             allocation.owned = std::move(storage);
             loaded.variables[variable.name] = base;
-            loaded.places[variable.name] = {ptx::Space::global, base};
+            loaded.places[variable.name] = {variable.space, base};
             placed.push_back(&variable);
         }
         for (const ptx::Variable * variable : placed) {

@@ -146,6 +146,7 @@ public:
     Allocation & add(uint64_t base, uint64_t size, uint8_t * host, bool written);
     void remove(uint64_t base);
     Allocation * find(uint64_t address) const;
+    Allocation * before(uint64_t address) const;  // the nearest that ends at or before the address
     void mark(uint64_t address, uint64_t bytes, bool written);
     size_t index_limit() const { return next_index_; }
 

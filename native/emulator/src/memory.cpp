@@ -115,6 +115,11 @@ Allocation * Memory::find(uint64_t address) const {
     return allocation->holds(address, 1) ? allocation : nullptr;
 }
 
+Allocation * Memory::before(uint64_t address) const {
+    const auto next = by_base_.upper_bound(address);
+    return next == by_base_.begin() ? nullptr : std::prev(next)->second.get();
+}
+
 void Memory::mark(uint64_t address, uint64_t bytes, bool written) {
     // A range may span neighbouring allocations; what lies outside all of them is nobody's.
     uint64_t at = address;

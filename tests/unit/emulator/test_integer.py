@@ -498,10 +498,11 @@ def test_integer_conversions(emulator: Emulator, target: str, source: str) -> No
 @pytest.mark.parametrize("target", ["u8", "s8", "u16", "s16"])
 def test_a_narrow_result_fills_a_wider_register(emulator: Emulator, target: str) -> None:
     (a,) = edge_values(np.int32, 1)
-    width = 8 * np.dtype(INTEGERS[target]).itemsize
+    width: int = 8 * np.dtype(INTEGERS[target]).itemsize
 
     def meaning(x: int) -> int:
         low = x & ((1 << width) - 1)
-        return low - (1 << width) if target[0] == "s" and low >> (width - 1) else low
+        negative = target[0] == "s" and low >> (width - 1)
+        return low - (1 << width) if negative else low
 
     check(emulator, f"cvt.{target}.s32 %d, %a0;", [a], np.uint32, meaning)

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,8 +73,11 @@ def laid_base(pin: Pin, folder: Path) -> Repository | None:
 
 def _lay(checkout: Path, pin: Pin, folder: Path, report: Report) -> Repository:
     archive = fetch_sdist(pin, checkout / SDIST_CACHE, report)
-    partial, old = _remains(folder)
-    partial.mkdir(parents=True)
+    old = _aside(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # A name of its own: a git whose parent was killed may still be writing to the last one.
+    partial = Path(tempfile.mkdtemp(prefix=_partial_prefix(folder), dir=folder.parent))
+    partial.chmod(0o755)
     try:
         unpack_sdist(pin, archive, partial, report)
         report("pin: hashing the tree")
@@ -120,18 +124,23 @@ def _require_no_work(repository: Repository) -> None:
         )
 
 
-def _remains(folder: Path) -> tuple[Path, Path]:
-    """The names of a tree in the making, and of one about to go."""
-    return folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.old")
+def _aside(folder: Path) -> Path:
+    """The name of a tree about to go."""
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _partial_prefix(folder: Path) -> str:
+    """How the names of a tree in the making start."""
+    return f".{folder.name}.partial-"
 
 
 def _remove_remains(folder: Path) -> None:
     """Clear what a run that was killed left; a tree it had only renamed gets its name back."""
-    partial, old = _remains(folder)
-    shutil.rmtree(partial, ignore_errors=True)
+    old = _aside(folder)
     if old.exists() and not folder.exists():
         old.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    for remains in (old, *folder.parent.glob(f"{_partial_prefix(folder)}*")):
+        shutil.rmtree(remains, ignore_errors=True)
 
 
 def _base_message(pin: Pin) -> str:

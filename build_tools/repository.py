@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -330,9 +331,7 @@ class Repository:
     @contextlib.contextmanager
     def scratch(self, purpose: str) -> Iterator[Path]:
         """An empty folder inside the repository's own, gone afterwards."""
-        folder = self.git_dir / f"{_SCRATCH}{purpose}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        folder = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{purpose}-", dir=self.git_dir))
         try:
             yield folder
         finally:

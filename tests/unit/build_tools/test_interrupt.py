@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +62,9 @@ def _run_cut_off(action: Callable[[], object], event: str, number: int) -> int:
             interrupter.after(archive, "check_sdist", lambda *_: "checked")
             interrupter.after(tree_hash, "_entry", lambda *_: "hashed")
             interrupter.after(Path, "write_bytes", lambda path, _data: f"written {path.suffix}")
-            interrupter.after(Path, "rename", lambda path, to: f"renamed {path.suffix}{to.suffix}")
+            interrupter.after(
+                Path, "rename", lambda _from, to: f"renamed to {to.suffix or to.name}"
+            )
             interrupter.after(Path, "replace", lambda _from, to: REPLACED.get(to.name, "moved"))
             interrupter.after(Path, "unlink", lambda *_, **__: "removed")
             with termination_as_interrupt():
@@ -88,7 +92,7 @@ LAYING = [
     ("git commit-tree", 1),
     ("git update-ref", 1),
     ("git update-ref", 3),
-    ("renamed .partial.0", 1),
+    ("renamed to .0", 1),
     ("git apply", 2),
     ("git checkout-index", 1),
     ("removed", 1),
@@ -112,6 +116,35 @@ def test_killed_while_a_tree_is_made_the_next_run_makes_it(
     assert patched.prepare().locked
     assert contents_of(patched.tree) == wanted
     assert patched.files() == series
+    _no_remains(patched)
+
+
+def test_a_git_that_outlives_its_killed_parent_does_not_stop_the_next_run(
+    patched: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It writes on into the tree that was in the making, as fast as that is cleared."""
+    shutil.rmtree(patched.tree)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    survivor = (
+        f"#!/bin/sh\necho $$ > {tmp_path}/pid\nkill -KILL $PPID\n"
+        "n=0\nwhile [ $n -lt 3000 ]; do\n"
+        '    mkdir -p "$GIT_DIR/objects" 2>/dev/null\n'
+        '    echo x > "$GIT_DIR/objects/$n" 2>/dev/null\n    n=$((n + 1))\ndone\n'
+    )
+    (tools / "git").write_text(survivor)
+    (tools / "git").chmod(0o755)
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", f"{tools}:{path}")
+    assert _run_cut_off(patched.prepare, "never@SIGKILL", 1) == -signal.SIGKILL
+    monkeypatch.setenv("PATH", path)
+    assert patched.prepare().locked
+    pid = int((tmp_path / "pid").read_text())
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text():
+        time.sleep(0.01)
+    assert patched.prepare().locked
     _no_remains(patched)
 
 
@@ -199,8 +232,8 @@ CHANGING = [
     ("git cat-file", 1),
     ("written .patch", 1),
     ("written .lock", 1),
-    ("renamed .0.old", 1),
-    ("renamed .new.0", 1),
+    ("renamed to .old", 1),
+    ("renamed to .0", 1),
     ("journal", 1),
     ("moved", 1),
     ("index", 1),

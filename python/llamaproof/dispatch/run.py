@@ -62,7 +62,7 @@ def collect(
         reports: list[GpuReport] = []
         facts: dict[str, Any] = {}
         for gpu in gpus:
-            report, facts = _examine(target, libraries, gpu, distinct, on_progress)
+            report, facts = _examine(target, libraries, needs.code, gpu, distinct, on_progress)
             reports.append(report)
         return DispatchEvidence(
             target=target.name,
@@ -80,13 +80,13 @@ def collect(
 def _examine(
     target: Target,
     libraries: Sequence[Path],
+    code: Sequence[Path],
     gpu: shadow.Gpu,
     cells: Sequence[Cell],
     on_progress: Progress | None,
 ) -> tuple[GpuReport, dict[str, Any]]:
     started = time.monotonic()
     result = _run_worker(target, libraries, gpu, cells, on_progress)
-    code = shadow.cuda_needs(libraries).code
     hollow = frozenset().union(*(hollow_kernels(library, gpu.sm) for library in code))
     outcomes = {
         cell: outcome_of(cell, answer, hollow)

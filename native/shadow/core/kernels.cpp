@@ -78,11 +78,10 @@ void Kernels::remove_module(Module* module) {
     modules_.erase(found);
 }
 
-void Kernels::add_kernel(Module* module, const void* function, const char* name,
-                         std::uint32_t name_id) {
+void Kernels::add_kernel(Module* module, const void* function, const char* name) {
     auto kernel = std::make_unique<Kernel>();
     kernel->name = name;
-    kernel->name_id = name_id;
+    kernel->function = function;
     kernel->module = module;
     for (const Device& device : session_.devices) {
         KernelOnDevice here;

@@ -27,7 +27,7 @@ struct Module {
 
 struct Kernel {
     std::string name;  // mangled
-    std::uint32_t name_id = 0;
+    const void* function = nullptr;  // of the host
     Module* module = nullptr;
     std::vector<KernelOnDevice> devices;
 };
@@ -40,8 +40,7 @@ class Kernels {
     // `wrapper` is what __cudaRegisterFatBinary is given; the result is its handle.
     Module* add_module(const void* wrapper);
     void remove_module(Module* module);
-    void add_kernel(Module* module, const void* function, const char* name,
-                    std::uint32_t name_id);
+    void add_kernel(Module* module, const void* function, const char* name);
 
     // The kernel of a host function or of a handle that find() returned; nullptr for neither.
     Kernel* find(const void* function_or_handle);

@@ -35,7 +35,7 @@ struct KernelOperation {
     const Kernel* kernel = nullptr;
     const KernelCode* code = nullptr;
     LaunchOptions options;
-    std::vector<std::uint8_t> parameter_block;  // empty in record mode
+    std::vector<std::uint8_t> parameter_block;  // empty where nobody asks: not captured, not executed
 };
 
 // A copy of `slices` times `rows` rows of `width` bytes.

@@ -176,7 +176,7 @@ void Runtime::unregister_fatbin(void* handle) {
 
 void Runtime::register_function(void* fatbin, const void* function, const char* name) {
     const Lock lock(mutex_);
-    kernels_.add_kernel(static_cast<Module*>(fatbin), function, name, names_.id(name));
+    kernels_.add_kernel(static_cast<Module*>(fatbin), function, name);
 }
 
 void* Runtime::kernel_handle(const void* function) {
@@ -222,7 +222,7 @@ Status Runtime::launch(const void* function, const LaunchOptions& options, void*
         return status;
     }
     KernelOperation operation{kernel, here.code, options, {}};
-    if (executes()) {
+    if (executes() || stream->capture) {
         operation.parameter_block = pack(*here.code, arguments);
     }
     record_launch(*kernel, here, options, *stream);
@@ -823,6 +823,75 @@ Status Runtime::graph_nodes(const void* graph, const void** nodes, std::size_t* 
         nodes[i] = i < all.size() ? &all[i] : nullptr;
     }
     *count = nodes == nullptr ? all.size() : std::min(*count, all.size());
+    return Status::success;
+}
+
+Node* Runtime::find_node(const void* handle) {
+    for (const auto& [address, graph] : graphs_) {
+        for (Node& node : graph->nodes) {
+            if (&node == handle) {
+                return &node;
+            }
+        }
+    }
+    return nullptr;
+}
+
+Status Runtime::node_kind(const void* handle, NodeKind* kind) {
+    const Lock lock(mutex_);
+    const Node* node = find_node(handle);
+    if (node == nullptr) {
+        return Status::invalid_value;
+    }
+    if (std::holds_alternative<CopyOperation>(*node->operation)) {
+        *kind = NodeKind::copy;
+    } else if (std::holds_alternative<SetOperation>(*node->operation)) {
+        *kind = NodeKind::set;
+    } else if (std::holds_alternative<HostOperation>(*node->operation)) {
+        *kind = NodeKind::host;
+    } else {
+        *kind = NodeKind::kernel;  // what a library does is kernels too
+    }
+    return Status::success;
+}
+
+Status Runtime::kernel_node(const void* handle, const void** function, LaunchOptions* options,
+                            const void* const** arguments) {
+    const Lock lock(mutex_);
+    Node* node = find_node(handle);
+    const auto* kernel =
+        node == nullptr ? nullptr : std::get_if<KernelOperation>(node->operation.get());
+    if (kernel == nullptr) {
+        return Status::invalid_value;
+    }
+    node->arguments.clear();
+    for (const llamaproof_parameter& parameter : kernel->code->parameters) {
+        node->arguments.push_back(kernel->parameter_block.data() + parameter.offset);
+    }
+    *function = kernel->kernel->function;
+    *options = kernel->options;
+    *arguments = node->arguments.data();
+    return Status::success;
+}
+
+Status Runtime::set_kernel_node(const void* handle, const void* function,
+                                const LaunchOptions& options, void** arguments) {
+    const Lock lock(mutex_);
+    Node* node = find_node(handle);
+    const Kernel* kernel = kernels_.find(function);
+    if (node == nullptr || kernel == nullptr ||
+        !std::holds_alternative<KernelOperation>(*node->operation)) {
+        return Status::invalid_value;
+    }
+    const auto here = static_cast<std::size_t>(current_device());
+    const KernelOnDevice& code = kernel->devices[here];
+    const Status status = check_launch(session_.devices[here], code, options);
+    if (status != Status::success) {
+        return status;
+    }
+    node->operation = std::make_shared<const Operation>(
+        KernelOperation{kernel, code.code, options, pack(*code.code, arguments)});
+    node->arguments.clear();
     return Status::success;
 }
 

@@ -142,6 +142,13 @@ class SHADOW_API Runtime {
     Status destroy_executable(const void* executable);
     // As cudaGraphGetNodes: the count alone, or up to `count` handles.
     Status graph_nodes(const void* graph, const void** nodes, std::size_t* count);
+    enum class NodeKind { kernel = 0, copy = 1, set = 2, host = 3 };  // as CUDA numbers them
+    Status node_kind(const void* node, NodeKind* kind);
+    // The arguments stay where they are until the node changes or its graph ends.
+    Status kernel_node(const void* node, const void** function, LaunchOptions* options,
+                       const void* const** arguments);
+    Status set_kernel_node(const void* node, const void* function, const LaunchOptions& options,
+                           void** arguments);
 
     // Libraries on top of the runtime.
     bool executes() const { return session_.mode == Mode::execute; }
@@ -187,6 +194,7 @@ class SHADOW_API Runtime {
     void perform_copy(const CopyOperation& copy);
     void perform_set(const SetOperation& set);
     Status check_stream(const void* handle, Stream** stream);
+    Node* find_node(const void* handle);
 
     mutable std::mutex mutex_;
     Session session_;

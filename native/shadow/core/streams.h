@@ -20,6 +20,8 @@ enum class CaptureMode { global = 0, thread_local_mode = 1, relaxed = 2 };  // a
 struct Node {
     std::shared_ptr<const Operation> operation;
     std::vector<std::size_t> depends_on;  // indices of earlier nodes, ascending
+    // Where the arguments of a kernel node lie; filled when somebody asks.
+    std::vector<const void*> arguments;
 };
 
 // The content of a graph. Nodes stand in an order that keeps every dependency.

@@ -723,6 +723,42 @@ cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, size_t*
                             numNodes));
 }
 
+cudaError_t cudaGraphNodeGetType(cudaGraphNode_t node, cudaGraphNodeType* pType) {
+    auto kind = Runtime::NodeKind::kernel;
+    const Status status = runtime().node_kind(node, &kind);
+    *pType = static_cast<cudaGraphNodeType>(kind);
+    return FINISH(status);
+}
+
+cudaError_t cudaGraphKernelNodeGetParams(cudaGraphNode_t node, cudaKernelNodeParams* params) {
+    const void* function = nullptr;
+    const void* const* arguments = nullptr;
+    LaunchOptions options;
+    const Status status = runtime().kernel_node(node, &function, &options, &arguments);
+    if (status == Status::success) {
+        *params = cudaKernelNodeParams{};
+        params->func = const_cast<void*>(function);
+        params->gridDim = dim3(options.grid.x, options.grid.y, options.grid.z);
+        params->blockDim = dim3(options.block.x, options.block.y, options.block.z);
+        params->sharedMemBytes = static_cast<unsigned>(options.dynamic_shared);
+        params->kernelParams = const_cast<void**>(arguments);
+    }
+    return FINISH(status);
+}
+
+cudaError_t cudaGraphKernelNodeSetParams(cudaGraphNode_t node,
+                                         const cudaKernelNodeParams* params) {
+    if (params->extra != nullptr) {
+        shadow::fatal("cudaGraphKernelNodeSetParams with `extra` is not known");
+    }
+    LaunchOptions options;
+    options.grid = dim3_of(params->gridDim);
+    options.block = dim3_of(params->blockDim);
+    options.dynamic_shared = params->sharedMemBytes;
+    return FINISH(
+        runtime().set_kernel_node(node, params->func, options, params->kernelParams));
+}
+
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* pGraphExec, cudaGraph_t graph,
                                  unsigned long long flags) {
     return FINISH(flags != 0 ? Status::not_supported

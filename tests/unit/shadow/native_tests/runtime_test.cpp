@@ -342,6 +342,49 @@ void a_launch_reaches_the_executor_with_its_parameters() {
     CHECK_EQUAL(number, 78);
 }
 
+void a_captured_launch_can_be_read_and_changed() {
+    start(folder, "execute", fake_executor_path());
+    cudaStream_t stream = nullptr;
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t executable = nullptr;
+    int* p = nullptr;
+    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void**>(&p), 4096), cudaSuccess);
+    CHECK_EQUAL(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
+    CHECK_EQUAL(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), cudaSuccess);
+    CHECK_EQUAL(cudaMemsetAsync(p, 0, 64, stream), cudaSuccess);
+    CHECK_EQUAL(launch(&plain, 3, 32, 16, stream, p, 5), cudaSuccess);
+    CHECK_EQUAL(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+    cudaGraphNode_t nodes[4] = {};
+    std::size_t count = 4;
+    CHECK_EQUAL(cudaGraphGetNodes(graph, nodes, &count), cudaSuccess);
+    CHECK_EQUAL(count, 2U);
+    CHECK(nodes[2] == nullptr);
+    cudaGraphNodeType type{};
+    CHECK_EQUAL(cudaGraphNodeGetType(nodes[0], &type), cudaSuccess);
+    CHECK_EQUAL(type, cudaGraphNodeTypeMemset);
+    CHECK_EQUAL(cudaGraphNodeGetType(nodes[1], &type), cudaSuccess);
+    CHECK_EQUAL(type, cudaGraphNodeTypeKernel);
+    cudaKernelNodeParams params{};
+    CHECK_EQUAL(cudaGraphKernelNodeGetParams(nodes[0], &params), cudaErrorInvalidValue);
+    CHECK_EQUAL(cudaGraphKernelNodeGetParams(nodes[1], &params), cudaSuccess);
+    CHECK(params.func == &plain);
+    CHECK_EQUAL(params.gridDim.x, 3U);
+    CHECK_EQUAL(params.sharedMemBytes, 16U);
+    CHECK_EQUAL(*static_cast<int*>(params.kernelParams[1]), 5);
+    int changed = 6;
+    params.kernelParams[1] = &changed;
+    CHECK_EQUAL(cudaGraphKernelNodeSetParams(nodes[1], &params), cudaSuccess);
+    CHECK_EQUAL(cudaGraphInstantiate(&executable, graph, 0), cudaSuccess);
+    CHECK_EQUAL(cudaGraphLaunch(executable, stream), cudaSuccess);
+    int number = 0;
+    void* pointer = nullptr;
+    std::memcpy(&pointer, fake_executor().parameters.data(), 8);
+    std::memcpy(&number, fake_executor().parameters.data() + 8, 4);
+    CHECK(pointer == p);
+    CHECK_EQUAL(number, 6);
+    CHECK_EQUAL(cudaGraphNodeGetType(nullptr, &type), cudaErrorInvalidValue);
+}
+
 void a_fault_in_a_kernel_stays() {
     start(folder, "execute", fake_executor_path());
     fake_executor().outcome = 1;
@@ -645,6 +688,7 @@ const std::map<std::string, std::function<void()>> tests = {
     TEST(threads_with_their_own_streams_do_not_disturb_each_other),
     TEST(contents_are_kept_and_the_executor_hears_of_them),
     TEST(a_launch_reaches_the_executor_with_its_parameters),
+    TEST(a_captured_launch_can_be_read_and_changed),
     TEST(a_fault_in_a_kernel_stays),
     TEST(virtual_memory_keeps_contents_across_mappings),
     TEST(matrix_products_are_exact_for_whole_numbers),

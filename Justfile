@@ -28,7 +28,7 @@ check-wheel *WHEELS: env
 
 # Prove the wheels in dist/: bindings against binary, where attention runs; writes the evidence beside them
 prove *ARGS: native
-    @{{ venv }} -m llamaproof prove "$@"
+    @{{ venv }} -m llamaproof prove --require "576/512@%4:f16" "$@"
 
 # Measure attention with the wheels in dist/
 bench *ARGS: native

@@ -96,6 +96,13 @@ def try_familiar(target: str, gpu: shadow.Gpu) -> tuple[FamiliarResult, ...]:
 
 def examine_report(report: ModelReport) -> Finding:
     """What a model's report means for its user."""
+    if report.death:
+        return stops(
+            "aborts",
+            report.verdict,
+            "update the package, or try f16 for the K and V cache; `llamaproof dispatch` shows "
+            "which attention it survives",
+        )
     if report.problem:
         return unclear(
             "model-not-run", report.problem, "see the log below; `llamaproof dispatch` says more"

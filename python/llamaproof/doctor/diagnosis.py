@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from llamaproof.doctor import attention
 from llamaproof.doctor.attention import FamiliarResult
 from llamaproof.doctor.findings import Finding, fine, note, stops, unclear
 from llamaproof.doctor.gpu import Driver, Gpu, ask_driver, examine_driver
-from llamaproof.doctor.loading import examine_probe, probe, read_cpu_flags
+from llamaproof.doctor.loading import examine_probe, probe, probe_on_shadow, read_cpu_flags
 from llamaproof.doctor.package import Host, cuda_backend, examine_code, examine_package
 from llamaproof.elf import read_elf
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, LlamaproofError
@@ -24,6 +24,9 @@ from llamaproof.headers import Header, read_header
 from llamaproof.target import Target
 
 INSTALLED = "installed"
+
+# What keeps a package from loading here and is no fault of its files.
+LACKING = frozenset({"no-driver", "no-cuda-library", "no-library", "no-dependency"})
 
 _CUDART = re.compile(r"libcudart\.so\.(\d+)")
 
@@ -85,15 +88,17 @@ def diagnose(
         shadow_gpu: the card to play where there is none.
     """
     driver = ask_driver(environ)
+    real = driver.gpus[0] if driver.gpus else None
     findings = examine_package(target, host, environ)
     findings += examine_driver(driver, _linked_cuda(target), environ)
-    real = driver.gpus[0] if driver.gpus else None
     findings += _code(target, real, shadow_gpu)
-    findings += _load(target, driver, environ, spec == INSTALLED)
+    if _goes_on(findings, ()):
+        findings += _load(spec, target, driver, shadow_gpu, environ)
     case = _Case(
         spec=spec, target=target, model=model, real=real, shadow_gpu=shadow_gpu, environ=environ
     )
-    if not any(f.level == "stops" for f in findings):
+    # What this environment lacks says nothing about a GPU that is played.
+    if _goes_on(findings, () if real else LACKING):
         case.examine()
     return Diagnosis(
         target=target.name,
@@ -214,25 +219,34 @@ def _code(target: Target, real: Gpu | None, played: shadow.Gpu) -> list[Finding]
     return [examine_code(backend, gpu.sm, gpu.name)]
 
 
+def _goes_on(findings: Sequence[Finding], whatever: Collection[str]) -> bool:
+    """Whether nothing stops, or only what is of these codes."""
+    return all(f.level != "stops" or f.code in whatever for f in findings)
+
+
 def _load(
-    target: Target, driver: Driver, environ: Mapping[str, str], is_installed: bool
+    spec: str,
+    target: Target,
+    driver: Driver,
+    shadow_gpu: shadow.Gpu,
+    environ: Mapping[str, str],
 ) -> list[Finding]:
-    if target.package is None or not target.lib_dir.is_dir():
-        return []
-    loaded = probe(target.package, environ, whole=is_installed)
+    if target.package is None:
+        return [unclear("no-bindings", "there are only libraries, no Python bindings", "")]
+    if target.kind == "wheel":
+        # A wheel that is not installed has none of its dependencies beside it.
+        loaded = probe_on_shadow(target, shadow_gpu, environ)
+        return examine_probe(loaded, read_cpu_flags())
+    loaded = probe(target.package, environ, whole=spec == INSTALLED)
     found = examine_probe(loaded, read_cpu_flags())
     if not driver.gpus:
-        # Without a driver nothing here can be right or wrong about it: it is said, not held
-        # against the package.
-        found = [_softened(finding) for finding in found]
-    elif not loaded.failure and not loaded.gpus:
-        said = next(
-            (line for line in loaded.printed if "cuda" in line.lower()), "it does not say why"
-        )
+        return [_softened(finding) for finding in found]
+    if not loaded.failure and not loaded.gpus:
+        said = (line for line in loaded.printed if "cuda" in line.lower())
         found.append(
             stops(
                 "gpu-not-seen",
-                f"the driver sees a GPU, and llama.cpp does not: {said}",
+                f"the driver sees a GPU, and llama.cpp does not: {next(said, 'no reason given')}",
                 "see that the driver is at least as new as the CUDA of the package",
             )
         )
@@ -240,6 +254,7 @@ def _load(
 
 
 def _softened(finding: Finding) -> Finding:
+    """Without a GPU a package may need a driver that is not there: it is said, not held against."""
     if finding.code != "no-driver":
         return finding
     return note(finding.code, finding.what, finding.remedy)

@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llamaproof import shadow
+from llamaproof.dispatch import handover
+from llamaproof.dispatch.libraries import linux_libraries
 from llamaproof.dispatch.model_run import with_import_path
 from llamaproof.doctor.explanations import explain_failure
 from llamaproof.doctor.findings import Finding, fine, stops
 from llamaproof.doctor.package import REINSTALL
 from llamaproof.process import describe_status, run
+from llamaproof.target import Target
 
 # llama_context_default_params of 0.3.16, 0.3.17 and 0.3.36 (llama-context.cpp): values that all
 # three share. Bindings of another release read other bytes of the struct and see other values.
@@ -84,23 +88,52 @@ class Probe:
 
 
 def probe(package: Path, env: Mapping[str, str], *, whole: bool) -> Probe:
-    """Load a package in a process of its own.
+    """Load a package in a process of its own, as this environment has it.
 
     Args:
         whole: import it as a user would, with its Python dependencies.
     """
     with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
-        output = Path(scratch, "probe.json")
-        flags = ("--whole",) if whole else ()
-        completed = run(
-            (sys.executable, "-m", "llamaproof.doctor.probe_worker", package, *flags, output),
-            env=with_import_path(env),
-            check=False,
-            silence_limit_s=120.0,
-        )
-        answer: dict[str, Any] = {}
-        if output.exists():
-            answer = json.loads(output.read_text(encoding="utf-8"))
+        return _probe(package, env, Path(scratch), whole=whole, session=None)
+
+
+def probe_on_shadow(target: Target, gpu: shadow.Gpu, env: Mapping[str, str]) -> Probe:
+    """Load a package's bindings on a GPU that is played: CUDA's libraries need not be here.
+
+    Raises:
+        BadInput: the shadow runtime cannot serve the package's libraries.
+    """
+    assert target.package is not None
+    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
+        folder = Path(scratch)
+        session = shadow.prepare(linux_libraries(target), [gpu], folder=folder)
+        env = {**env, **session.environment}
+        return _probe(target.package, env, folder, whole=False, session=session)
+
+
+def _probe(
+    package: Path,
+    env: Mapping[str, str],
+    folder: Path,
+    *,
+    whole: bool,
+    session: shadow.Session | None,
+) -> Probe:
+    job, output = folder / "job.json", folder / "probe.json"
+    described = None if session is None else handover.describe(session)
+    job.write_text(
+        json.dumps({"package": str(package), "whole": whole, "session": described}),
+        encoding="utf-8",
+    )
+    completed = run(
+        (sys.executable, "-m", "llamaproof.doctor.probe_worker", job, output),
+        env=with_import_path(env),
+        check=False,
+        silence_limit_s=120.0,
+    )
+    answer: dict[str, Any] = {}
+    if output.exists():
+        answer = json.loads(output.read_text(encoding="utf-8"))
     failure = answer.get("error", "")
     if not answer:
         tail = "\n".join(completed.lines[-20:])

@@ -1,8 +1,9 @@
 """Import a llama_cpp package and tell what it says of itself, as JSON; a process of its own.
 
-Usage: python -m llamaproof.doctor.probe_worker PACKAGE [--whole] OUTPUT.json
-With --whole the package is imported as a user would, dependencies included; else its ctypes module
-alone.
+Usage: python -m llamaproof.doctor.probe_worker JOB.json OUTPUT.json
+
+JOB: {"package", "whole", "session": see `dispatch.handover`, or null}. With `whole` the package is
+imported as a user would, dependencies included; else its ctypes module alone.
 """
 
 from __future__ import annotations
@@ -14,18 +15,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from llamaproof.dispatch import handover
 from llamaproof.dispatch.model_worker import devices_of, import_bindings
 
 
 def main(arguments: Sequence[str]) -> None:
-    package, output = Path(arguments[0]), Path(arguments[-1])
+    job = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    package = Path(job["package"])
     answer: dict[str, Any] = {"error": "", "devices": [], "system_info": "", "defaults": {}}
     try:
-        llama = _import_whole(package) if "--whole" in arguments else import_bindings(package)
+        if job["session"]:
+            handover.load(job["session"])
+        llama = _import_whole(package) if job["whole"] else import_bindings(package)
         answer.update(_describe(llama))
     except Exception as error:
         answer["error"] = f"{type(error).__name__}: {error}"
-    output.write_text(json.dumps(answer), encoding="utf-8")
+    Path(arguments[1]).write_text(json.dumps(answer), encoding="utf-8")
 
 
 def _import_whole(package: Path) -> Any:

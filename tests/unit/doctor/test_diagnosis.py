@@ -1,0 +1,151 @@
+"""The whole diagnosis: what stops, what is only said, and the page and document it is told on."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from llamaproof import cli, shadow
+from llamaproof.dispatch.grid import HeadSizes
+from llamaproof.dispatch.outcome import FALLS_BACK
+from llamaproof.doctor.attention import FAMILIAR, FamiliarResult, remedy_for, shape_in_words
+from llamaproof.doctor.diagnosis import Diagnosis, diagnose
+from llamaproof.doctor.findings import Finding, fine, note, stops, unclear
+from llamaproof.doctor.package import Host
+from llamaproof.doctor.page import diagnosis_json, print_diagnosis
+from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
+from llamaproof.geometry import LayerAttention
+from tests.unit.doctor.libraries import needs_gcc, package
+
+L40S = shadow.find_gpu("L40S")
+
+
+def _diagnosis(*findings: Finding, familiar: tuple[FamiliarResult, ...] = ()) -> Diagnosis:
+    return Diagnosis(
+        target="installed",
+        version="0.3.16",
+        gpu="L40S",
+        is_shadow=True,
+        findings=findings,
+        report=None,
+        header=None,
+        familiar=familiar,
+    )
+
+
+def _page(diagnosis: Diagnosis) -> str:
+    console = Console(record=True, width=200, force_terminal=False)
+    print_diagnosis(diagnosis, console)
+    return console.export_text()
+
+
+def test_nothing_wrong_holds_and_says_how_to_call_it() -> None:
+    diagnosis = _diagnosis(fine("cuda", "it is built with CUDA"))
+    assert diagnosis.exit_code == HOLDS
+    page = _page(diagnosis)
+    assert page.startswith("Flash attention will run on L40S (played: there is no GPU here).")
+    assert "flash_attn=True" in page
+
+
+def test_what_stops_outweighs_what_is_unclear() -> None:
+    unknown = unclear("unread", "one thing was not read", "read it")
+    wrong = stops("cpu-only", "it is built without CUDA", "install another")
+    assert _diagnosis(unknown).exit_code == NOT_CHECKED
+    assert _diagnosis(unknown, wrong).exit_code == DEFECT
+    page = _page(_diagnosis(unknown, wrong))
+    assert "will not run" in page.splitlines()[0]
+    assert "What helps: install another." in page
+    assert "flash_attn=True" not in page
+
+
+def test_notes_do_not_change_the_answer() -> None:
+    diagnosis = _diagnosis(note("no-driver", "there is no driver"))
+    assert diagnosis.exit_code == HOLDS
+    assert "there is no driver" in _page(diagnosis)
+
+
+def test_a_familiar_model_that_falls_back_is_named() -> None:
+    results = (
+        FamiliarResult(name="Llama 3 8B", heads=HeadSizes(k=128, v=128), ratio=4, failures=()),
+        FamiliarResult(
+            name="GLM-4.7-Flash",
+            heads=HeadSizes(k=576, v=512),
+            ratio=20,
+            failures=(FALLS_BACK, FALLS_BACK),
+        ),
+    )
+    diagnosis = _diagnosis(familiar=results)
+    lines = _page(diagnosis).splitlines()
+    assert any("GLM-4.7-Flash" in line and "falls back to the CPU" in line for line in lines)
+    assert any("Llama 3 8B" in line and "runs on the GPU" in line for line in lines)
+    document = json.loads(json.dumps(diagnosis_json(diagnosis)))
+    assert document["schema"] == "llamaproof.doctor/1"
+    assert [len(result["failures"]) for result in document["familiar"]] == [0, 2]
+
+
+def test_familiar_models_have_whole_head_groups() -> None:
+    assert all(n_head % n_head_kv == 0 for _, _, n_head, n_head_kv, _ in FAMILIAR)
+
+
+@pytest.mark.parametrize(("latent", "words"), [(True, "latent"), (False, "f16 for the K and V")])
+def test_the_remedy_fits_the_attention(latent: bool, words: str) -> None:
+    layer = LayerAttention(
+        layer=0,
+        n_head=20,
+        n_head_kv=1,
+        key_length=576,
+        value_length=512,
+        window=0,
+        softcap=0.0,
+        max_bias=0.0,
+        sinks=False,
+        latent=latent,
+    )
+    assert shape_in_words([layer, layer]) == "head sizes 576/512, GQA ratio 20"
+    assert words in remedy_for([layer])
+
+
+@needs_gcc
+def test_a_package_without_cuda_is_diagnosed_without_running_anything(tmp_path: Path) -> None:
+    target = package(tmp_path, ("libllama.so", "libggml.so"))
+    diagnosis = diagnose(
+        str(tmp_path),
+        target,
+        None,
+        shadow_gpu=L40S,
+        environ=os.environ,
+        host=Host.here(),
+    )
+    assert diagnosis.exit_code == DEFECT
+    assert "built without CUDA" in diagnosis.verdict
+    assert diagnosis.familiar == ()
+
+
+@needs_gcc
+def test_the_command_prints_writes_and_exits_by_the_diagnosis(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package(tmp_path, ("libllama.so", "libggml.so"))
+    output = tmp_path / "doctor.json"
+    code = cli.main(["doctor", "--target", str(tmp_path), "--json", str(output)])
+    assert code == DEFECT
+    assert "will not run" in capsys.readouterr().out
+    assert json.loads(output.read_text())["exit_code"] == DEFECT
+
+
+def test_a_model_that_is_not_there_could_not_be_checked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["doctor", "no-such.gguf"]) == NOT_CHECKED
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_a_card_that_nobody_knows_could_not_be_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["doctor", "--target", str(tmp_path), "--gpu", "Voodoo 2"]) == NOT_CHECKED
+    assert capsys.readouterr().err.startswith("error: ")

@@ -90,6 +90,13 @@ uint64_t llamaproof_shadow_dropped(void);
 /* Forget all records; the peaks start again from what is in use now. */
 void llamaproof_shadow_reset(void);
 
+/* What the host reads from device memory in record mode: 32-bit words that count 0, 1, ... up to
+ * `modulus` - 1, over and over, from the start of each row that is copied. 1, as it is at first,
+ * means zeros. Programs that let the host act on what the device chose need more: llama.cpp sorts
+ * tokens by the experts chosen for them, which have to be different ones for one token. Returns 0,
+ * or 1 for a modulus of 0. */
+int llamaproof_shadow_read_back(uint32_t modulus);
+
 /* Put a label among the records. */
 void llamaproof_shadow_mark(const char *label);
 

@@ -12,6 +12,14 @@ std::uint64_t llamaproof_shadow_dropped() { return shadow::Runtime::get().droppe
 
 void llamaproof_shadow_reset() { shadow::Runtime::get().reset(); }
 
+int llamaproof_shadow_read_back(std::uint32_t modulus) {
+    if (modulus == 0) {
+        return 1;
+    }
+    shadow::Runtime::get().read_back(modulus);
+    return 0;
+}
+
 void llamaproof_shadow_mark(const char* label) { shadow::Runtime::get().mark(label); }
 
 const char* llamaproof_shadow_name(std::uint32_t name) {

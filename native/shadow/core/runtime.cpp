@@ -47,6 +47,19 @@ llamaproof_copy_direction direction_of(const Place& to, const Place& from) {
     return from_device ? LLAMAPROOF_COPY_DEVICE_TO_HOST : LLAMAPROOF_COPY_HOST_TO_HOST;
 }
 
+// 32-bit words that count up to `modulus` and begin again.
+void fill_counting(std::uint8_t* to, std::uint64_t bytes, std::uint32_t modulus) {
+    if (modulus == 1) {
+        std::memset(to, 0, bytes);
+        return;
+    }
+    std::uint32_t word = 0;
+    for (std::uint64_t at = 0; at < bytes; at += sizeof word) {
+        std::memcpy(to + at, &word, std::min<std::uint64_t>(sizeof word, bytes - at));
+        word = word + 1 == modulus ? 0 : word + 1;
+    }
+}
+
 std::uint32_t flag_if(bool condition, llamaproof_launch_flag flag) {
     return condition ? static_cast<std::uint32_t>(flag) : 0;
 }
@@ -940,6 +953,11 @@ void Runtime::mark(const char* label) {
     recorder_.add(blank(LLAMAPROOF_RECORD_MARK, label, nullptr));
 }
 
+void Runtime::read_back(std::uint32_t modulus) {
+    const Lock lock(mutex_);
+    read_back_modulus_ = modulus;
+}
+
 const char* Runtime::name(std::uint32_t id) {
     const Lock lock(mutex_);
     return names_.text(id);
@@ -1139,7 +1157,8 @@ void Runtime::perform_copy(const CopyOperation& copy) {
                 copy.destination + slice * copy.destination_slice + row * copy.destination_pitch;
             const Address from = copy.source + slice * copy.source_slice + row * copy.source_pitch;
             if (!content) {
-                std::memset(reinterpret_cast<void*>(to), 0, copy.width);
+                fill_counting(reinterpret_cast<std::uint8_t*>(to), copy.width,
+                              read_back_modulus_);
                 continue;
             }
             if (copy.from.on_device() && !copy.to.on_device()) {

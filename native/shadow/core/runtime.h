@@ -163,6 +163,7 @@ class SHADOW_API Runtime {
     std::uint64_t dropped();
     void reset();
     void mark(const char* label);
+    void read_back(std::uint32_t modulus);
     const char* name(std::uint32_t id);
     const char* demangled(std::uint32_t id);
     bool usage(int device, std::uint64_t* current, std::uint64_t* peak, std::uint64_t* total);
@@ -210,6 +211,7 @@ class SHADOW_API Runtime {
     std::set<std::pair<int, int>> peers_;
     std::uint64_t next_executable_ = 1;
     std::uint64_t sequence_ = 0;  // of the record made last
+    std::uint32_t read_back_modulus_ = 1;
     Status fault_ = Status::success;
 };
 

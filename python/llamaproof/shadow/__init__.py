@@ -18,6 +18,9 @@ and in a worker, which holds one session from its start to its end (start it wit
             print(record.demangled, record.grid, record.block, record.dynamic_shared)
     runtime.memory(0).peak                          # bytes charged to device 0
 
+What the host reads from the device is zeros. A model of experts needs `read_back_counting` with its
+number of used experts before it is run: llama.cpp sorts tokens by expert on the host.
+
 What a real runtime refuses is refused with its error, and stands in the records as a `Refusal`. A
 call that nobody wrote ends the process with SIGABRT and its name on stderr.
 """

@@ -190,6 +190,18 @@ class Shadow:
         """Put a label among the records."""
         self._library.llamaproof_shadow_mark(label.encode())
 
+    def read_back_counting(self, modulus: int) -> None:
+        """Let the host read 0, 1, ..., modulus - 1, over and over, instead of zeros.
+
+        In record mode nothing is computed, so that what the host reads from the device is made
+        up: 32-bit words that count from the start of each copied row; zeros to begin with. A
+        model of experts needs at least its number of experts used for a token, and no more than
+        it has: llama.cpp sorts tokens by expert on the host, and stops when the experts of a
+        token are not all different.
+        """
+        if self._library.llamaproof_shadow_read_back(modulus) != 0:
+            raise ValueError("the modulus is at least 1")
+
     def memory(self, device: int = 0) -> MemoryUse:
         """Memory charged to a device; -1 is pinned host memory, whose total is 0: not limited."""
         figures = (ctypes.c_uint64(), ctypes.c_uint64(), ctypes.c_uint64())

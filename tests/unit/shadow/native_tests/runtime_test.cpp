@@ -100,6 +100,24 @@ void device_memory_is_reserved_and_not_touched() {
     CHECK_EQUAL(cudaFree(device), cudaSuccess);
 }
 
+void what_the_host_reads_is_defined() {
+    start(folder, "record");
+    int* device = nullptr;
+    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void**>(&device), 400), cudaSuccess);
+    std::vector<int> host(100, 9);
+    CHECK_EQUAL(cudaMemcpy(host.data(), device, 400, cudaMemcpyDeviceToHost), cudaSuccess);
+    CHECK_EQUAL(std::count(host.begin(), host.end(), 0), 100);
+    CHECK_EQUAL(llamaproof_shadow_read_back(0), 1);
+    CHECK_EQUAL(llamaproof_shadow_read_back(8), 0);
+    CHECK_EQUAL(cudaMemcpy(host.data(), device, 400, cudaMemcpyDeviceToHost), cudaSuccess);
+    for (int i = 0; i < 100; ++i) {
+        CHECK_EQUAL(host[static_cast<std::size_t>(i)], i % 8);
+    }
+    char odd[] = "xxxxxxx";
+    CHECK_EQUAL(cudaMemcpy(odd, device, 6, cudaMemcpyDeviceToHost), cudaSuccess);
+    CHECK(std::memcmp(odd, "\0\0\0\0\1\0x", 7) == 0);
+}
+
 void the_cards_size_is_the_limit() {
     start(folder, "record");
     void* most = nullptr;
@@ -681,6 +699,7 @@ const std::map<std::string, std::function<void()>> tests = {
     TEST(launches_beyond_the_card_are_refused),
     TEST(each_device_has_its_own_code),
     TEST(device_memory_is_reserved_and_not_touched),
+    TEST(what_the_host_reads_is_defined),
     TEST(the_cards_size_is_the_limit),
     TEST(freed_memory_is_used_again_without_overlap),
     TEST(ten_thousand_launches_leave_nothing_behind),

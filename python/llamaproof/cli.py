@@ -17,6 +17,7 @@ COMMANDS: tuple[str, ...] = (
     "llamaproof.bench.command",
     "llamaproof.dispatch.command",
     "llamaproof.doctor.command",
+    "llamaproof.emulator.command",
     "llamaproof.prove",
 )
 

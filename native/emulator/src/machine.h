@@ -138,6 +138,7 @@ struct Allocation {
     void mark_written(uint64_t address, uint64_t bytes);
     void mark_unwritten(uint64_t address, uint64_t bytes);
     bool is_written(uint64_t address, uint64_t bytes) const;
+    uint64_t first_unwritten(uint64_t address, uint64_t bytes) const;  // offset in the range; `bytes` where there is none
 };
 
 // All device memory. Changed between launches, never during one.
@@ -148,6 +149,7 @@ public:
     Allocation * find(uint64_t address) const;
     Allocation * before(uint64_t address) const;  // the nearest that ends at or before the address
     void mark(uint64_t address, uint64_t bytes, bool written);
+    void copy_marks(uint64_t to, uint64_t from, uint64_t bytes);  // defined where the source is
     size_t index_limit() const { return next_index_; }
 
 private:

@@ -43,10 +43,6 @@ bool Allocation::is_written(uint64_t address, uint64_t bytes) const {
 void Allocation::mark_written(uint64_t address, uint64_t bytes) {
     if (all_written) return;
     const uint64_t offset = address - base;
-    if (offset == 0 && bytes == size) {
-        all_written = true;
-        return;
-    }
     uint64_t at = offset;
     const uint64_t end = offset + bytes;
     while (at < end) {
@@ -74,6 +70,23 @@ void Allocation::mark_unwritten(uint64_t address, uint64_t bytes) {
     for (uint64_t at = offset; at < offset + bytes; ++at) {
         written.data()[at >> 3] = static_cast<uint8_t>(written.data()[at >> 3] & ~(1u << (at & 7)));
     }
+}
+
+uint64_t Allocation::first_unwritten(uint64_t address, uint64_t bytes) const {
+    if (all_written) return bytes;
+    const uint64_t offset = address - base;
+    uint64_t at = 0;
+    while (at < bytes) {
+        const uint64_t bit = offset + at;
+        if ((bit & 7) == 0 && bytes - at >= 8 && written.data()[bit >> 3] == 0xff) {
+            at += 8;
+        } else if ((written.data()[bit >> 3] >> (bit & 7)) & 1) {
+            ++at;
+        } else {
+            return at;
+        }
+    }
+    return bytes;
 }
 
 Allocation & Memory::add(uint64_t base, uint64_t size, uint8_t * host, bool written) {
@@ -115,6 +128,28 @@ Allocation * Memory::find(uint64_t address) const {
     return allocation->holds(address, 1) ? allocation : nullptr;
 }
 
+void Memory::copy_marks(uint64_t to, uint64_t from, uint64_t bytes) {
+    // Run by run of defined and of undefined bytes, as the source has them.
+    for (uint64_t at = 0; at < bytes;) {
+        const Allocation * source = find(from + at);
+        if (source == nullptr) {  // host memory of the program: defined
+            mark(to + at, bytes - at, true);
+            break;
+        }
+        const uint64_t take = std::min(bytes - at, source->base + source->size - (from + at));
+        const uint64_t defined = source->first_unwritten(from + at, take);
+        if (defined != 0) {
+            mark(to + at, defined, true);
+            at += defined;
+            continue;
+        }
+        uint64_t undefined = 1;
+        while (undefined < take && !source->is_written(from + at + undefined, 1)) ++undefined;
+        mark(to + at, undefined, false);
+        at += undefined;
+    }
+}
+
 Allocation * Memory::before(uint64_t address) const {
     const auto next = by_base_.upper_bound(address);
     return next == by_base_.begin() ? nullptr : std::prev(next)->second.get();
@@ -133,7 +168,9 @@ void Memory::mark(uint64_t address, uint64_t bytes, bool written) {
             continue;
         }
         const uint64_t take = std::min(end, allocation->base + allocation->size) - at;
-        if (written) {
+        if (written && take == allocation->size) {
+            allocation->all_written = true;
+        } else if (written) {
             allocation->mark_written(at, take);
         } else {
             allocation->mark_unwritten(at, take);

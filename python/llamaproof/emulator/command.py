@@ -1,0 +1,122 @@
+"""`llamaproof emulate`: do a target's attention kernels compute what the CPU computes?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from llamaproof import shadow
+from llamaproof.dispatch.grid import Cell, HeadSizes
+from llamaproof.emulator import table
+from llamaproof.emulator.evidence import NMSE_LIMIT
+from llamaproof.emulator.run import emulate
+from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES, cells_of
+from llamaproof.errors import BadInput
+from llamaproof.files import write_whole
+from llamaproof.ggml import GgmlType
+
+DEFAULT_GPU = "L40S"
+
+
+def configure_parser(subparsers: Any) -> None:
+    """Add the `emulate` command."""
+    parser = subparsers.add_parser(
+        "emulate",
+        help="execute the attention kernels without a GPU and compare them with the CPU",
+        description="Execute a target's own attention kernels (their PTX) on the CPU, check every "
+        "memory access and barrier, count the work, and compare the result with ggml's CPU "
+        f"backend: the normalised mean squared error may be at most {NMSE_LIMIT:g}.",
+        epilog="Exit codes: 0 holds; 1 a result is wrong, a kernel does what it must not, or it "
+        "aborts; 2 could not be checked. A shape that falls back to the CPU is no failure here: "
+        "`llamaproof dispatch --require` judges that.",
+    )
+    parser.add_argument(
+        "target", help="a wheel, a folder that holds llama_cpp or its libraries, or `installed`"
+    )
+    parser.add_argument(
+        "--gpu", metavar="NAME", default=None, help=f"a card by name (default: {DEFAULT_GPU})"
+    )
+    parser.add_argument("--sm", type=int, metavar="SM", help="a card with this sm")
+    parser.add_argument(
+        "--quick", action="store_true", help="a set of shapes that takes a few minutes"
+    )
+    axes: tuple[tuple[str, Any, str, str], ...] = (
+        ("--head-sizes", str, "DKQ[/DV]", "head sizes"),
+        ("--type", str, "TYPE", "a K/V type, as in f16 or q8_0"),
+        ("--ratio", int, "N", "a GQA ratio"),
+        ("--tokens", int, "N", "a number of tokens"),
+        ("--n-kv", int, "N", "a number of cells in the cache"),
+    )
+    for option, kind, metavar, words in axes:
+        parser.add_argument(
+            option,
+            action="append",
+            default=[],
+            type=kind,
+            metavar=metavar,
+            help=f"only {words}; repeatable",
+        )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the evidence as JSON")
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Execute, print, write what was asked for, and return the exit code."""
+    console = Console()
+    cells = _cells(args)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"{args.target} on an emulated GPU", total=len(cells))
+        evidence = emulate(
+            args.target,
+            _gpu(args),
+            cells,
+            on_progress=lambda done: bar.update(task, completed=done),
+        )
+    table.print_evidence(evidence, console)
+    if args.json is not None:
+        document = json.dumps(evidence.json(), separators=(",", ":"))
+        write_whole(args.json, document + "\n")
+    return evidence.exit_code
+
+
+def _gpu(args: argparse.Namespace) -> shadow.Gpu:
+    if args.gpu is not None and args.sm is not None:
+        raise BadInput("--gpu and --sm name two cards", hint="give one of them")
+    if args.sm is not None:
+        return shadow.gpu_of_sm(args.sm)
+    return shadow.find_gpu(args.gpu or DEFAULT_GPU)
+
+
+def _cells(args: argparse.Namespace) -> Sequence[Cell]:
+    for option, values in (
+        ("--ratio", args.ratio),
+        ("--tokens", args.tokens),
+        ("--n-kv", args.n_kv),
+    ):
+        if any(value < 1 for value in values):
+            raise BadInput(f"{option} takes numbers from 1 on")
+    axes: dict[str, Any] = {
+        "heads": [HeadSizes.parse(text) for text in args.head_sizes],
+        "types": [GgmlType.parse(text) for text in args.type],
+        "ratios": args.ratio,
+        "n_tokens": args.tokens,
+        "n_kv": args.n_kv,
+    }
+    if args.quick and any(axes.values()):
+        raise BadInput("--quick is a fixed set of shapes", hint="leave the other options out")
+    cells = cells_of(QUICK_SHAPES if args.quick else [DEFAULT_SHAPES.narrowed(**axes)])
+    if not cells:
+        raise BadInput("no shape is left: a type's blocks do not fit into these head sizes")
+    return cells

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llamaproof.process import run
-from tests.unit.shadow.toolkit import TOOLKIT
+from tests.unit.shadow.toolkit import cuda_headers
 
 _HERE = Path(__file__).parent / "native_tests"
 _SHADOW = Path(__file__).parents[3] / "native" / "shadow"
@@ -21,17 +20,9 @@ _SANITIZERS = {
 }
 
 
-def _cuda_headers() -> Path | None:
-    folders = [TOOLKIT / "include"] if TOOLKIT is not None else []
-    nvidia = importlib.util.find_spec("nvidia")
-    for folder in nvidia.submodule_search_locations or [] if nvidia else []:
-        folders.append(Path(folder) / "cu13" / "include")
-    return next((f for f in folders if (f / "cuda_occupancy.h").is_file()), None)
-
-
 @pytest.fixture(scope="module", params=sorted(_SANITIZERS))
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    headers = _cuda_headers()
+    headers = cuda_headers()
     if headers is None:
         pytest.skip("no CUDA headers: set CUDA_HOME, or install nvidia-cuda-runtime")
     folder = tmp_path_factory.mktemp(request.param)

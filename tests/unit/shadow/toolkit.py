@@ -24,7 +24,8 @@ def _toolkit() -> Path | None:
     on_path = shutil.which("nvcc")
     if on_path:
         candidates.append(Path(on_path).resolve().parent.parent)
-    return next((c for c in candidates if (c / "bin" / "nvcc").is_file()), None)
+    tools = ("nvcc", "cuobjdump")
+    return next((c for c in candidates if all((c / "bin" / t).is_file() for t in tools)), None)
 
 
 TOOLKIT = _toolkit()
@@ -42,6 +43,15 @@ def needs_toolkit(test: _Test) -> _Test:
 def cuobjdump() -> Path:
     assert TOOLKIT is not None
     return TOOLKIT / "bin" / "cuobjdump"
+
+
+def cuda_headers() -> Path | None:
+    """The folder of CUDA 13's headers: the toolkit's, or those of the Python package."""
+    folders = [TOOLKIT / "include"] if TOOLKIT is not None else []
+    nvidia = importlib.util.find_spec("nvidia")
+    for folder in nvidia.submodule_search_locations or [] if nvidia else []:
+        folders.append(Path(folder) / "cu13" / "include")
+    return next((f for f in folders if (f / "cuda_occupancy.h").is_file()), None)
 
 
 def compile_library(

@@ -120,8 +120,8 @@ def result_of(answer: Mapping[str, Any] | None, abort_message: str = "") -> Cell
         return CellResult(verdict=Verdict.FALLS_BACK)
     if "died" in answer:
         return CellResult(verdict=Verdict.ABORTS, message=abort_message)
-    launches = tuple(_launch(r) for r in answer["reports"] if "kernel" in r)
-    reads = tuple(_read(r) for r in answer["reports"] if "read" in r)
+    launches = tuple(launch_of(r) for r in answer["reports"] if "kernel" in r)
+    reads = tuple(read_of(r) for r in answer["reports"] if "read" in r)
     nmse, not_finite = float(answer["nmse"]), int(answer["not_finite"])
     wrong = not nmse <= NMSE_LIMIT or not_finite > 0
     found = bool(reads) or any(launch.findings for launch in launches)
@@ -137,7 +137,8 @@ def result_of(answer: Mapping[str, Any] | None, abort_message: str = "") -> Cell
     )
 
 
-def _launch(report: Mapping[str, Any]) -> ExecutedLaunch:
+def launch_of(report: Mapping[str, Any]) -> ExecutedLaunch:
+    """What the emulator reported of one launch."""
     return ExecutedLaunch(
         kernel=report["kernel"],
         grid=tuple(report["grid"]),
@@ -165,7 +166,8 @@ def _finding(kernel: str, found: Mapping[str, Any]) -> Finding:
     )
 
 
-def _read(report: Mapping[str, Any]) -> str:
+def read_of(report: Mapping[str, Any]) -> str:
+    """What it reported of a read of undefined memory, in words."""
     return (
         f"{report['read'] or 'the host'} read {report['bytes']} bytes of which nothing had "
         f"written those from offset {report['offset']} on"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llamaproof import shadow
-from llamaproof.dispatch.grid import DEEP, SHALLOW, Cell, Extras, HeadSizes
+from llamaproof.dispatch.grid import DEEP, PLAIN, SHALLOW, Cell, Extras, HeadSizes
 from llamaproof.dispatch.model_report import ModelReport, report_of
 from llamaproof.dispatch.model_run import Settings, run_on_shadow, run_on_this_machine
 from llamaproof.dispatch.outcome import Outcome
@@ -18,31 +18,69 @@ from llamaproof.geometry import LayerAttention, ModelAttention
 from llamaproof.ggml import GgmlType
 from llamaproof.target import Target
 
-# Attention of models that many people run, from their published configurations: name, sizes of
-# the heads, query heads, KV heads, and what else their attention has.
-FAMILIAR: tuple[tuple[str, HeadSizes, int, int, Extras], ...] = (
-    ("Llama 3 8B", HeadSizes(k=128, v=128), 32, 8, Extras()),
-    ("Llama 3 70B", HeadSizes(k=128, v=128), 64, 8, Extras()),
-    ("Qwen2.5 7B", HeadSizes(k=128, v=128), 28, 4, Extras()),
-    ("Gemma 2 9B", HeadSizes(k=256, v=256), 16, 8, Extras(softcap=50.0)),
-    ("Gemma 3 4B", HeadSizes(k=256, v=256), 8, 4, Extras()),
-    ("gpt-oss 20B", HeadSizes(k=64, v=64), 64, 8, Extras(sinks=True)),
-    ("Phi 2", HeadSizes(k=80, v=80), 32, 32, Extras()),
-    ("DeepSeek V3", HeadSizes(k=576, v=512), 128, 1, Extras()),
-    ("GLM-4.7-Flash", HeadSizes(k=576, v=512), 20, 1, Extras()),
-)
 
-_N_TOKENS = (1, 512)
-_N_KV = (SHALLOW, DEEP)
+@dataclass(frozen=True, kw_only=True)
+class FamiliarModel:
+    """The attention of a model that many people run, from its published configuration."""
+
+    name: str
+    heads: HeadSizes
+    n_head: int
+    n_head_kv: int
+    extras: Extras = PLAIN
+
+    @property
+    def gqa_ratio(self) -> int:
+        return self.n_head // self.n_head_kv
+
+    def cells(self) -> tuple[Cell, ...]:
+        """The nodes that decoding and prefilling it asks for."""
+        return tuple(
+            Cell(
+                heads=self.heads,
+                type_k=GgmlType.F16,
+                type_v=GgmlType.F16,
+                extras=self.extras,
+                ratio=self.gqa_ratio,
+                n_tokens=n_tokens,
+                n_kv=n_kv,
+                n_kv_heads=self.n_head_kv,
+            )
+            for n_tokens in (1, 512)
+            for n_kv in (SHALLOW, DEEP)
+        )
+
+
+def _familiar(
+    name: str, heads: str, n_head: int, n_head_kv: int, extras: Extras = PLAIN
+) -> FamiliarModel:
+    return FamiliarModel(
+        name=name,
+        heads=HeadSizes.parse(heads),
+        n_head=n_head,
+        n_head_kv=n_head_kv,
+        extras=extras,
+    )
+
+
+FAMILIAR: tuple[FamiliarModel, ...] = (
+    _familiar("Llama 3 8B", "128", 32, 8),
+    _familiar("Llama 3 70B", "128", 64, 8),
+    _familiar("Qwen2.5 7B", "128", 28, 4),
+    _familiar("Gemma 2 9B", "256", 16, 8, Extras(softcap=50.0)),
+    _familiar("Gemma 3 4B", "256", 8, 4),
+    _familiar("gpt-oss 20B", "64", 64, 8, Extras(sinks=True)),
+    _familiar("Phi 2", "80", 32, 32),
+    _familiar("DeepSeek V3", "576/512", 128, 1),
+    _familiar("GLM-4.7-Flash", "576/512", 20, 1),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FamiliarResult:
     """What becomes of a familiar model's attention: every outcome that is not a kernel."""
 
-    name: str
-    heads: HeadSizes
-    ratio: int
+    model: FamiliarModel
     failures: tuple[Outcome, ...]
 
 
@@ -64,33 +102,14 @@ def run_on_gpu(
 
 def try_familiar(target: str, gpu: shadow.Gpu) -> tuple[FamiliarResult, ...]:
     """Ask a target on a shadow GPU about the familiar models."""
-    cells = {
-        name: [
-            Cell(
-                heads=heads,
-                type_k=GgmlType.F16,
-                type_v=GgmlType.F16,
-                extras=extras,
-                ratio=n_head // n_head_kv,
-                n_tokens=n_tokens,
-                n_kv=n_kv,
-                n_kv_heads=n_head_kv,
-            )
-            for n_tokens in _N_TOKENS
-            for n_kv in _N_KV
-        ]
-        for name, heads, n_head, n_head_kv, extras in FAMILIAR
-    }
-    evidence = collect(target, [gpu], [cell for asked in cells.values() for cell in asked])
+    evidence = collect(target, [gpu], [cell for model in FAMILIAR for cell in model.cells()])
     outcomes = evidence.outcomes[gpu.name]
     return tuple(
         FamiliarResult(
-            name=name,
-            heads=heads,
-            ratio=n_head // n_head_kv,
-            failures=tuple(o for c in cells[name] if (o := outcomes[c]).kind != "kernel"),
+            model=model,
+            failures=tuple(o for c in model.cells() if (o := outcomes[c]).kind != "kernel"),
         )
-        for name, heads, n_head, n_head_kv, _ in FAMILIAR
+        for model in FAMILIAR
     )
 
 

@@ -185,7 +185,9 @@ class _Case:
             what = "the GPU refuses the attention of every familiar model"
             self.findings.append(stops("falls-back", what, "install a wheel built for this GPU"))
         elif bad:
-            names = ", ".join(f"{r.name} ({r.heads}, ratio {r.ratio})" for r in bad)
+            names = ", ".join(
+                f"{r.model.name} ({r.model.heads}, ratio {r.model.gqa_ratio})" for r in bad
+            )
             self.findings.append(
                 note(
                     "some-fall-back",

@@ -61,9 +61,9 @@ def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
         "findings": [vars(finding) for finding in diagnosis.findings],
         "familiar": [
             {
-                "name": result.name,
-                "heads": str(result.heads),
-                "ratio": result.ratio,
+                "name": result.model.name,
+                "heads": str(result.model.heads),
+                "ratio": result.model.gqa_ratio,
                 "failures": [outcome.text for outcome in result.failures],
             }
             for result in diagnosis.familiar
@@ -99,5 +99,6 @@ def _familiar_table(diagnosis: Diagnosis) -> Table:
     for result in diagnosis.familiar:
         bad = "; ".join(dict.fromkeys(outcome.text for outcome in result.failures))
         words = Text(bad, style="red") if bad else Text("runs on the GPU", style="green")
-        table.add_row(result.name, str(result.heads), str(result.ratio), words)
+        model = result.model
+        table.add_row(model.name, str(model.heads), str(model.gqa_ratio), words)
     return table

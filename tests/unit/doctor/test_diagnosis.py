@@ -10,7 +10,6 @@ import pytest
 from rich.console import Console
 
 from llamaproof import cli, shadow
-from llamaproof.dispatch.grid import HeadSizes
 from llamaproof.dispatch.outcome import FALLS_BACK
 from llamaproof.doctor.attention import FAMILIAR, FamiliarResult, remedy_for, shape_in_words
 from llamaproof.doctor.diagnosis import Diagnosis, diagnose
@@ -69,14 +68,10 @@ def test_notes_do_not_change_the_answer() -> None:
 
 
 def test_a_familiar_model_that_falls_back_is_named() -> None:
+    by_name = {model.name: model for model in FAMILIAR}
     results = (
-        FamiliarResult(name="Llama 3 8B", heads=HeadSizes(k=128, v=128), ratio=4, failures=()),
-        FamiliarResult(
-            name="GLM-4.7-Flash",
-            heads=HeadSizes(k=576, v=512),
-            ratio=20,
-            failures=(FALLS_BACK, FALLS_BACK),
-        ),
+        FamiliarResult(model=by_name["Llama 3 8B"], failures=()),
+        FamiliarResult(model=by_name["GLM-4.7-Flash"], failures=(FALLS_BACK, FALLS_BACK)),
     )
     diagnosis = _diagnosis(familiar=results)
     lines = _page(diagnosis).splitlines()
@@ -88,7 +83,8 @@ def test_a_familiar_model_that_falls_back_is_named() -> None:
 
 
 def test_familiar_models_have_whole_head_groups() -> None:
-    assert all(n_head % n_head_kv == 0 for _, _, n_head, n_head_kv, _ in FAMILIAR)
+    assert all(model.n_head % model.n_head_kv == 0 for model in FAMILIAR)
+    assert len({model.name for model in FAMILIAR}) == len(FAMILIAR)
 
 
 @pytest.mark.parametrize(("latent", "words"), [(True, "latent"), (False, "f16 for the K and V")])

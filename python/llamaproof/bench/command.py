@@ -7,10 +7,10 @@ import contextlib
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llamaproof.bench import record as records
 from llamaproof.bench import table
@@ -20,7 +20,7 @@ from llamaproof.bench.evidence import evidence_of
 from llamaproof.bench.gate import Gate, RuleVerdict, exit_code, judge, load_gate
 from llamaproof.bench.options import add_options, cells_of, role_of
 from llamaproof.bench.progress import Progress
-from llamaproof.bench.record import Machine, Record, TargetInfo
+from llamaproof.bench.record import Machine, Record, TargetInfo, Unit
 from llamaproof.bench.report import tables_of, write_report
 from llamaproof.bench.run import Limits, Run
 from llamaproof.bench.verdict import verdict_lines
@@ -28,6 +28,14 @@ from llamaproof.bench.worker import Hello, Where, Worker
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
 from llamaproof.target import Target, open_target, sha256_of
 
+if TYPE_CHECKING:
+    from llamaproof import shadow
+
+_UNITS: Mapping[Where, Unit] = {
+    "gpu": "device seconds",
+    "cpu": "host seconds",
+    "emulator": "counted work",
+}
 # A check of more cells prints the wrong ones and a summary.
 _LINES_IN_FULL = 40
 
@@ -108,11 +116,21 @@ def _starter(
             args.on,
             n_threads=args.threads,
             kv_layout=None if shows_layout else args.kv_layout,
+            emulated=_card(args),
         )
         held.callback(worker.end)
         return worker
 
     return start
+
+
+def _card(args: argparse.Namespace) -> shadow.Gpu | None:
+    if args.on != "emulator":
+        return None
+    # Imported where it is needed: timing on a GPU does without what the stand-ins bring along.
+    from llamaproof import shadow
+
+    return shadow.find_gpu(args.gpu)
 
 
 def _record(
@@ -250,7 +268,7 @@ def _describe(record: Record) -> str:
 def _new_record(where: Where, targets: Sequence[_Named], hellos: Sequence[Hello]) -> Record:
     first = hellos[0]
     return Record(
-        unit="device seconds" if where == "gpu" else "host seconds",
+        unit=_UNITS[where],
         machine=Machine(
             system=platform.platform(),
             cpu=records.cpu_name(),

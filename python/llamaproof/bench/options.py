@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import get_args
 
 from llamaproof.bench import record as records
-from llamaproof.bench.cells import N_KV, TOKENS, Cell, Selection, select
+from llamaproof.bench.cells import N_KV, TOKENS, Cell, Selection, by_effort, emulated, select
 from llamaproof.bench.gate import DEFAULT_GATE
+from llamaproof.bench.worker import Where
 from llamaproof.errors import BadInput
 from llamaproof.ggml import KvLayout
 
@@ -44,7 +45,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a kept record to judge against, also for roles it holds",
     )
-    parser.add_argument("--on", choices=("gpu", "cpu"), default="gpu", help="the backend to time")
+    parser.add_argument(
+        "--on",
+        choices=get_args(Where),
+        default="gpu",
+        help="time the GPU or the CPU backend, or count work on the emulator",
+    )
+    parser.add_argument(
+        "--gpu", default="L40S", metavar="CARD", help="that the emulator plays (default: L40S)"
+    )
     parser.add_argument(
         "--check", action="store_true", help="compare results with the CPU backend and float64"
     )
@@ -79,17 +88,16 @@ def cells_of(args: argparse.Namespace) -> tuple[Cell, ...]:
     Raises:
         BadInput: they leave none.
     """
-    cells = select(
-        Selection(
-            head_sizes=args.head_sizes,
-            gqa_ratios=args.gqa,
-            tokens=args.tokens,
-            n_kv=args.n_kv,
-            kv_types=args.kv,
-            n_kv_heads=args.kv_heads,
-            prompts=not (args.no_prompts or args.check),
-        )
+    asked = Selection(
+        head_sizes=args.head_sizes,
+        gqa_ratios=args.gqa,
+        tokens=args.tokens,
+        n_kv=args.n_kv,
+        kv_types=args.kv,
+        n_kv_heads=args.kv_heads,
+        prompts=not (args.no_prompts or args.check or args.on == "emulator"),
     )
+    cells = by_effort(select(emulated(asked))) if args.on == "emulator" else select(asked)
     if not cells:
         raise BadInput("no cells are left to measure", hint="widen --gqa, --tokens or --n-kv")
     return cells

@@ -16,7 +16,7 @@ import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from llamaproof.bench import workload
 from llamaproof.bench.ceilings import Ceilings, measure_ceilings
@@ -33,10 +33,15 @@ from llamaproof.ggml import Device, Ggml, KvLayout, load
 from llamaproof.process import describe_status
 from llamaproof.target import Target
 
-Where = Literal["gpu", "cpu"]
+if TYPE_CHECKING:
+    from llamaproof import shadow
+    from llamaproof.bench.measure_work import EmulatedGpu
+
+Where = Literal["gpu", "cpu", "emulator"]
 
 # Compiling PTX for a card without machine code of its own takes minutes, once.
 _ANSWER_LIMIT_S = 300.0
+_COUNT_LIMIT_S = 4 * 3600.0
 _END_GRACE_S = 5.0
 _SEED = 20
 _MOST_LAYERS = 512
@@ -94,9 +99,10 @@ class Worker:
 
     Args:
         target: whose libraries are loaded.
-        where: the backend to measure on.
+        where: the backend to measure on, or the emulator to count work on.
         n_threads: threads of the CPU backend.
         kv_layout: of the release, for a target without libllama.
+        emulated: the card the emulator plays.
 
     Raises:
         LlamaproofError: the libraries cannot be loaded, or they have no such backend.
@@ -110,17 +116,23 @@ class Worker:
         *,
         n_threads: int,
         kv_layout: KvLayout | None = None,
+        emulated: shadow.Gpu | None = None,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         descriptor, log = tempfile.mkstemp(prefix="llamaproof-bench-", suffix=".log")
         os.close(descriptor)
         self._log = Path(log)
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve,
-            args=(theirs, target, where, n_threads, kv_layout, self._log),
-            daemon=True,
+        setup = _Setup(
+            target=target,
+            where=where,
+            n_threads=n_threads,
+            kv_layout=kv_layout,
+            emulated=emulated,
         )
+        # A kernel of many tokens over a long context keeps the emulator busy for hours.
+        self._answer_limit_s = _COUNT_LIMIT_S if where == "emulator" else _ANSWER_LIMIT_S
+        self._process = context.Process(target=_serve, args=(theirs, setup, self._log), daemon=True)
         self._process.start()
         theirs.close()
         try:
@@ -178,9 +190,9 @@ class Worker:
 
     def _answer(self, doing: str) -> Any:
         try:
-            if not self._pipe.poll(_ANSWER_LIMIT_S):
+            if not self._pipe.poll(self._answer_limit_s):
                 self._process.kill()
-                raise self._died(f"no answer in {_ANSWER_LIMIT_S:.0f} s to {doing!r}")
+                raise self._died(f"no answer in {self._answer_limit_s:.0f} s to {doing!r}")
             kind, value = self._pipe.recv()
         except (EOFError, ConnectionResetError) as error:
             self._process.join(_END_GRACE_S)
@@ -196,14 +208,18 @@ class Worker:
         return WorkerDied(what, output=tuple(text.splitlines()[-20:]))
 
 
-def _serve(
-    pipe: Connection,
-    target: Target,
-    where: Where,
-    n_threads: int,
-    kv_layout: KvLayout | None,
-    log: Path,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Setup:
+    """What a worker process is started with."""
+
+    target: Target
+    where: Where
+    n_threads: int
+    kv_layout: KvLayout | None
+    emulated: shadow.Gpu | None
+
+
+def _serve(pipe: Connection, setup: _Setup, log: Path) -> None:
     # The terminal's interrupt goes to the whole group: the parent decides what ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -214,7 +230,7 @@ def _serve(
     # ggml starts a debugger for its backtrace on an abort, which takes longer than the cell.
     os.environ["GGML_NO_BACKTRACE"] = "1"
     try:
-        with _Bench(target, where, n_threads, kv_layout) as bench:
+        with _Bench(setup) as bench:
             pipe.send(("ok", bench.hello))
             while True:
                 what, argument = pipe.recv()
@@ -243,40 +259,51 @@ def _portable(error: LlamaproofError) -> LlamaproofError:
 class _Bench:
     """The state of a worker: the libraries, a backend, and at most one open cell."""
 
-    def __init__(
-        self, target: Target, where: Where, n_threads: int, kv_layout: KvLayout | None
-    ) -> None:
+    def __init__(self, setup: _Setup) -> None:
         self._held = contextlib.ExitStack()
         self._cell = contextlib.ExitStack()
-        self._n_threads = n_threads
-        if where == "cpu":
-            scratch = self._held.enter_context(tempfile.TemporaryDirectory())
-            load_stand_ins(target.libraries, Path(scratch))
-        else:
-            load_installed(target.libraries)
-        self._ggml = load(target.lib_dir, kv_layout=kv_layout)
+        self._n_threads = setup.n_threads
+        self._emulated = self._load_cuda(setup)
+        self._ggml = load(setup.target.lib_dir, kv_layout=setup.kv_layout)
         self._ggml.log_to(_quiet)
-        self._device = _device(self._ggml, where)
+        self._device = _device(self._ggml, setup.where)
+        on_cpu = setup.where == "cpu"
         self._stream = self._held.enter_context(
-            self._device.backend_stream(n_threads=n_threads if where == "cpu" else None)
+            self._device.backend_stream(n_threads=setup.n_threads if on_cpu else None)
         )
         self._pools: dict[Cell, workload.Inputs] = {}
         self._ready: workload.Workload | None = None
         self._seconds = 0.0
         self._driver: CudaDriver | None = None
-        self._timer: GpuTimer | CpuTimer
-        if where == "cpu":
+        self._timer: GpuTimer | CpuTimer | None = None
+        self._cache_bytes = 0
+        gpu, clocks = None, None
+        if on_cpu:
             self._timer = CpuTimer(self._stream)
             self._cache_bytes = last_level_cache()
-            self.hello = self._say_hello(None, None)
-            return
-        self._driver = CudaDriver()
-        self._driver.use(0)
-        gpu = self._driver.gpu(0)
-        clocks = Clocks(gpu.pci_bus_id)
-        self._timer = GpuTimer(self._ggml, self._device, self._stream, self._driver, clocks)
-        self._cache_bytes = gpu.l2_bytes
+        elif self._emulated is None:
+            self._driver = CudaDriver()
+            self._driver.use(0)
+            gpu = self._driver.gpu(0)
+            clocks = Clocks(gpu.pci_bus_id)
+            self._timer = GpuTimer(self._ggml, self._device, self._stream, self._driver, clocks)
+            self._cache_bytes = gpu.l2_bytes
         self.hello = self._say_hello(gpu, clocks)
+
+    def _load_cuda(self, setup: _Setup) -> EmulatedGpu | None:
+        """Load what the target's CUDA libraries need, before them."""
+        if setup.where == "gpu":
+            load_installed(setup.target.libraries)
+            return None
+        scratch = Path(self._held.enter_context(tempfile.TemporaryDirectory()))
+        if setup.where == "cpu":
+            load_stand_ins(setup.target.libraries, scratch)
+            return None
+        # Imported where it is needed: timing on a GPU does without the emulator's libraries.
+        from llamaproof.bench.measure_work import EmulatedGpu
+
+        assert setup.emulated is not None
+        return EmulatedGpu(setup.target, setup.emulated, scratch)
 
     def __enter__(self) -> _Bench:
         return self
@@ -300,11 +327,20 @@ class _Bench:
         if what == "ceilings":
             return self._ceilings()
         if what == "count":
-            raise LlamaproofError("work is counted on an emulated GPU, time is measured here")
+            return self._count(argument)
         raise LlamaproofError(f"the worker knows no {what!r}")
+
+    def _count(self, cell: Cell) -> Work | None:
+        if self._emulated is None:
+            raise LlamaproofError("work is counted on an emulated GPU, time is measured here")
+        if not workload.is_supported(self._ggml, self._device, cell):
+            return None
+        return self._emulated.count(self._ggml, self._device, self._stream, cell, seed=_SEED)
 
     def _open(self, cell: Cell) -> Opened:
         self._close()
+        if self._timer is None:
+            raise LlamaproofError("an emulated GPU has no time: its work is counted")
         if not workload.is_supported(self._ggml, self._device, cell):
             return Opened(supported=False)
         footprint = workload.footprint(self._ggml, cell)
@@ -329,7 +365,7 @@ class _Bench:
         self._cell.close()
 
     def _round(self) -> Round:
-        if self._ready is None:
+        if self._ready is None or self._timer is None:
             raise LlamaproofError("no cell is open")
         return self._timer.round(self._ready, self._seconds)
 
@@ -367,7 +403,8 @@ class _Bench:
             ggml_version=self._ggml.version,
             backends=tuple(f"{d.backend}: {d.name}" for d in self._ggml.devices),
             kv_layout=self._ggml.kv_layout,
-            device=f"{self._device.name} {self._device.description}",
+            device=f"{'emulated ' if self._emulated is not None else ''}"
+            f"{self._device.name} {self._device.description}",
             gpu=gpu,
             driver_version=clocks.driver_version if clocks is not None else "",
             clocks_missing=clocks.missing if clocks is not None else "",
@@ -375,7 +412,7 @@ class _Bench:
 
 
 def _device(ggml: Ggml, where: Where) -> Device:
-    backend = "CUDA" if where == "gpu" else "CPU"
+    backend = "CPU" if where == "cpu" else "CUDA"
     device = ggml.device(backend)
     if device is None:
         known = ", ".join(sorted({d.backend for d in ggml.devices})) or "none"

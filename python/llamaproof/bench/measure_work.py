@@ -1,0 +1,97 @@
+"""Exact work of a cell, counted while the emulated GPU carries its kernels out."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from llamaproof import shadow
+from llamaproof.bench import workload
+from llamaproof.bench.bound import least_seconds
+from llamaproof.bench.cells import Cell
+from llamaproof.bench.samples import Work
+from llamaproof.emulator.evidence import ExecutedLaunch, launch_of, read_of
+from llamaproof.emulator.library import default_library
+from llamaproof.errors import LlamaproofError
+from llamaproof.ggml import Device, Ggml, Stream
+from llamaproof.target import Target
+
+_SECTOR_BYTES = 32
+
+
+class EmulatedGpu:
+    """The stand-in for a card on which this process will run a target's kernels.
+
+    To be made before any library of the target is loaded.
+
+    Args:
+        folder: for the session's files, for as long as the process lives.
+
+    Raises:
+        LlamaproofError: the native libraries are not built, or the target has no CUDA.
+    """
+
+    def __init__(self, target: Target, gpu: shadow.Gpu, folder: Path) -> None:
+        executor = default_library()
+        # A graph that is repeated would be launched whole, without its kernels' names.
+        os.environ["GGML_CUDA_DISABLE_GRAPHS"] = "1"
+        session = shadow.prepare(
+            target.libraries, [gpu], folder=folder, mode="execute", executor=executor
+        )
+        self._runtime = shadow.load(session)
+        self._gpu = gpu
+        self._executor = ctypes.CDLL(str(executor))
+        self._executor.llamaproof_executor_take_reports.restype = ctypes.c_char_p
+
+    def count(self, ggml: Ggml, device: Device, stream: Stream, cell: Cell, *, seed: int) -> Work:
+        """Carry out one layer of a cell and count what it took.
+
+        Raises:
+            LlamaproofError: nothing was launched.
+        """
+        inputs = workload.random_inputs(ggml, cell, seed=seed)
+        with workload.opened(ggml, device, cell, inputs, n_layers=1) as ready:
+            self._take_reports()
+            self._runtime.reset()
+            stream.compute(ready.graph)
+            names = [r.demangled for r in self._runtime.records() if isinstance(r, shadow.Launch)]
+            reports = self._take_reports()
+        launches = [launch_of(report) for report in reports if "kernel" in report]
+        if not launches:
+            raise LlamaproofError(f"no kernel was launched for {cell.label}")
+        found = [str(finding) for launch in launches for finding in launch.findings]
+        return Work(
+            counts=counts_of(launches, self._gpu),
+            launches=tuple(names),
+            findings=tuple(found + [read_of(r) for r in reports if "read" in r]),
+            least_bytes=workload.least_bytes(ggml, cell),
+        )
+
+    def _take_reports(self) -> list[dict[str, object]]:
+        text: bytes = self._executor.llamaproof_executor_take_reports()
+        return [json.loads(line) for line in text.decode().splitlines()]
+
+
+def counts_of(launches: Sequence[ExecutedLaunch], gpu: shadow.Gpu) -> dict[str, float]:
+    """The work of launches as the gate names it, summed.
+
+    Global bytes are sectors as warps ask for them: what a block reads again counts again, since
+    streaming K/V through a block leaves nothing in its cache.
+    """
+    counts = [launch.counts for launch in launches]
+    sectors = sum(c.sectors_read_requested + c.sectors_written_requested for c in counts)
+    unique = sum(c.sectors_read_unique + c.sectors_written_unique for c in counts)
+    work: dict[str, float] = {
+        "warp_instructions": sum(c.warp_instructions for c in counts),
+        "mma_operations": sum(c.mma_ops for c in counts),
+        "global_bytes": _SECTOR_BYTES * sectors,
+        "unique_global_bytes": _SECTOR_BYTES * unique,
+    }
+    bounds = [least_seconds(launch, gpu) for launch in launches]
+    known = [bound for bound in bounds if bound is not None]
+    if len(known) == len(bounds):
+        work["modelled_microseconds"] = 1e6 * sum(known)
+    return work

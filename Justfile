@@ -16,6 +16,7 @@ build-wheel *SETTINGS: env
 
 # Run the fast tests, the formatter's check, the linter and the type checker
 test *ARGS: native
+    @{{ venv }} -m build_tools series apply
     @{{ venv }} -m build_tools series lint
     @{{ venv }} -m ruff format --check .
     @{{ venv }} -m ruff check .

@@ -352,7 +352,8 @@ def _decompress(stored: bytes, entry: Entry, library: Path) -> bytes:
 
 
 _SECTION_HEADER = struct.Struct("<IIQQQQIIQQ")
-_SYMBOL_NAME = struct.Struct("<I20x")
+_SYMBOL = struct.Struct("<IxB18x")  # name, and what a symbol is (st_other)
+_STO_CUDA_ENTRY = 0x10  # a kernel, not a function that kernels call
 _EIFMT_NVAL, _EIFMT_BVAL, _EIFMT_HVAL, _EIFMT_SVAL = 1, 2, 3, 4
 _EIATTR_MAX_THREADS = 0x05
 _EIATTR_REQNTID = 0x10
@@ -384,8 +385,9 @@ class _Cubin:
         self._headers = {self._string(names + h[0]): h for h in headers[1:]}
 
     def kernels(self) -> tuple[Kernel, ...]:
-        symbols = self._symbol_names()
-        registers, frames = self._per_symbol(symbols)
+        symbols = self._symbols()
+        registers, frames = self._per_symbol([name for name, _ in symbols])
+        entries = {name for name, other in symbols if other & _STO_CUDA_ENTRY}
         constant = self._headers.get(".nv.constant3")
         constant_bytes = constant[5] if constant else 0
         found = []
@@ -394,8 +396,8 @@ class _Cubin:
                 continue
             name = section.removeprefix(".text.")
             info = self._headers.get(f".nv.info.{name}")
-            if info is None:
-                continue  # a device function: no kernel without its own table
+            if name not in entries or info is None:
+                continue
             max_threads, parameters = self._launch_figures(info)
             shared = self._headers.get(f".nv.shared.{name}")
             reserved = 1024 if shared and _RESERVED_SHARED in self._headers else 0
@@ -424,13 +426,13 @@ class _Cubin:
             raise ValueError("a section leaves the file")
         return self._data[header[4] : header[4] + header[5]]
 
-    def _symbol_names(self) -> list[str]:
+    def _symbols(self) -> list[tuple[str, int]]:
         table = self._headers.get(".symtab")
         if table is None:
             return []
         strings = self._headers[".strtab"][4]
         content = self._content(table)
-        return [self._string(strings + s[0]) for s in _SYMBOL_NAME.iter_unpack(content)]
+        return [(self._string(strings + n), other) for n, other in _SYMBOL.iter_unpack(content)]
 
     def _per_symbol(self, symbols: list[str]) -> tuple[dict[str, int], dict[str, int]]:
         registers: dict[str, int] = {}

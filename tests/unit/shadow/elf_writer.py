@@ -73,7 +73,7 @@ def attribute(number: int, *words: int) -> bytes:
 def cubin(kernel: str, *, registers: int, shared: int, frame: int, threads: int) -> bytes:
     """A cubin with one kernel of two parameters, a pointer and an int."""
     strings = b"\0" + kernel.encode() + b"\0"
-    symbols = bytes(24) + struct.pack("<IBBHQQ", 1, 0x12, 0, 1, 0, 0)
+    symbols = bytes(24) + struct.pack("<IBBHQQ", 1, 0x12, 0x10, 1, 0, 0)
     info = attribute(0x2F, 1, registers) + attribute(0x11, 1, frame)
     launch = (
         attribute(0x05, threads, 1, 1)

@@ -205,14 +205,13 @@ def read_kernels(cubin: bytes, *, where: object = "") -> tuple[Kernel, ...]:
         raise BadInput(f"damaged cubin: {error}", where=where, hint=_DAMAGED) from error
 
 
-_PTX_ENTRY = re.compile(r"^\s*(?:\.visible\s+|\.weak\s+)?\.entry\s+([\w$]+)", re.MULTILINE)
+# Patterns begin with what is rare: a library's PTX has hundreds of megabytes of text.
+_PTX_ENTRY = re.compile(r"\.entry\s+([\w$]+)")
 _PTX_PARAM = re.compile(
     r"\.param\s+(?:\.align\s+(\d+)\s+)?\.([a-z]+)(\d+)((?:\s+\.\w+(?:\s+\d+)?)*)\s+[\w$]+"
     r"(?:\[(\d+)\])?"
 )
-_PTX_SHARED = re.compile(
-    r"^\s*\.shared\s+(?:\.align\s+(\d+)\s+)?\.([a-z]+)(\d+)\s+[\w$]+(?:\[(\d+)\])?;", re.MULTILINE
-)
+_PTX_SHARED = re.compile(r"\.shared\s+(?:\.align\s+\d+\s+)?\.[a-z]+(\d+)\s+([\w$]+)(?:\[(\d+)\])?;")
 _PTX_MAXNTID = re.compile(r"\.(?:max|req)ntid\s+(\d+)(?:\s*,\s*(\d+))?(?:\s*,\s*(\d+))?")
 _PTX_MINBLOCKS = re.compile(r"\.minnctapersm\s+(\d+)")
 
@@ -489,11 +488,9 @@ def _ptx_parameters(head: str) -> tuple[Parameter, ...]:
 
 
 def _declared_shared(text: str) -> dict[str, int]:
-    sizes = {}
-    for match in _PTX_SHARED.finditer(text):
-        name = match.group(0).split("[")[0].rstrip(";").split()[-1]
-        sizes[name] = int(match.group(3)) // 8 * int(match.group(4) or 1)
-    return sizes
+    return {
+        name: int(bits) // 8 * int(count or 1) for bits, name, count in _PTX_SHARED.findall(text)
+    }
 
 
 def _product(parts: Iterable[str | None]) -> int:

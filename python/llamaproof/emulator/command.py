@@ -15,6 +15,7 @@ from llamaproof import shadow
 from llamaproof.dispatch.grid import Cell, HeadSizes
 from llamaproof.emulator import table
 from llamaproof.emulator.evidence import NMSE_LIMIT
+from llamaproof.emulator.model import Settings, run_model
 from llamaproof.emulator.run import emulate
 from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES, cells_of
 from llamaproof.errors import BadInput
@@ -62,6 +63,15 @@ def configure_parser(subparsers: Any) -> None:
             metavar=metavar,
             help=f"only {words}; repeatable",
         )
+    parser.add_argument(
+        "--model", type=Path, metavar="FILE.gguf", help="decode with a whole (small) model instead"
+    )
+    parser.add_argument(
+        "--prefill", type=int, default=40, metavar="N", help="with --model: tokens of the prompt"
+    )
+    parser.add_argument(
+        "--decode", type=int, default=4, metavar="N", help="with --model: tokens after it"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the evidence as JSON")
     parser.set_defaults(execute=execute)
 
@@ -69,6 +79,8 @@ def configure_parser(subparsers: Any) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Execute, print, write what was asked for, and return the exit code."""
     console = Console()
+    if args.model is not None:
+        return _execute_model(args, console)
     cells = _cells(args)
     columns = (
         TextColumn("{task.description}"),
@@ -88,6 +100,31 @@ def execute(args: argparse.Namespace) -> int:
     if args.json is not None:
         document = json.dumps(evidence.json(), separators=(",", ":"))
         write_whole(args.json, document + "\n")
+    return evidence.exit_code
+
+
+def _execute_model(args: argparse.Namespace, console: Console) -> int:
+    types = [GgmlType.parse(text) for text in args.type] or [GgmlType.F16]
+    if len(types) > 1 or args.quick or args.head_sizes or args.ratio or args.tokens or args.n_kv:
+        raise BadInput("a model has its own shapes", hint="beside --model give one --type at most")
+    if args.prefill < 1 or args.decode < 0:
+        raise BadInput("--prefill takes numbers from 1 on, --decode from 0 on")
+    settings = Settings(
+        n_prefill=args.prefill, n_decode=args.decode, type_k=types[0], type_v=types[0]
+    )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"{args.model.name}", total=settings.n_prefill + settings.n_decode)
+        evidence = run_model(
+            args.target,
+            args.model,
+            _gpu(args),
+            settings,
+            on_progress=lambda what, done: bar.update(task, completed=done, description=what),
+        )
+    table.print_model(evidence, console)
+    if args.json is not None:
+        write_whole(args.json, json.dumps(evidence.json(), separators=(",", ":")) + "\n")
     return evidence.exit_code
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,13 @@ from llamaproof.errors import DEFECT, HOLDS, BadInput, CommandFailed, Llamaproof
 from llamaproof.ggml import GgmlType
 from llamaproof.target import Target, open_target
 
-# A whole model adds its layers' errors up, in matrices whose inputs the GPU rounds to q8_1 or f16
-# where the CPU rounds otherwise: an order above what one attention node may show.
-LOGITS_NMSE_LIMIT = 5e-3
+# A whole model adds its layers' errors up, in matrices whose inputs the GPU rounds in other places
+# than the CPU does; measured over the kinds of models in tests/models: at most 8e-5 with f16
+# weights.
+LOGITS_NMSE_LIMIT = 1e-3
+
+SCHEMA = "llamaproof.emulated_model"
+SCHEMA_VERSION = 1
 
 _SILENCE_LIMIT_S = 1800.0
 _ALL_LAYERS = 9999
@@ -76,8 +80,18 @@ class ModelEvidence:
     cpu_without_flash: float
     steps: tuple[Step, ...]
 
+    def json(self) -> dict[str, Any]:
+        """A document of plain values."""
+        return {
+            "schema": SCHEMA,
+            "schema_version": SCHEMA_VERSION,
+            "nmse_limit": LOGITS_NMSE_LIMIT,
+            **asdict(self),
+        }
+
     @property
     def exit_code(self) -> int:
+        """1 when a token's logits are wrong or a kernel did what it must not."""
         bad = any(
             not step.nmse <= LOGITS_NMSE_LIMIT
             or step.undefined_reads

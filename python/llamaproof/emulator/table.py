@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from llamaproof.dispatch.grid import Cell
 from llamaproof.emulator.evidence import NMSE_LIMIT, CellResult, EmulationEvidence, Verdict
+from llamaproof.emulator.model import LOGITS_NMSE_LIMIT, ModelEvidence
 
 _STYLES = {
     Verdict.HOLDS: "green",
@@ -16,6 +18,7 @@ _STYLES = {
     Verdict.FINDINGS: "red",
     Verdict.ABORTS: "red",
     Verdict.FALLS_BACK: "yellow",
+    Verdict.NOT_TAKEN: "dim",
 }
 _FINDINGS_SHOWN = 40
 
@@ -23,7 +26,7 @@ _FINDINGS_SHOWN = 40
 def print_evidence(evidence: EmulationEvidence, console: Console) -> None:
     """A line for each cell, then every finding, then the sum."""
     title = f"{evidence.target} executed for {evidence.gpu} (sm_{evidence.sm}), against its CPU"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
     for name in ("heads", "K/V", "ratio", "tokens", "n_kv", "verdict"):
         table.add_column(name, no_wrap=True)
     numbers = ("NMSE", "largest error", "warp instr.", "mma", "columns used", "MB read", "again")
@@ -43,6 +46,44 @@ def print_evidence(evidence: EmulationEvidence, console: Console) -> None:
         f"NMSE may be at most {NMSE_LIMIT:g}. Columns used: those of the matrix operations' B "
         "operand that are not all zero. Again: sectors that more than one block reads, over those "
         "that are read at all.",
+        style="dim",
+    )
+
+
+def print_model(evidence: ModelEvidence, console: Console) -> None:
+    """A line for each step, then what the checker found, then the sum."""
+    title = f"{evidence.model} through {evidence.target} on an emulated {evidence.gpu}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    for name in ("from", "tokens", "NMSE of logits", "same choice", "launches", "warp instr.", "s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for step in evidence.steps:
+        style = "green" if step.nmse <= LOGITS_NMSE_LIMIT else "red"
+        table.add_row(
+            str(step.position),
+            str(step.n_tokens),
+            f"[{style}]{step.nmse:.2g}[/]",
+            f"{step.same_choice}/{step.n_tokens}",
+            str(len(step.launches)),
+            f"{sum(x.counts.warp_instructions for x in step.launches):,}",
+            f"{step.seconds:.1f}",
+        )
+    console.print(table)
+    lines = [
+        line
+        for step in evidence.steps
+        for line in (
+            *step.undefined_reads,
+            *(str(finding) for launch in step.launches for finding in launch.findings),
+        )
+    ]
+    for line in lines[:_FINDINGS_SHOWN]:
+        console.print(line, style="red", markup=False, highlight=False)
+    if len(lines) > _FINDINGS_SHOWN:
+        console.print(f"and {len(lines) - _FINDINGS_SHOWN} more", style="red")
+    console.print(
+        f"NMSE of the worst token, against the CPU with flash attention; at most "
+        f"{LOGITS_NMSE_LIMIT:g}. The CPU without flash attention is "
+        f"{evidence.cpu_without_flash:.2g} away from itself with it.",
         style="dim",
     )
 
@@ -85,7 +126,7 @@ def _print_findings(evidence: EmulationEvidence, console: Console) -> None:
 
 
 def _texts(result: CellResult) -> Iterable[str]:
-    if result.message:
+    if result.verdict is Verdict.ABORTS:
         yield f"aborts: {result.message}"
     if result.verdict is Verdict.WRONG:
         token, head, column = result.where

@@ -496,13 +496,21 @@ def load(lib_dir: Path, *, kv_layout: KvLayout | None = None) -> Ggml:
         BadInput: there are none, one is damaged or for another platform, or a library they need
             (cudart, cublas, the driver) is not found.
     """
-    libraries = linked_libraries(lib_dir)
-    handles = [_open(path) for path in libraries]
+    handles = open_libraries(lib_dir)
     ggml = Ggml(lib_dir=lib_dir, handles=handles, kv_layout=kv_layout)
     _check_types(ggml)
     if ggml.device("CPU") is None:
         ggml.call("ggml_backend_load_all_from_path", str(lib_dir).encode())
     return ggml
+
+
+def open_libraries(lib_dir: Path) -> tuple[ctypes.CDLL, ...]:
+    """Open the llama.cpp libraries of a folder, dependencies first; no backend is asked anything.
+
+    Raises:
+        BadInput: as `load`.
+    """
+    return tuple(_open(path) for path in linked_libraries(lib_dir))
 
 
 def linked_libraries(lib_dir: Path) -> tuple[Path, ...]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from llamaproof import shadow
 from llamaproof.dispatch import model_command, page, requirement, table
+from llamaproof.dispatch.agreement import Agreement, agree
 from llamaproof.dispatch.comparison import Change, changes
 from llamaproof.dispatch.evidence import DispatchEvidence, changes_json, requirements_json
 from llamaproof.dispatch.grid import Cell, HeadSizes, cells_of, grid_for
+from llamaproof.dispatch.real_run import REAL_GPU, collect_real
 from llamaproof.dispatch.requirement import Requirement, Unmet
+from llamaproof.dispatch.run import Progress as OnProgress
 from llamaproof.dispatch.run import collect
-from llamaproof.errors import DEFECT, HOLDS
+from llamaproof.errors import DEFECT, HOLDS, BadInput
 from llamaproof.files import write_whole
 
 DEFAULT_GPU = "L40S"
@@ -30,8 +34,9 @@ A requirement is written {requirement.SYNTAX}:
   128@4,8:q8_0/f16#1,512  K in q8_0 and V in f16, at 1 and 512 tokens
 Each is asked with a causal mask, at two depths of context, on every GPU examined.
 
-Exit codes: 0 holds; 1 a requirement is unmet, or a cell is worse than with --diff OTHER; 2 could
-not be checked. Without --require and --diff there is nothing to fail: 0 says it was examined.
+Exit codes: 0 holds; 1 a requirement is unmet, a cell is worse than with --diff OTHER, or with
+--agree the GPU does other than its shadow; 2 could not be checked. Without --require, --diff and
+--agree there is nothing to fail: 0 says it was examined.
 """
 
 
@@ -60,6 +65,14 @@ def configure_parser(subparsers: Any) -> None:
         "--sm", action="append", default=[], type=int, metavar="SM", help="a card with this sm"
     )
     parser.add_argument(
+        "--real", action="store_true", help="examine on this machine's GPU, not on a shadow of one"
+    )
+    parser.add_argument(
+        "--agree",
+        action="store_true",
+        help="with --real: compare with the shadow of the same card, cell by cell",
+    )
+    parser.add_argument(
         "--head-sizes",
         action="append",
         default=[],
@@ -79,13 +92,15 @@ def configure_parser(subparsers: Any) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Examine, print, write what was asked for, and return the exit code."""
     console = Console()
+    _check_options(args)
     gpus = shadow.find_gpus(args.gpu, args.sm) or (shadow.find_gpu(DEFAULT_GPU),)
     if args.model is not None:
         return model_command.execute(args, gpus)
     requirements = tuple(requirement.parse(text) for text in args.require)
     cells = _cells(args.head_sizes, requirements)
-    evidence = _collect(args.target, gpus, cells)
-    against = _collect(args.diff, gpus, cells) if args.diff else None
+    evidence = _examine(args, args.target, gpus, cells)
+    against = _examine(args, args.diff, gpus, cells) if args.diff else None
+    agreement = _agreement(args.target, evidence) if args.agree else None
     changed = changes(against.outcomes, evidence.outcomes) if against is not None else ()
     failures = tuple(
         failure
@@ -94,6 +109,8 @@ def execute(args: argparse.Namespace) -> int:
     )
     if args.json is not None:
         document = _document(evidence, requirements, failures, against, changed)
+        if agreement is not None:
+            document["agreement"] = agreement.json()
         write_whole(args.json, json.dumps(document, separators=(",", ":")) + "\n")
     if args.html is not None:
         comparison = (
@@ -108,8 +125,43 @@ def execute(args: argparse.Namespace) -> int:
     if against is not None:
         table.print_changes(against, evidence, changed, console)
     table.print_requirements(requirements, failures, console)
+    if agreement is not None:
+        table.print_agreement(agreement, console)
     worse = any(change.verdict == "worse" for change in changed)
-    return DEFECT if failures or worse else HOLDS
+    disagree = agreement is not None and agreement.disagreements
+    return DEFECT if failures or worse or disagree else HOLDS
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    if args.agree and not args.real:
+        raise BadInput("--agree compares a real GPU with its shadow", hint="give --real too")
+    if args.real and (args.gpu or args.sm):
+        raise BadInput(
+            "--real examines the GPU of this machine, and --gpu and --sm choose others",
+            hint="leave --gpu and --sm out; CUDA_VISIBLE_DEVICES chooses among several GPUs",
+        )
+    if args.real and args.model is not None:
+        raise BadInput("--model runs on a shadow GPU", hint="leave --real out")
+
+
+def _examine(
+    args: argparse.Namespace,
+    target: str,
+    gpus: Sequence[shadow.Gpu],
+    cells: tuple[Cell, ...],
+) -> DispatchEvidence:
+    return _collect_real(target, cells) if args.real else _collect(target, gpus, cells)
+
+
+def _agreement(target: str, evidence: DispatchEvidence) -> Agreement:
+    """The one report of a real GPU beside the shadow of its card.
+
+    Raises:
+        BadInput: the table of cards has no such card.
+    """
+    (real,) = evidence.reports
+    played = _collect(target, (shadow.find_gpu(real.gpu),), evidence.cells)
+    return agree(real.gpu, played.reports[0].outcomes, real.outcomes)
 
 
 def _cells(head_sizes: Sequence[str], requirements: Sequence[Requirement]) -> tuple[Cell, ...]:
@@ -120,22 +172,26 @@ def _cells(head_sizes: Sequence[str], requirements: Sequence[Requirement]) -> tu
 
 
 def _collect(target: str, gpus: Sequence[shadow.Gpu], cells: tuple[Cell, ...]) -> DispatchEvidence:
-    """Examine with a bar on standard error, where that is a terminal."""
+    with _bars(target, [gpu.name for gpu in gpus], len(cells)) as on_progress:
+        return collect(target, gpus, cells, on_progress=on_progress)
+
+
+def _collect_real(target: str, cells: tuple[Cell, ...]) -> DispatchEvidence:
+    with _bars(target, [REAL_GPU], len(cells)) as on_progress:
+        return collect_real(target, cells, on_progress=on_progress)
+
+
+@contextlib.contextmanager
+def _bars(target: str, gpus: Sequence[str], n_cells: int) -> Iterator[OnProgress]:
+    """A bar for each GPU on standard error, where that is a terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
         *columns, TimeRemainingColumn(), console=console, transient=True,
         disable=not console.is_terminal,
     ) as bar:  # fmt: skip
-        tasks = {
-            gpu.name: bar.add_task(f"{target} on {gpu.name}", total=len(cells)) for gpu in gpus
-        }
-        return collect(
-            target,
-            gpus,
-            cells,
-            on_progress=lambda gpu, done: bar.update(tasks[gpu], completed=done),
-        )
+        tasks = {gpu: bar.add_task(f"{target} on {gpu}", total=n_cells) for gpu in gpus}
+        yield lambda gpu, done: bar.update(tasks[gpu], completed=done)
 
 
 def _document(

@@ -27,8 +27,8 @@ Progress = Callable[[str, int], None]
 
 _N_CHILDREN = 2
 # A worker prints after every 200 cells; loading and the slowest of those take seconds.
-_SILENCE_LIMIT_S = 300.0
-_WORKER_ENVIRONMENT = {
+SILENCE_LIMIT_S = 300.0
+WORKER_ENVIRONMENT = {
     # A graph that is repeated would be launched whole, without its kernels' names.
     "GGML_CUDA_DISABLE_GRAPHS": "1",
     # gdb, called from an aborting child, takes seconds and tells nothing here.
@@ -157,15 +157,21 @@ def _run_worker(
 
         completed = process.run(
             [sys.executable, "-m", "llamaproof.dispatch.worker", job, answer],
-            env={**os.environ, **_WORKER_ENVIRONMENT, **session.environment},
+            env={**os.environ, **WORKER_ENVIRONMENT, **session.environment},
             on_line=on_line,
-            silence_limit_s=_SILENCE_LIMIT_S,
+            silence_limit_s=SILENCE_LIMIT_S,
             check=False,
         )
-        return _read_result(answer, target, completed)
+        return read_result(answer, target, completed)
 
 
-def _read_result(path: Path, target: Target, completed: process.Completed) -> dict[str, Any]:
+def read_result(path: Path, target: Target, completed: process.Completed) -> dict[str, Any]:
+    """What a worker that has ended left behind.
+
+    Raises:
+        LlamaproofError: the worker says what went wrong.
+        CommandFailed: it did not come to say it.
+    """
     if completed.returncode != 0 or not path.is_file():
         how = process.describe_status(completed.returncode)
         raise CommandFailed(

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from llamaproof.dispatch.agreement import Agreement, grouped
 from llamaproof.dispatch.comparison import Change
 from llamaproof.dispatch.evidence import DispatchEvidence, GpuReport
 from llamaproof.dispatch.grid import Cell
@@ -44,6 +45,7 @@ _WIDTH_OF_ROW = 24
 _WIDTH_OF_GPU = 14
 _LONGEST_LIST = 40
 _LONGEST_ROW_LIST = 12
+_MOST_EXAMPLES = 3
 
 
 def print_evidence(evidence: DispatchEvidence, console: Console) -> None:
@@ -87,6 +89,31 @@ def print_requirements(
         console.print(f"[bold red]does not hold[/bold red] {requirement.text}", highlight=False)
         for line in _failures_in_words(failed):
             console.print(f"  {escape(line)}", highlight=False)
+
+
+def print_agreement(agreement: Agreement, console: Console) -> None:
+    """Whether the real GPU does what its shadow does, and every kind of difference by name."""
+    _widen(console, _NARROWEST)
+    n_different = len(agreement.disagreements)
+    if not n_different:
+        console.print(
+            f"[bold green]agrees[/bold green]: the {agreement.gpu} does what its shadow does in "
+            f"all {agreement.n_cells} cells",
+            highlight=False,
+        )
+        return
+    console.print(
+        f"[bold red]disagrees[/bold red]: the {agreement.gpu} does other than its shadow in "
+        f"{n_different} of {agreement.n_cells} cells",
+        highlight=False,
+    )
+    for what, members in grouped(agreement.disagreements):
+        cells = _cells_in_words([one.cell for one in members])
+        console.print(f"  [bold]{', '.join(what)}[/bold]: {escape(cells)}", highlight=False)
+        for one in members[:_MOST_EXAMPLES]:
+            console.print(f"    {escape(str(one.cell))}", highlight=False)
+            for line in one.lines():
+                console.print(f"      {escape(line)}", highlight=False)
 
 
 def print_changes(

@@ -15,21 +15,31 @@ import contextlib
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llamaproof import ggml
-from llamaproof.dispatch import handover, node, rows
-from llamaproof.dispatch.forking import Died, run_forked
-from llamaproof.dispatch.grid import Cell
+from llamaproof.dispatch import handover, rows
+from llamaproof.dispatch.cell import LaunchRow, answers, examine_cell
 from llamaproof.errors import BadInput, LlamaproofError
-from llamaproof.ggml import Device, Ggml, Stream
+from llamaproof.ggml import Device, Ggml
 from llamaproof.shadow import Launch, Shadow
 
-PROGRESS_STEP = 200
 
-# Tensor and node descriptions in the graph of one cell, with room to spare.
-_N_TENSORS = 32
+@dataclass(frozen=True)
+class _ShadowLog:
+    recorder: Shadow
+
+    def reset(self) -> None:
+        self.recorder.reset()
+
+    def rows(self) -> list[LaunchRow]:
+        return [
+            (record.kernel, record.grid, record.block, record.dynamic_shared)
+            for record in self.recorder.records()
+            if isinstance(record, Launch)
+        ]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,75 +60,43 @@ def examine(job: dict[str, Any]) -> dict[str, Any]:
         LlamaproofError: the libraries cannot be loaded, or show no CUDA device.
     """
     cells = [rows.from_row(row) for row in job["cells"]]
-    recorder = handover.load(job["session"])
+    log = _ShadowLog(handover.load(job["session"]))
     library = ggml.load(Path(job["lib_dir"]))
+    device = find_device(library, Path(job["lib_dir"]))
+    # From here on the log is what a dying child leaves behind.
+    library.log_to(to_standard_error)
+    with device.backend_stream() as stream:
+        return {
+            "device": device.description,
+            "ggml_version": library.version,
+            "kv_layout": library.kv_layout,
+            "answers": answers(
+                cells,
+                lambda cell: examine_cell(library, device, stream, log, cell),
+                n_children=job["n_children"],
+            ),
+        }
+
+
+def find_device(library: Ggml, lib_dir: Path) -> Device:
+    """The first CUDA device.
+
+    Raises:
+        BadInput: there is none; ggml's own log says why.
+    """
     log: list[str] = []
     library.log_to(lambda _level, text: log.append(text))
     device = library.device("CUDA")
     if device is None:
         raise BadInput(
             "the CUDA backend shows no device" + (f": {''.join(log).strip()}" if log else ""),
-            where=job["lib_dir"],
+            where=lib_dir,
         )
-    # From here on the log is what a dying child leaves behind.
-    library.log_to(_to_standard_error)
-    with device.backend_stream() as stream:
-        return {
-            "device": device.description,
-            "ggml_version": library.version,
-            "kv_layout": library.kv_layout,
-            "answers": _answers(library, device, stream, recorder, cells, job["n_children"]),
-        }
+    return device
 
 
-def _answers(
-    library: Ggml,
-    device: Device,
-    stream: Stream,
-    recorder: Shadow,
-    cells: Sequence[Cell],
-    n_children: int,
-) -> list[Any]:
-    answers: list[Any] = [None] * len(cells)
-    done = 0
-
-    def keep(index: int, answer: Any | Died) -> None:
-        nonlocal done
-        if isinstance(answer, Died):
-            answer = {"died": {"how": answer.how, "output": answer.output}}
-        answers[index] = answer
-        done += 1
-        if done % PROGRESS_STEP == 0 or done == len(cells):
-            print(done, flush=True)
-
-    run_forked(
-        cells,
-        lambda cell: _examine_cell(library, device, stream, recorder, cell),
-        n_children=n_children,
-        on_answer=keep,
-    )
-    return answers
-
-
-def _examine_cell(
-    library: Ggml, device: Device, stream: Stream, recorder: Shadow, cell: Cell
-) -> dict[str, Any] | None:
-    with library.context(n_tensors=_N_TENSORS, graph_size=_N_TENSORS) as context:
-        attention = node.build(context, cell).node
-        if not device.supports_op(attention):
-            return None
-        graph = context.graph(attention)
-        with context.allocated(device):
-            recorder.reset()
-            stream.compute(graph)
-            return {"launches": [_launch(r) for r in recorder.records() if isinstance(r, Launch)]}
-
-
-def _launch(record: Launch) -> list[Any]:
-    return [record.kernel, record.grid, record.block, record.dynamic_shared]
-
-
-def _to_standard_error(_level: int, text: str) -> None:
+def to_standard_error(_level: int, text: str) -> None:
+    """A sink for ggml's log: what a dying child leaves behind."""
     with contextlib.suppress(OSError):
         sys.stderr.write(text)
         sys.stderr.flush()

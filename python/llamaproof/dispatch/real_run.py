@@ -1,0 +1,108 @@
+"""Examine a target on the machine's real GPU, cell by cell."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from llamaproof import process, shadow, tracer
+from llamaproof.dispatch import rows
+from llamaproof.dispatch.evidence import DispatchEvidence, GpuReport
+from llamaproof.dispatch.grid import Cell
+from llamaproof.dispatch.libraries import linux_libraries
+from llamaproof.dispatch.run import (
+    SILENCE_LIMIT_S,
+    WORKER_ENVIRONMENT,
+    Progress,
+    outcome_of,
+    read_result,
+)
+from llamaproof.errors import BadInput
+from llamaproof.target import Target, open_target
+
+REAL_GPU = "the GPU of this machine"
+
+# Their kernels share the GPU; what is gained is that one child starts while another computes.
+_N_CHILDREN = 4
+
+
+def collect_real(
+    target_spec: str, cells: Iterable[Cell], *, on_progress: Progress | None = None
+) -> DispatchEvidence:
+    """What a target does to each cell on CUDA's first device.
+
+    The one report carries the card's name in the table of cards, or else what the driver calls it.
+
+    Raises:
+        BadInput: it is no target, or one that cannot be examined.
+        LlamaproofError: it could not be examined: its libraries do not load, or there is no GPU.
+    """
+    distinct = tuple(sorted(set(cells)))
+    started = time.monotonic()
+    with open_target(target_spec) as target:
+        needs = shadow.cuda_needs(linux_libraries(target))
+        facts = _run_worker(target, distinct, on_progress)
+        report = GpuReport(
+            gpu=_card_name(facts["device"]),
+            sm=facts["sm"],
+            device=facts["device"],
+            shadow=facts["on_stand_in"],
+            outcomes={
+                cell: outcome_of(cell, answer, frozenset())
+                for cell, answer in zip(distinct, facts["answers"], strict=True)
+            },
+            seconds=time.monotonic() - started,
+        )
+        return DispatchEvidence(
+            target=target.name,
+            kind=target.kind,
+            version=target.version,
+            sha256=target.sha256,
+            ggml_version=facts["ggml_version"],
+            kv_layout=facts["kv_layout"],
+            cuda=needs.major,
+            cells=distinct,
+            reports=(report,),
+        )
+
+
+def _card_name(device: str) -> str:
+    try:
+        return shadow.find_gpu(device).name
+    except BadInput:
+        return device
+
+
+def _run_worker(
+    target: Target, cells: Sequence[Cell], on_progress: Progress | None
+) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
+        job, answer = Path(scratch) / "job.json", Path(scratch) / "result.json"
+        job.write_text(
+            json.dumps(
+                {
+                    "lib_dir": str(target.lib_dir),
+                    "n_children": _N_CHILDREN,
+                    "cells": [rows.to_row(cell) for cell in cells],
+                }
+            ),
+            encoding="utf-8",
+        )
+
+        def on_line(line: str) -> None:
+            if on_progress is not None and line.isdigit():
+                on_progress(REAL_GPU, int(line))
+
+        completed = process.run(
+            [sys.executable, "-m", "llamaproof.dispatch.real_worker", job, answer],
+            env={**tracer.environment(), **WORKER_ENVIRONMENT},
+            on_line=on_line,
+            silence_limit_s=SILENCE_LIMIT_S,
+            check=False,
+        )
+        return read_result(answer, target, completed)

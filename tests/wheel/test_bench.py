@@ -113,3 +113,29 @@ def test_without_a_gpu_the_error_says_what_can_be_done(target: Target) -> None:
     with pytest.raises(LlamaproofError) as caught:
         Worker(target, "gpu", n_threads=2)
     assert caught.value.hint
+
+
+@pytest.mark.native
+def test_counted_work_is_exactly_repeatable_and_judged(build: str, tmp_path: Path) -> None:
+    cells = ("--head-sizes", "576/512", "--gqa", "16,32", "--tokens", "1", "--n-kv", "1K-2K")
+    rules = ("--judge", "on-gpu,near-linear-doubling")
+    paths = [tmp_path / name for name in ("first.json", "second.json")]
+    for path in paths:
+        arguments = ["bench", build, "--on", "emulator", *cells, *rules, "--json", str(path)]
+        assert cli.main(arguments) == HOLDS
+    first, second = (json.loads(path.read_text())["results"] for path in paths)
+    assert first == second and len(first) == 4
+    for result in first:
+        assert result["counts"]["mma_operations"] > 0
+        assert any("flash_attn" in name for name in result["launches"])
+        assert result["counts"]["unique_global_bytes"] >= result["cell"]["n_kv"] * 576 * 2
+
+
+@pytest.mark.native
+def test_the_emulated_gpu_agrees_with_float64(
+    build: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = ("--head-sizes", "576/512", "--gqa", "16", "--tokens", "1,3", "--n-kv", "512")
+    arguments = ["bench", build, "--on", "emulator", "--check", *cells, "--kv", "f16,q8_0"]
+    assert cli.main(arguments) == HOLDS
+    assert "4 of 4 cells right" in capsys.readouterr().out

@@ -169,8 +169,6 @@ def emulated(selection: Selection) -> Selection:
     """The same selection with defaults that an emulator gets through in minutes."""
     return replace(
         selection,
-        head_sizes=selection.head_sizes if selection.head_sizes is not None else [(576, 512)],
-        gqa_ratios=selection.gqa_ratios if selection.gqa_ratios is not None else (20, 16, 32),
         tokens=selection.tokens if selection.tokens is not None else (1, 4, 8),
         n_kv=selection.n_kv if selection.n_kv is not None else [n for n in N_KV if n <= 16384],
         kv_types=selection.kv_types if selection.kv_types is not None else ("f16",),

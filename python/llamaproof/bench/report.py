@@ -73,9 +73,13 @@ def blocks_of(record: Record, verdicts: Sequence[RuleVerdict] | None) -> Iterato
     yield from _without_result(record)
 
 
-def tables_of(record: Record) -> Iterator[tuple[str, table.Rows]]:
-    """Titles and tables: costs, distance from the ceilings, comparisons."""
-    metrics = table.metrics_of(record) or [SECONDS]
+def tables_of(record: Record, *, without: Sequence[str] = ()) -> Iterator[tuple[str, table.Rows]]:
+    """Titles and tables: costs, distance from the ceilings, comparisons.
+
+    Args:
+        without: kinds of cost that are left out.
+    """
+    metrics = [m for m in table.metrics_of(record) or [SECONDS] if m not in without]
     for index, target in enumerate(record.targets):
         for metric in metrics:
             yield (

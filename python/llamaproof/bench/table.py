@@ -63,7 +63,7 @@ def metrics_of(record: Record) -> list[str]:
 
 
 COMPARISON_LEGEND = (
-    "cost of the first over the second: + FASTER, ! SLOWER, = SAME (within 2%), ? AMBIGUOUS"
+    "the first over the second: + FASTER or less, ! SLOWER or more, = SAME (within 2%), ? AMBIGUOUS"
 )
 
 

@@ -1,0 +1,95 @@
+"""Counts are summed as the gate names them, and the bound of time is the model that is stated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from llamaproof import shadow
+from llamaproof.bench.bound import bandwidth, least_seconds
+from llamaproof.bench.cells import Selection, by_effort, emulated, select
+from llamaproof.bench.measure_work import counts_of
+from llamaproof.emulator.evidence import ExecutedLaunch
+from llamaproof.emulator.machine import Counts
+
+L40S = shadow.find_gpu("L40S")
+
+
+def launch(blocks: int = 142, **figures: int) -> ExecutedLaunch:
+    """A launch whose counts are 0 but for those given."""
+    names = [name for name in Counts.__dataclass_fields__ if name != "by_class"]
+    counts = Counts(by_class={}, **{name: figures.get(name, 0) for name in names})
+    return ExecutedLaunch(
+        kernel="k", grid=(blocks, 1, 1), block=(32, 4, 1), dynamic_shared_bytes=0, registers=64,
+        ptx_sm=89, seconds=0.0, counts=counts, findings=(),
+    )  # fmt: skip
+
+
+def test_counts_are_summed_over_the_launches() -> None:
+    first = launch(
+        warp_instructions=10, mma_ops=4, sectors_read_requested=3, sectors_written_requested=1,
+        sectors_read_unique=2,
+    )  # fmt: skip
+    second = launch(warp_instructions=5, sectors_written_requested=2, sectors_written_unique=2)
+    counts = counts_of([first, second], L40S)
+    assert (counts["warp_instructions"], counts["mma_operations"]) == (15, 4)
+    assert (counts["global_bytes"], counts["unique_global_bytes"]) == (6 * 32, 4 * 32)
+    bounds = [least_seconds(each, L40S) for each in (first, second)]
+    assert counts["modelled_microseconds"] == pytest.approx(1e6 * sum(b or 0.0 for b in bounds))
+
+
+def test_a_kernel_that_reads_k_again_costs_that_much_more() -> None:
+    once = launch(sectors_read_requested=36_864, sectors_read_unique=36_864)
+    five_times = launch(sectors_read_requested=5 * 36_864, sectors_read_unique=36_864)
+    assert counts_of([five_times], L40S)["global_bytes"] == (
+        5 * counts_of([once], L40S)["global_bytes"]
+    )
+
+
+def test_the_slowest_of_issue_tensor_cores_and_memory_is_the_bound() -> None:
+    clocks = 1e3 * L40S.clock_khz * 142
+    assert least_seconds(launch(warp_instructions=10**6), L40S) == pytest.approx(
+        10**6 / (4 * clocks)
+    )
+    assert least_seconds(launch(mma_macs=10**9), L40S) == pytest.approx(10**9 / (512 * clocks))
+    assert least_seconds(launch(sectors_read_unique=10**6), L40S) == pytest.approx(
+        32e6 / bandwidth(L40S)
+    )
+    everything = launch(warp_instructions=10**6, mma_macs=10**9, sectors_read_unique=10**6)
+    assert least_seconds(everything, L40S) == pytest.approx(32e6 / bandwidth(L40S))
+
+
+def test_few_blocks_reach_few_multiprocessors() -> None:
+    many, one = (least_seconds(launch(n, warp_instructions=10**6), L40S) for n in (1000, 1))
+    assert many is not None and one == pytest.approx(142 * many)
+
+
+def test_bandwidths_are_those_of_the_datasheets() -> None:
+    # L40S: 864 GB/s; H200: 4.8 TB/s (datasheets, rounded there)
+    assert bandwidth(L40S) == pytest.approx(864e9, rel=0.01)
+    assert bandwidth(shadow.find_gpu("H200")) == pytest.approx(4.8e12, rel=0.03)
+
+
+def test_tensor_peaks_are_those_of_the_datasheets() -> None:
+    # Dense f16: L40S 362, A100 312, H200 989 TFLOP/s (there at less than the highest clock).
+    for name, tflops in (("L40S", 362), ("A100", 312), ("H200", 989)):
+        gpu = shadow.find_gpu(name)
+        seconds = least_seconds(launch(10_000, mma_macs=10**12), gpu)
+        assert seconds is not None
+        assert 2.0 / seconds == pytest.approx(tflops, rel=0.1), name
+
+
+def test_a_card_that_is_not_in_the_table_has_no_bound_for_matrix_work() -> None:
+    unknown = replace(L40S, sm=61)
+    assert least_seconds(launch(mma_macs=1), unknown) is None
+    assert least_seconds(launch(warp_instructions=1), unknown) is not None
+    assert "modelled_microseconds" not in counts_of([launch(mma_macs=1)], unknown)
+
+
+def test_the_emulator_takes_small_cells_first() -> None:
+    cells = by_effort(select(emulated(Selection(prompts=False))))
+    assert {c.gqa_ratio for c in cells} == {16, 20, 32, 128, 4, 5, 8}
+    assert {c.n_tokens for c in cells} == {1, 4, 8}
+    assert [c.flop for c in cells] == sorted(c.flop for c in cells)
+    assert max(c.n_kv for c in cells) == 16384 and {c.kv_type for c in cells} == {"f16"}

@@ -10,6 +10,8 @@ _IN_FUNCTION = re.compile(r"in function (\S+) at (\S+):(\d+)")
 _ABORT = re.compile(r"^(\S+\.(?:cu|cuh|c|cpp|h)):(\d+): (.+)$")
 # What the stand-in for the CUDA runtime prints before it ends a program (native/shadow).
 _SHADOW = re.compile(r"^llamaproof shadow runtime: (.+)$", re.MULTILINE)
+# What ggml-cuda says when it finds its devices, which is no reason for anything.
+_GREETING = re.compile(r"ggml_cuda_init: |Device \d+: .*compute capability")
 _LONGEST = 300
 
 
@@ -32,7 +34,8 @@ def last_words(output: str, how: str) -> str:
         output: what it printed.
         how: how it ended, as in `was killed by SIGABRT`; the answer when it printed nothing.
     """
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    stripped = (line.strip() for line in output.splitlines())
+    lines = [line for line in stripped if line and not _GREETING.match(line)]
     for find in (_cuda_message, _abort_message):
         message = find(lines)
         if message:

@@ -63,3 +63,12 @@ def test_silence_is_said() -> None:
 
 def test_a_flood_is_cut() -> None:
     assert len(last_words("x" * 10_000, ABORTED)) == 300
+
+
+def test_what_is_said_when_the_devices_are_found_is_no_reason() -> None:
+    greeting = (
+        "ggml_cuda_init: found 1 CUDA devices:\n"
+        "  Device 0: NVIDIA H200, compute capability 9.0, VMM: yes\n"
+    )
+    abort = "/build/ggml/src/ggml-cuda/fattn.cu:146: fatal error\n"
+    assert last_words(greeting + abort, "was killed by SIGABRT") == "fattn.cu:146: fatal error"

@@ -154,6 +154,7 @@ LLAMAPROOF_EXPORT int llamaproof_emulator_launch_kernel(llamaproof_emulator * em
         counts->active_lanes = c.active_lanes;
         counts->mma_ops = c.mma_ops;
         counts->mma_macs = c.mma_macs;
+        counts->mma_macs_used = c.mma_macs_used;
         counts->mma_columns = c.mma_columns;
         counts->mma_columns_used = c.mma_columns_used;
         counts->mma_rows = c.mma_rows;

@@ -54,7 +54,7 @@ std::string counts_json(const Counts & c) {
     }
     out += "}";
     const std::pair<const char *, uint64_t> figures[] = {
-        {"warp_instructions", c.warp_instructions}, {"active_lanes", c.active_lanes}, {"mma_ops", c.mma_ops}, {"mma_macs", c.mma_macs},
+        {"warp_instructions", c.warp_instructions}, {"active_lanes", c.active_lanes}, {"mma_ops", c.mma_ops}, {"mma_macs", c.mma_macs}, {"mma_macs_used", c.mma_macs_used},
         {"mma_columns", c.mma_columns}, {"mma_columns_used", c.mma_columns_used}, {"mma_rows", c.mma_rows},
         {"mma_rows_used", c.mma_rows_used}, {"global_bytes_read", c.global_bytes_read}, {"global_bytes_written", c.global_bytes_written},
         {"sectors_read_requested", c.sectors_read_requested}, {"sectors_read_per_block", c.sectors_read_per_block},

@@ -252,6 +252,7 @@ void Counts::add(const Counts & other) {
     active_lanes += other.active_lanes;
     mma_ops += other.mma_ops;
     mma_macs += other.mma_macs;
+    mma_macs_used += other.mma_macs_used;
     mma_columns += other.mma_columns;
     mma_columns_used += other.mma_columns_used;
     mma_rows += other.mma_rows;

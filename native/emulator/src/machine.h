@@ -83,6 +83,7 @@ struct Counts {
     uint64_t active_lanes = 0;
     uint64_t mma_ops = 0;
     uint64_t mma_macs = 0;
+    uint64_t mma_macs_used = 0;     // rows of A with anything in them times columns of B with anything in them
     uint64_t mma_columns = 0;       // columns of B over all mma
     uint64_t mma_columns_used = 0;  // of these, with any element that is not zero
     uint64_t mma_rows = 0;          // rows of A over all mma

@@ -209,6 +209,33 @@ template <class H> void pack_nearest(Warp & warp, const Inst & inst, uint32_t ma
     blend(warp.row<uint32_t>(inst.op[0]), result, mask);
 }
 
+// cvt.rn.f16x2.e4m3x2 and .e5m2x2: two 8-bit reals, both exact in f16. e4m3 has no infinity and one NaN pattern.
+uint16_t half_of_e4m3(uint8_t bits) {
+    const auto sign = static_cast<uint16_t>((bits & 0x80) << 8);
+    const uint32_t exponent = (bits >> 3) & 15, fraction = bits & 7;
+    if ((bits & 0x7f) == 0x7f) return 0x7fff;
+    if (exponent == 0) return static_cast<uint16_t>(sign | float_to_half(static_cast<float>(fraction) * 0x1p-9f));
+    return static_cast<uint16_t>(sign | ((exponent + 8) << 10) | (fraction << 7));
+}
+
+// imm: 1 for e5m2, 2 for .relu.
+void unpack_bytes(Warp & warp, const Inst & inst, uint32_t mask) {
+    const uint16_t * a = warp.row<uint16_t>(inst.op[1]);
+    uint32_t * d = warp.row<uint32_t>(inst.op[0]);
+    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+        const int lane = __builtin_ctz(rest);
+        uint32_t packed = 0;
+        for (int i = 0; i < 2; ++i) {
+            const auto byte = static_cast<uint8_t>(a[lane] >> (8 * i));
+            uint16_t half = inst.imm & 1 ? static_cast<uint16_t>(byte << 8) : half_of_e4m3(byte);
+            if ((half & 0x7fff) > 0x7c00) half = 0x7fff;
+            else if ((inst.imm & 2) && (half & 0x8000)) half = 0;
+            packed |= uint32_t(half) << (16 * i);
+        }
+        d[lane] = packed;
+    }
+}
+
 // ---- the frequent forms.
 
 template <class D, class S> struct CastTo { static D apply(S a) { return static_cast<D>(a); } };
@@ -308,6 +335,16 @@ bool decode_convert(Decoding & d) {
     plan.sat = d.take("sat");
     plan.relu = d.take("relu");
     plan.to = d.take_type();
+    if (plan.to == Type::f16x2) {
+        if (const auto bytes = d.take_one_of({"e4m3x2", "e5m2x2"})) {
+            if (rounding != Rounding::nearest_even || plan.to_integral || plan.ftz || plan.sat) d.fail("this form is not known");
+            d.expect_count(2);
+            d.push({d.destination(0, 4), d.row(1, 2)});
+            d.imm((*bytes == "e5m2x2" ? 1u : 0u) | (plan.relu ? 2u : 0u));
+            d.emit(unpack_bytes, InstClass::convert);
+            return true;
+        }
+    }
     const auto from = d.take_type_if_any();
     // Of two equal types one name is left when the other was taken: cvt.f32.f32 still has both.
     if (!from) d.fail("it names one type");

@@ -127,14 +127,13 @@ void count_mma(Warp & warp, const Inst & inst, int rows, int a_registers, int b_
         for (int g = 0; g < 8; ++g) count += (any[4 * g] | any[4 * g + 1] | any[4 * g + 2] | any[4 * g + 3]) != 0;
         return count;
     };
+    const uint64_t columns_used = used(b_at, 0, 1, b_registers);
+    const uint64_t rows_used = rows == 8 ? used(a_at, 0, 1, a_registers) : used(a_at, 0, 2, a_registers) + used(a_at, 1, 2, a_registers);
     counts.mma_columns += 8;
-    counts.mma_columns_used += used(b_at, 0, 1, b_registers);
+    counts.mma_columns_used += columns_used;
     counts.mma_rows += static_cast<uint64_t>(rows);
-    if (rows == 8) {
-        counts.mma_rows_used += used(a_at, 0, 1, a_registers);
-    } else {
-        counts.mma_rows_used += used(a_at, 0, 2, a_registers) + used(a_at, 1, 2, a_registers);
-    }
+    counts.mma_rows_used += rows_used;
+    counts.mma_macs_used += macs / (8 * static_cast<uint64_t>(rows)) * rows_used * columns_used;
 }
 
 // d[rows][8] = a[rows][K] * b[K][8] + c.

@@ -51,6 +51,7 @@ class CCounts(ctypes.Structure):
         ("active_lanes", ctypes.c_uint64),
         ("mma_ops", ctypes.c_uint64),
         ("mma_macs", ctypes.c_uint64),
+        ("mma_macs_used", ctypes.c_uint64),
         ("mma_columns", ctypes.c_uint64),
         ("mma_columns_used", ctypes.c_uint64),
         ("mma_rows", ctypes.c_uint64),

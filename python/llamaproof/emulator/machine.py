@@ -78,6 +78,8 @@ class Counts:
         mma_ops: matrix instructions; `mma_macs`: their multiply-adds.
         mma_columns: columns of their B fragments (8 each); `mma_columns_used`: those with an
             element that is not zero. `mma_rows` and `mma_rows_used`: the same for rows of A.
+        mma_macs_used: multiply-adds of the rows and columns used. What a kernel fills a padded
+            row with (the softmax of nothing, say) counts as used: the share is an upper bound.
         global_bytes_read: bytes asked for by lanes, each lane counted.
         sectors_read_requested: 32-byte sectors, distinct within a warp instruction, summed.
         sectors_read_per_block: distinct within a block, summed over blocks.
@@ -92,6 +94,7 @@ class Counts:
     active_lanes: int
     mma_ops: int
     mma_macs: int
+    mma_macs_used: int
     mma_columns: int
     mma_columns_used: int
     mma_rows: int
@@ -201,7 +204,7 @@ class Emulator:
 
     def kernels(self, module: int) -> tuple[str, ...]:
         """The names of a module's kernels."""
-        names = self._library.llamaproof_emulator_kernels(self._handle, module).decode()
+        names = _text(self._library.llamaproof_emulator_kernels(self._handle, module))
         return tuple(names.split())
 
     def kernel(self, module: int, name: str) -> Kernel:
@@ -301,15 +304,13 @@ class Emulator:
         return Launched(
             counts=self._counts(counts),
             findings=self._findings(kernel),
-            printed=self._library.llamaproof_emulator_printed(self._handle).decode(
-                errors="replace"
-            ),
+            printed=_text(self._library.llamaproof_emulator_printed(self._handle)),
             seconds=float(counts.seconds),
         )
 
     def profile(self) -> dict[str, int]:
         """Opcodes of the last launch and how often warps issued them, most first."""
-        text = self._library.llamaproof_emulator_profile(self._handle).decode()
+        text = _text(self._library.llamaproof_emulator_profile(self._handle))
         lines = (line.split(" ", 1) for line in text.splitlines())
         return {opcode: int(times) for times, opcode in lines}
 
@@ -332,12 +333,12 @@ class Emulator:
                     kind=FindingKind(raw.kind),
                     kernel=kernel.name,
                     line=raw.line,
-                    instruction=raw.instruction.decode(),
+                    instruction=_text(raw.instruction),
                     block=(raw.block[0], raw.block[1], raw.block[2]),
                     thread=(raw.thread[0], raw.thread[1], raw.thread[2]),
                     address=raw.address,
                     count=raw.count,
-                    detail=raw.detail.decode(),
+                    detail=_text(raw.detail),
                 )
             )
         return tuple(found)
@@ -347,7 +348,7 @@ class Emulator:
             raise EmulationError("the emulator is closed")
         function = getattr(self._library, f"llamaproof_emulator_{name}")
         if function(self._handle, *arguments) != 0:
-            raise EmulationError(self._library.llamaproof_emulator_error(self._handle).decode())
+            raise EmulationError(_text(self._library.llamaproof_emulator_error(self._handle)))
 
 
 def pack(kernel: Kernel, arguments: Sequence[Any]) -> bytes:
@@ -383,6 +384,11 @@ def _bytes_of(argument: Any, size: int) -> bytes:
     if isinstance(argument, int):
         return (argument & ((1 << (8 * size)) - 1)).to_bytes(size, "little")
     raise BadInput(f"{type(argument).__name__} cannot be an argument of a kernel")
+
+
+def _text(raw: bytes) -> str:
+    # PTX is ASCII; what is quoted of a text that is not PTX may be anything.
+    return raw.decode(errors="replace")
 
 
 def _three(extent: Sequence[int]) -> tuple[int, int, int]:

@@ -29,7 +29,7 @@ def print_evidence(evidence: EmulationEvidence, console: Console) -> None:
     table = Table(title=title, title_justify="left", box=box.SIMPLE)
     for name in ("heads", "K/V", "ratio", "tokens", "n_kv", "verdict"):
         table.add_column(name, no_wrap=True)
-    numbers = ("NMSE", "largest error", "warp instr.", "mma", "columns used", "MB read", "again")
+    numbers = ("NMSE", "largest error", "warp instr.", "mma", "mma used", "MB read", "again")
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
     for cell, result in evidence.results.items():
@@ -43,9 +43,9 @@ def print_evidence(evidence: EmulationEvidence, console: Console) -> None:
     )
     console.print(f"{sums}; {evidence.seconds:.0f} s")
     console.print(
-        f"NMSE may be at most {NMSE_LIMIT:g}. Columns used: those of the matrix operations' B "
-        "operand that are not all zero. Again: sectors that more than one block reads, over those "
-        "that are read at all.",
+        f"NMSE may be at most {NMSE_LIMIT:g}. mma used: multiply-adds whose row and column "
+        "are not all zero. MB read: distinct 32-byte sectors of each block. Again: sectors that "
+        "more than one block reads, over those that are read at all.",
         style="dim",
     )
 
@@ -100,7 +100,7 @@ def _row(cell: Cell, result: CellResult) -> Iterable[str]:
     ]
     if not result.launches:
         return [*shape, *["-"] * 7]
-    columns = result.total("mma_columns")
+    macs = result.total("mma_macs")
     unique = result.total("sectors_read_unique")
     again = result.total("sectors_read_per_block") - unique
     return [
@@ -109,7 +109,7 @@ def _row(cell: Cell, result: CellResult) -> Iterable[str]:
         f"{result.largest_error:.2g}",
         f"{result.total('warp_instructions'):,}",
         f"{result.total('mma_ops'):,}",
-        f"{result.total('mma_columns_used') / columns:.0%}" if columns else "-",
+        f"{result.total('mma_macs_used') / macs:.0%}" if macs else "-",
         f"{32e-6 * result.total('sectors_read_per_block'):.2f}",
         f"{again / unique:.2f}" if unique else "-",
     ]

@@ -481,6 +481,27 @@ def test_packed_conversions(emulator: Emulator) -> None:
                 assert mine == expected, (name, mode, hex(x), hex(y))
 
 
+@pytest.mark.parametrize(
+    ("name", "fmt"), [("e4m3", Format(bits=8, fraction=3)), ("e5m2", Format(bits=8, fraction=2))]
+)
+def test_bytes_become_halves(emulator: Emulator, name: str, fmt: Format) -> None:
+    a = np.arange(1 << 16, dtype=np.uint32)[::17].astype(np.uint16)
+    got = evaluate(emulator, f"cvt.rn.f16x2.{name}x2 %d, %a0;", [a], np.uint32)
+    for both, mine in zip(a.tolist(), got.tolist(), strict=True):
+        for shift in (0, 1):
+            bits = (both >> (8 * shift)) & 0xFF
+            half = value_of((mine >> (16 * shift)) & 0xFFFF, HALF)
+            if name == "e4m3" and bits & 0x7F == 0x7F:
+                assert half != half
+            elif name == "e4m3" and bits & 0x78 == 0x78:
+                # No infinity: the highest exponent holds numbers too.
+                magnitude = Fraction(8 + (bits & 7), 8) * 256
+                assert half == (-magnitude if bits & 0x80 else magnitude)
+            else:
+                expected = value_of(bits, fmt)
+                assert half == expected or (half != half and expected != expected)
+
+
 def test_rounding_to_integral_reals(emulator: Emulator) -> None:
     x = np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 2.7, -2.7, 1e10], np.float32)
     for mode, function in (

@@ -304,3 +304,4 @@ ret;
     assert (counts.mma_ops, counts.mma_columns, counts.mma_columns_used) == (1, 8, 3)
     assert (counts.mma_rows, counts.mma_rows_used) == (16, 16)
     assert counts.mma_macs == 16 * 8 * 8
+    assert counts.mma_macs_used == 16 * 3 * 8

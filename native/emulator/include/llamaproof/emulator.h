@@ -52,6 +52,7 @@ typedef struct llamaproof_emulator_counts {
     uint64_t active_lanes;
     uint64_t mma_ops;
     uint64_t mma_macs;
+    uint64_t mma_macs_used;
     uint64_t mma_columns;
     uint64_t mma_columns_used;
     uint64_t mma_rows;

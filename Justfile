@@ -23,6 +23,15 @@ test *ARGS: native
     @{{ venv }} -m mypy python build_tools
     @{{ venv }} -m pytest -m "not wheel and not gpu" "$@"
 
+# Run the tests that need nvcc and stock libraries (build-wheel with SERIES=none OUT=build/stock)
+test-stock: native
+    rm -rf build/stock/unpacked
+    {{ venv }} -m zipfile -e build/stock/*+stock.*.whl build/stock/unpacked
+    CUDA_HOME="$({{ venv }} -m build_tools toolkit)" \
+    LLAMAPROOF_STOCK_LIBS={{ justfile_directory() }}/build/stock/unpacked/llama_cpp/lib \
+    {{ venv }} -m pytest -m "not wheel and not gpu" \
+        tests/unit/shadow tests/unit/emulator tests/unit/dispatch tests/unit/tracer
+
 # Install the wheels of dist/ into an empty environment and use them there
 check-wheel *WHEELS: env
     @{{ venv }} -m build_tools check "$@"

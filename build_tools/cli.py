@@ -19,6 +19,7 @@ COMMANDS: tuple[str, ...] = (
     "build_tools.check_command",
     "build_tools.lock_command",
     "build_tools.native_command",
+    "build_tools.toolkit_command",
 )
 
 INTERRUPTED = 130

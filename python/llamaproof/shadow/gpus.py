@@ -22,8 +22,9 @@ class Gpu:
         name: the short name it is asked for by: `L40S`.
         reported_name: what CUDA calls it.
         sm: compute capability as one number: 89 is 8.9.
-        memory: of the card, as its datasheet has it. A driver reports a few percent less: error
-            correction and firmware take their part, which differs by driver and is not modelled.
+        memory: that a program sees in all. Drivers differ in it by a percent. Where no report of
+            one was found it is the datasheet's, a few percent too much.
+        memory_source: where that figure is from.
         shared_per_block_optin: the most shared memory a block may have.
         reserved_shared_per_block: what the system adds to each block's shared memory.
         integrated: shares the machine's memory.
@@ -44,6 +45,7 @@ class Gpu:
     memory_clock_khz: int
     memory_bus_bits: int
     integrated: bool
+    memory_source: str
     source: str
 
 
@@ -128,6 +130,7 @@ def _gpu(card: dict[str, Any], capabilities: dict[str, dict[str, int]]) -> Gpu:
         memory_clock_khz=card["memory_mhz"] * 1000,
         memory_bus_bits=card["bus_bits"],
         integrated=card["integrated"],
+        memory_source=card["memory_source"],
         source=card["source"],
     )
 

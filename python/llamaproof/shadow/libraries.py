@@ -17,7 +17,7 @@ from llamaproof.errors import BadInput
 
 # As linked, or as auditwheel renames what it bundles: libcudart-9f3b1c2d.so.12.8.90
 _CUDA_LIBRARY = re.compile(r"lib(cudart|cublas|cublasLt)(?:-[0-9a-f]+)?\.so\.(\d+)(?:\.\d+)*")
-_DRIVER = re.compile(r"libcuda(?:-[0-9a-f]+)?\.so\.1(?:\.\d+)*")
+_UNVERSIONED = re.compile(r"lib(cuda|nccl)(?:-[0-9a-f]+)?\.so\.([12])(?:\.\d+)*")
 _SONAME_SPACE = "llamaproof_soname_space"
 _MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64"}
 
@@ -93,8 +93,7 @@ def stand_ins(needs: CudaNeeds, native: Path, scratch: Path) -> tuple[Path, ...]
     folder = native / f"cuda{needs.major}"
     wanted: dict[str, str] = {}  # as asked for -> our file
     for soname in needs.sonames:
-        match = _CUDA_LIBRARY.fullmatch(soname)
-        wanted[soname] = f"lib{match.group(1)}.so.{needs.major}" if match else "libcuda.so.1"
+        wanted[soname] = _stand_in_for(soname, needs.major)
     paths = [native / "libllamaproof_shadow.so"]
     for soname, ours in sorted(wanted.items(), key=lambda pair: _load_order(pair[1])):
         if soname == ours:
@@ -180,10 +179,19 @@ def _check_shared_runtime(library: _Library) -> None:
 
 
 def _is_cuda(name: str) -> bool:
-    return bool(_CUDA_LIBRARY.fullmatch(name) or _DRIVER.fullmatch(name))
+    return bool(_CUDA_LIBRARY.fullmatch(name) or _UNVERSIONED.fullmatch(name))
+
+
+def _stand_in_for(soname: str, major: int) -> str:
+    versioned = _CUDA_LIBRARY.fullmatch(soname)
+    if versioned:
+        return f"lib{versioned.group(1)}.so.{major}"
+    plain = _UNVERSIONED.fullmatch(soname)
+    assert plain is not None
+    return f"lib{plain.group(1)}.so.{plain.group(2)}"
 
 
 def _load_order(name: str) -> int:
     # A library comes after those it would itself ask for.
-    order = ("libcuda.so", "libcudart.so", "libcublasLt.so", "libcublas.so")
+    order = ("libcuda.so", "libcudart.so", "libcublasLt.so", "libcublas.so", "libnccl.so")
     return next(i for i, start in enumerate(order) if name.startswith(start))

@@ -20,6 +20,7 @@ _CODE = """
 __attribute__((section(".nv_fatbin"))) const char code[16] = {0};
 extern "C" int cudaGetDeviceCount(int *);
 extern "C" int cudaMallocPitch();
+extern "C" int ncclAllReduce();
 extern "C" int devices() { int count = -1; int error = CALL; return error ? -error : count; }
 """
 
@@ -79,6 +80,22 @@ def test_a_runtime_that_was_renamed_when_it_was_bundled_is_found(tmp_path: Path)
     library = _library(tmp_path, "target", bundled, call="cudaGetDeviceCount(&count)")
     bundled.unlink()
     assert _worker(_COUNT_DEVICES, library, tmp_path, "H200").lines == ("1", "[]")
+
+
+@needs_native
+def test_a_library_linked_to_nccl_loads_and_a_collective_ends_with_its_name(tmp_path: Path) -> None:
+    links = [
+        NATIVE / "cuda13" / "libcudart.so.13",
+        NATIVE / "cuda13" / "libnccl.so.2",
+        "-Wl,--no-as-needed",
+        f"-Wl,-rpath-link,{NATIVE}",
+    ]
+    count = _library(tmp_path, "count", *links, call="cudaGetDeviceCount(&count)")
+    assert _worker(_COUNT_DEVICES, count, tmp_path, "L40S", "L40S").lines == ("2", "[]")
+    reduce = _library(tmp_path, "reduce", *links, call="ncclAllReduce()")
+    ended = _worker(_COUNT_DEVICES, reduce, tmp_path, "L40S", check=False)
+    assert ended.returncode == -6
+    assert "ncclAllReduce was called" in ended.output
 
 
 @needs_native

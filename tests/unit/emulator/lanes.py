@@ -15,6 +15,15 @@ _BITS = {1: "b16", 2: "b16", 4: "b32", 8: "b64"}
 Array = npt.NDArray[Any]
 
 
+def aligned(array: Array) -> Array:
+    """A copy at an address that is a multiple of 256, as a device's allocator gives them."""
+    storage = np.zeros(array.nbytes + 256, np.uint8)
+    begin = -storage.ctypes.data % 256
+    copy: Array = storage[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
 def evaluate(
     emulator: Emulator,
     code: str,

@@ -1,0 +1,155 @@
+"""From a worker's answer to a verdict; inputs and shapes; what is printed."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from llamaproof.dispatch.grid import Cell, HeadSizes, make_cell
+from llamaproof.emulator.evidence import (
+    NMSE_LIMIT,
+    CellResult,
+    EmulationEvidence,
+    Verdict,
+    result_of,
+)
+from llamaproof.emulator.inputs import causal_mask
+from llamaproof.emulator.machine import Counts, FindingKind
+from llamaproof.emulator.model import token_nmse
+from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES, cells_of
+from llamaproof.emulator.table import print_evidence
+from llamaproof.emulator.worker import compare
+from llamaproof.errors import DEFECT, HOLDS
+from llamaproof.ggml import GgmlType
+
+COUNTS: dict[str, Any] = {
+    **{f.name: 10 for f in fields(Counts)},
+    "by_class": {"mma": 5},
+}
+FINDING = {
+    "kind": 4, "line": 12, "block": [1, 0, 0], "thread": [3, 0, 0], "address": 64, "count": 2,
+    "instruction": "ld.shared.u32", "detail": "a read of what another warp writes",
+}  # fmt: skip
+
+
+def cell(ratio: int = 20) -> Cell:
+    return make_cell(HeadSizes(k=576, v=512), GgmlType.F16, GgmlType.F16, ratio, 1, 512)
+
+
+def answer(**changes: Any) -> dict[str, Any]:
+    report = {
+        "sequence": 1, "kernel": "attention", "grid": [2, 1, 1], "block": [32, 2, 1],
+        "dynamic_shared_bytes": 1024, "static_shared_bytes": 0, "registers": 128, "device": 0,
+        "ptx_sm": 89, "seconds": 0.1, "counts": COUNTS, "findings": [], "printed": "",
+        **changes.pop("report", {}),
+    }  # fmt: skip
+    return {
+        "nmse": 1e-6, "largest_error": 0.01, "where": [0, 19, 5], "not_finite": 0,
+        "reports": [report], **changes,
+    }  # fmt: skip
+
+
+def evidence(**results: CellResult) -> EmulationEvidence:
+    return EmulationEvidence(
+        target="libraries", sha256=None, gpu="L40S", sm=89, ggml_version="0", seconds=1.0,
+        kv_layout="v_separate",
+        results={cell(int(name[1:])): result for name, result in results.items()},
+    )  # fmt: skip
+
+
+def test_verdicts() -> None:
+    assert result_of(None).verdict is Verdict.FALLS_BACK
+    assert result_of(answer()).verdict is Verdict.HOLDS
+    assert result_of(answer(nmse=2 * NMSE_LIMIT)).verdict is Verdict.WRONG
+    assert result_of(answer(nmse=float("nan"))).verdict is Verdict.WRONG
+    assert result_of(answer(not_finite=1)).verdict is Verdict.WRONG
+    found = result_of(answer(report={"findings": [FINDING]}))
+    assert found.verdict is Verdict.FINDINGS
+    assert found.findings[0].kind is FindingKind.SHARED_RACE
+    read = {"read": "cudaMemcpyAsync", "address": 64, "bytes": 100, "offset": 8}
+    left_out = result_of({**answer(), "reports": [*answer()["reports"], read]})
+    assert left_out.verdict is Verdict.FINDINGS
+    assert "offset 8" in left_out.undefined_reads[0]
+    died = {"died": {"how": "was killed by SIGABRT", "output": ""}}
+    assert result_of(died, "fattn.cu:1: fatal").verdict is Verdict.ABORTS
+    assert result_of(died, 'GGML_ASSERT(x && "Incorrect KV cache padding.")').verdict is (
+        Verdict.NOT_TAKEN
+    )
+
+
+def test_exit_codes() -> None:
+    good, gone = result_of(answer()), result_of(None)
+    assert evidence(r4=good, r8=gone).exit_code == HOLDS
+    for bad in (answer(nmse=1.0), answer(report={"findings": [FINDING]})):
+        assert evidence(r4=good, r8=result_of(bad)).exit_code == DEFECT
+
+
+def test_the_document_is_json_whatever_the_numbers() -> None:
+    document = evidence(
+        r4=result_of(answer()), r8=result_of(answer(nmse=float("inf"), not_finite=3))
+    ).json()
+    cells = json.loads(json.dumps(document, allow_nan=False))["cells"]
+    assert [c["verdict"] for c in cells] == ["holds", "wrong"]
+    assert cells[1]["nmse"] is None
+    assert cells[0]["launches"][0]["counts"]["mma_ops"] == 10
+
+
+def test_the_table_names_each_finding() -> None:
+    out = io.StringIO()
+    shown = evidence(r4=result_of(answer(report={"findings": [FINDING]})), r8=result_of(None))
+    print_evidence(shown, Console(file=out, width=200))
+    text = out.getvalue()
+    assert "shared race" in text
+    assert "PTX line 12" in text
+    assert "1 findings, 1 falls back" in text
+
+
+def test_errors_are_placed() -> None:
+    expected = np.ones((2, 3, 4), np.float32)
+    got = expected.copy()
+    got[1, 2, 3] = 3.0
+    result = compare(got, expected)
+    assert result["where"] == [1, 2, 3]
+    assert result["largest_error"] == 2.0
+    assert result["nmse"] == pytest.approx(4 / 24)
+    got[0, 1, 0] = np.nan
+    result = compare(got, expected)
+    assert (result["where"], result["not_finite"]) == ([0, 1, 0], 1)
+    assert result["nmse"] == float("inf")
+
+
+def test_logits_are_compared_without_their_mean() -> None:
+    expected = np.array([[1.0, 2.0, 3.0], [1.0, 0.0, -1.0]], np.float32)
+    assert token_nmse(expected + 5, expected) == pytest.approx((0.0, 0.0), abs=1e-12)
+    wrong = expected.copy()
+    wrong[1, 0] = np.nan
+    assert token_nmse(wrong, expected)[1] == float("inf")
+
+
+def test_the_mask_is_causal_with_padding() -> None:
+    mask = causal_mask(
+        make_cell(HeadSizes(k=64, v=64), GgmlType.F16, GgmlType.F16, 4, 3, 90), rows=64
+    )
+    seen = mask == 0
+    assert mask.shape == (64, 90)
+    assert seen.sum(axis=1)[:4].tolist() == [78, 79, 80, 0]
+    assert not seen[:, 80:].any()
+    assert np.isneginf(mask[~seen]).all()
+
+
+def test_the_default_shapes_are_those_promised() -> None:
+    cells = DEFAULT_SHAPES.cells()
+    assert {str(c.heads) for c in cells} == {"64", "80", "128", "256", "576/512"}
+    assert {c.ratio for c in cells} == {1, 4, 5, 8, 16, 20, 128}
+    assert {c.n_tokens for c in cells} == {1, 3, 32, 35}
+    assert any(c.n_kv % 256 for c in cells)
+    assert not any(c.heads.k == 80 and c.type_k is not GgmlType.F16 for c in cells)
+    quick = cells_of(QUICK_SHAPES)
+    assert len(quick) < 50
+    assert any(c.heads.k == 576 and c.ratio == 20 for c in quick)

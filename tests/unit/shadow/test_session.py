@@ -84,10 +84,10 @@ def test_a_runtime_that_was_renamed_when_it_was_bundled_is_found(tmp_path: Path)
 
 @needs_native
 def test_a_library_linked_to_nccl_loads_and_a_collective_ends_with_its_name(tmp_path: Path) -> None:
-    links = [
+    links: list[str | Path] = [
+        "-Wl,--no-as-needed",
         NATIVE / "cuda13" / "libcudart.so.13",
         NATIVE / "cuda13" / "libnccl.so.2",
-        "-Wl,--no-as-needed",
         f"-Wl,-rpath-link,{NATIVE}",
     ]
     count = _library(tmp_path, "count", *links, call="cudaGetDeviceCount(&count)")

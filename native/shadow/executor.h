@@ -1,8 +1,8 @@
 /* What the shadow runtime asks of a library that executes kernels (libllamaproof_emulator.so).
  *
- * With LLAMAPROOF_SHADOW_MODE=execute the shadow runtime keeps what device memory holds, carries
- * copies, memsets and cuBLAS calls out itself, and opens the executor with dlopen when the first
- * device is used: the path in LLAMAPROOF_EXECUTOR, else libllamaproof_emulator.so next to
+ * Where the session file says `mode execute`, the shadow runtime keeps what device memory holds,
+ * carries copies, memsets and cuBLAS calls out itself, and opens the executor with dlopen when it
+ * starts: the file the session names, else libllamaproof_emulator.so beside
  * libllamaproof_shadow.so. The executor exports the four functions declared below.
  *
  * Device addresses are host addresses: an executor may load and store through them directly, within

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from llamaproof import fatbin
+from llamaproof.errors import LlamaproofError
 from llamaproof.fatbin import Entry, Fatbin, Kernel
 from llamaproof.target import sha256_of
 
@@ -29,8 +30,8 @@ _LARGEST_BLOCK = 1024
 
 def default_cache() -> Path:
     """The folder indexes are kept in: `$XDG_CACHE_HOME/llamaproof/shadow` or below `~/.cache`."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "llamaproof" / "shadow"
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
+    return Path(base) / "llamaproof" / "shadow"
 
 
 def write_index(library: Path, sms: Iterable[int], *, cache: Path, keep_ptx: bool = False) -> Path:
@@ -46,6 +47,7 @@ def write_index(library: Path, sms: Iterable[int], *, cache: Path, keep_ptx: boo
 
     Raises:
         BadInput: the library's device code is damaged.
+        LlamaproofError: the cache folder cannot be made.
     """
     wanted = sorted(set(sms))
     folder = cache / sha256_of(library)
@@ -53,7 +55,14 @@ def write_index(library: Path, sms: Iterable[int], *, cache: Path, keep_ptx: boo
     path = folder / name
     if path.is_file():
         return path
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LlamaproofError(
+            f"cannot keep what the kernels need: {error.strerror or error}",
+            where=folder,
+            hint="set XDG_CACHE_HOME to a folder that can be written",
+        ) from error
     ptx = _PtxFolder(folder=folder, library=library) if keep_ptx else None
     lines = _index_lines(library, wanted, ptx)
     _write_whole(path, "\n".join(lines) + "\n")

@@ -236,6 +236,14 @@ def test_without_machine_code_launch_bounds_set_the_estimate(tmp_path: Path) -> 
     assert found == {90: {"_Z6narrowPf": (128, True), "_Z4openPf": (64, True)}}
 
 
+def test_a_cache_that_cannot_be_made_is_said_with_what_to_set(tmp_path: Path) -> None:
+    library = tmp_path / "libdevice.so"
+    library.write_bytes(write.elf([write.Section(name=".nv_fatbin", content=bytes(16))]))
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(LlamaproofError, match="XDG_CACHE_HOME"):
+        write_index(library, [89], cache=tmp_path / "cache")
+
+
 @needs_toolkit
 def test_an_index_is_made_once_for_a_librarys_content(tmp_path: Path) -> None:
     library = compile_library(tmp_path, _SOURCE, archs=("80",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from llamaproof.files import write_whole
 from llamaproof.ggml import GgmlType
 
 DEFAULT_GPU = "L40S"
+
+_WIDTH = 130
 
 
 def configure_parser(subparsers: Any) -> None:
@@ -78,7 +81,8 @@ def configure_parser(subparsers: Any) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Execute, print, write what was asked for, and return the exit code."""
-    console = Console()
+    # Rows are read as wholes: where no terminal sets a width, none is cut.
+    console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
     if args.model is not None:
         return _execute_model(args, console)
     cells = _cells(args)

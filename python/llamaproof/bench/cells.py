@@ -40,6 +40,9 @@ TOKENS = (1, 4, 8, 64, 512)
 N_KV = tuple(1024 << i for i in range(8))
 KV_TYPES = ("f16", "q8_0")
 PROMPTS = tuple(n for n in N_KV if n <= 16384)
+# For the emulator, which does about 1e10 operations of attention a second on two cores.
+EMULATED_N_KV = tuple(n for n in N_KV if n <= 16384)
+_EMULATED_FLOP = 4e11
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,19 +168,26 @@ def select(selection: Selection) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
-def emulated(selection: Selection) -> Selection:
-    """The same selection with defaults that an emulator gets through in minutes."""
-    return replace(
-        selection,
-        tokens=selection.tokens if selection.tokens is not None else (1, 4, 8),
-        n_kv=selection.n_kv if selection.n_kv is not None else [n for n in N_KV if n <= 16384],
-        kv_types=selection.kv_types if selection.kv_types is not None else ("f16",),
+def select_emulated(selection: Selection) -> tuple[Cell, ...]:
+    """A selection's cells for an emulator, least work first, so that a time limit cuts the fewest.
+
+    Where tokens and n_kv are left open, those that two cores get through in some minutes.
+    """
+    cells = select(
+        replace(
+            selection,
+            n_kv=selection.n_kv if selection.n_kv is not None else EMULATED_N_KV,
+            kv_types=selection.kv_types if selection.kv_types is not None else KV_TYPES[:1],
+            prompts=False,  # a prompt's work is the sum of its ubatches'
+        )
     )
-
-
-def by_effort(cells: Iterable[Cell]) -> tuple[Cell, ...]:
-    """The cells in order of the work in them: a time limit then cuts the fewest."""
+    if selection.tokens is None and selection.n_kv is None:
+        cells = tuple(cell for cell in cells if _is_light(cell))
     return tuple(sorted(cells, key=lambda cell: cell.flop))
+
+
+def _is_light(cell: Cell) -> bool:
+    return cell.n_tokens <= 8 or (cell.is_latent and cell.flop <= _EMULATED_FLOP)
 
 
 def _shapes(selection: Selection) -> Iterable[Shape]:

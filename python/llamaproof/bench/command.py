@@ -16,7 +16,7 @@ from llamaproof.bench import record as records
 from llamaproof.bench import table
 from llamaproof.bench.cells import Cell
 from llamaproof.bench.check import CheckResult
-from llamaproof.bench.evidence import evidence_of
+from llamaproof.bench.evidence import evidence_of, kept_records
 from llamaproof.bench.gate import Gate, RuleVerdict, exit_code, judge, load_gate
 from llamaproof.bench.options import add_options, cells_of, role_of
 from llamaproof.bench.progress import Progress
@@ -178,7 +178,7 @@ def _measure(run: Run, cells: Sequence[Cell]) -> bool:
 
 
 def _judge(gate: Gate, record: Record, baselines: Sequence[Record]) -> tuple[RuleVerdict, ...]:
-    verdicts = judge(gate, evidence_of(record, baselines))
+    verdicts = judge(gate, evidence_of(record, baselines, kept_records(record.unit)))
     print()
     for line in verdict_lines(verdicts, record.requested):
         print(line)

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from llamaproof.bench import record as records
 from llamaproof.bench.gate import Evidence
 from llamaproof.bench.record import Record
 
 BASELINE = "baseline"
+# Counts of published releases: exact, so that they are the same on every machine.
+_KEPT = Path(__file__).with_name("kept")
 
 
-def evidence_of(record: Record, baselines: Sequence[Record] = ()) -> Evidence:
-    """The first target of a record as evidence, judged against the others and kept records.
+def kept_records(unit: records.Unit) -> tuple[Record, ...]:
+    """The records that come with this package, for a unit that is the same on every machine."""
+    if unit != "counted work":
+        return ()
+    return tuple(records.load(path) for path in sorted(_KEPT.glob("*.json")))
 
-    What was measured in the same run comes first; a kept record fills the roles that are missing.
-    Its first target is the `baseline`, whatever else it is.
+
+def evidence_of(
+    record: Record, baselines: Sequence[Record] = (), kept: Sequence[Record] = ()
+) -> Evidence:
+    """The first target of a record as evidence, judged against the others and earlier records.
+
+    What was measured in the same run comes first, then the baselines, then what comes with the
+    package: each fills the roles that are missing. A baseline's first target is the `baseline`,
+    whatever else it is.
     """
     references = {
         target.role: record.of(index)
@@ -22,15 +36,16 @@ def evidence_of(record: Record, baselines: Sequence[Record] = ()) -> Evidence:
         if index > 0 and target.role is not None
     }
     gone: dict[str, str] = {}
-    for kept in baselines:
-        why = _why_incomparable(record, kept)
-        for index, target in enumerate(kept.targets):
-            for role in {target.role, BASELINE if index == 0 else None} - {None}:
+    for earlier in (*baselines, *kept):
+        why = _why_incomparable(record, earlier)
+        for index, target in enumerate(earlier.targets):
+            is_baseline = index == 0 and any(earlier is b for b in baselines)
+            for role in {target.role, BASELINE if is_baseline else None} - {None}:
                 assert role is not None
                 if why:
-                    gone[role] = why
+                    gone.setdefault(role, why)
                 else:
-                    references.setdefault(role, kept.of(index))
+                    references.setdefault(role, earlier.of(index))
     return Evidence(
         unit=record.unit,
         requested=record.requested,
@@ -40,10 +55,12 @@ def evidence_of(record: Record, baselines: Sequence[Record] = ()) -> Evidence:
     )
 
 
-def _why_incomparable(record: Record, kept: Record) -> str:
+def _why_incomparable(record: Record, earlier: Record) -> str:
     """Why a kept record's costs mean nothing beside today's; empty where they do."""
-    if kept.unit != record.unit:
-        return f"the kept record holds {kept.unit}, this run {record.unit}"
-    if kept.machine.device != record.machine.device:
-        return f"the kept record is of {kept.machine.device}, this run of {record.machine.device}"
+    if earlier.unit != record.unit:
+        return f"the kept record holds {earlier.unit}, this run {record.unit}"
+    if earlier.machine.device != record.machine.device:
+        return (
+            f"the kept record is of {earlier.machine.device}, this run of {record.machine.device}"
+        )
     return ""

@@ -170,6 +170,11 @@ class Judged:
     evidence: Evidence
 
     @property
+    def requested(self) -> frozenset[Cell]:
+        """The cells that were asked for; a rule is about these alone."""
+        return frozenset(self.evidence.requested)
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """The kinds of cost to judge."""
         return self.gate.counts if self.evidence.unit == "counted work" else (SECONDS,)
@@ -226,7 +231,7 @@ def _on_gpu(_rule: Rule, judged: Judged) -> Iterator[Finding]:
 def _slope(rule: Rule, judged: Judged) -> Iterator[Finding]:
     for row in judged.rows():
         cells = [cell for cell in row if cell.n_kv >= rule.parameters["from_n_kv"]]
-        if not cells:
+        if len(cells) < rule.parameters["least_points"]:
             continue
         name = _row_name(cells[0])
         for metric in judged.metrics:
@@ -235,8 +240,6 @@ def _slope(rule: Rule, judged: Judged) -> Iterator[Finding]:
             absent = [cell for cell, cost in pairs if cost is None]
             if absent:
                 yield _missing(f"{name}, {metric}", _absent(judged, absent))
-            elif len(known) < rule.parameters["least_points"]:
-                yield _missing(f"{name}, {metric}", f"only {len(known)} lengths from 4K on")
             else:
                 yield _judge_slope(rule, name, metric, known)
 
@@ -273,6 +276,8 @@ def _cliff(rule: Rule, judged: Judged) -> Iterator[Finding]:
             continue
         if cell.gqa_ratio == rule.parameters["gqa_ratio"]:
             other = replace(cell, gqa_ratio=rule.parameters["than_gqa_ratio"])
+            if other not in judged.requested:
+                continue
             what = f"{cell.label} against ratio {other.gqa_ratio}"
             yield from _pair(judged, cell, other, rule.at_most, what)
 

@@ -57,7 +57,11 @@ class EmulatedGpu:
             self._take_reports()
             self._runtime.reset()
             stream.compute(ready.graph)
-            names = [r.demangled for r in self._runtime.records() if isinstance(r, shadow.Launch)]
+            names = [
+                kernel_name(r.demangled)
+                for r in self._runtime.records()
+                if isinstance(r, shadow.Launch)
+            ]
             reports = self._take_reports()
         launches = [launch_of(report) for report in reports if "kernel" in report]
         if not launches:
@@ -73,6 +77,16 @@ class EmulatedGpu:
     def _take_reports(self) -> list[dict[str, object]]:
         text: bytes = self._executor.llamaproof_executor_take_reports()
         return [json.loads(line) for line in text.decode().splitlines()]
+
+
+def kernel_name(demangled: str) -> str:
+    """A kernel's name with its template arguments, without what every kernel of it has."""
+    depth = 0
+    for index, character in enumerate(demangled):
+        depth += {"<": 1, ">": -1}.get(character, 0)
+        if character == "(" and depth == 0 and not demangled.startswith("(anonymous", index):
+            return demangled[:index].removeprefix("void ")
+    return demangled
 
 
 def counts_of(launches: Sequence[ExecutedLaunch], gpu: shadow.Gpu) -> dict[str, float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from llamaproof.bench import record as records
-from llamaproof.bench.cells import N_KV, TOKENS, Cell, Selection, by_effort, emulated, select
+from llamaproof.bench.cells import N_KV, TOKENS, Cell, Selection, select, select_emulated
 from llamaproof.bench.gate import DEFAULT_GATE
 from llamaproof.bench.worker import Where
 from llamaproof.errors import BadInput
@@ -95,9 +95,9 @@ def cells_of(args: argparse.Namespace) -> tuple[Cell, ...]:
         n_kv=args.n_kv,
         kv_types=args.kv,
         n_kv_heads=args.kv_heads,
-        prompts=not (args.no_prompts or args.check or args.on == "emulator"),
+        prompts=not (args.no_prompts or args.check),
     )
-    cells = by_effort(select(emulated(asked))) if args.on == "emulator" else select(asked)
+    cells = select_emulated(asked) if args.on == "emulator" else select(asked)
     if not cells:
         raise BadInput("no cells are left to measure", hint="widen --gqa, --tokens or --n-kv")
     return cells

@@ -143,7 +143,7 @@ class Record:
 
     def save(self, path: Path) -> None:
         """Write the document whole or not at all."""
-        write_whole(path, json.dumps(self.to_json(), indent=1) + "\n")
+        write_whole(path, _text(self.to_json()))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -203,6 +203,18 @@ def load(path: Path) -> Record:
         return _from_json(document)
     except (KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"the record is damaged: {error!r}", where=path) from error
+
+
+def _text(document: dict[str, Any]) -> str:
+    """JSON with a line for each member of a list, so that records can be compared by eye."""
+    members = []
+    for name, value in document.items():
+        if isinstance(value, list) and value:
+            lines = ",\n".join(f"  {json.dumps(item)}" for item in value)
+            members.append(f" {json.dumps(name)}: [\n{lines}\n ]")
+        else:
+            members.append(f" {json.dumps(name)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(members) + "\n}\n"
 
 
 def _result_to_json(result: CellResult) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import pytest
 
 from llamaproof import shadow
 from llamaproof.bench.bound import bandwidth, least_seconds
-from llamaproof.bench.cells import Selection, by_effort, emulated, select
-from llamaproof.bench.measure_work import counts_of
+from llamaproof.bench.cells import Selection, select_emulated
+from llamaproof.bench.measure_work import counts_of, kernel_name
 from llamaproof.emulator.evidence import ExecutedLaunch
 from llamaproof.emulator.machine import Counts
 
@@ -87,9 +87,29 @@ def test_a_card_that_is_not_in_the_table_has_no_bound_for_matrix_work() -> None:
     assert "modelled_microseconds" not in counts_of([launch(mma_macs=1)], unknown)
 
 
-def test_the_emulator_takes_small_cells_first() -> None:
-    cells = by_effort(select(emulated(Selection(prompts=False))))
+def test_the_emulator_takes_small_cells_first_and_leaves_out_the_heaviest() -> None:
+    cells = select_emulated(Selection())
     assert {c.gqa_ratio for c in cells} == {16, 20, 32, 128, 4, 5, 8}
-    assert {c.n_tokens for c in cells} == {1, 4, 8}
     assert [c.flop for c in cells] == sorted(c.flop for c in cells)
     assert max(c.n_kv for c in cells) == 16384 and {c.kv_type for c in cells} == {"f16"}
+    at_512 = [c for c in cells if c.n_tokens == 512 and c.gqa_ratio == 20]
+    assert max(c.n_kv for c in at_512) == 16384 and not any(c.prompt for c in cells)
+
+
+def test_what_is_asked_for_is_not_left_out() -> None:
+    asked = Selection(gqa_ratios=[128], tokens=[512], n_kv=[131072], kv_types=["q8_0"])
+    (cell,) = (c for c in select_emulated(asked) if c.head_k == 576)
+    assert (cell.n_kv, cell.n_tokens, cell.kv_type) == (131072, 512, "q8_0")
+
+
+@pytest.mark.parametrize(
+    ("name", "rest"),
+    [
+        ("flash_attn_ext_f16<576, 512, 4, 4>", "(char const*, int)"),
+        ("vec<128, (ggml_type)1, (ggml_type)8, false>", "(char const*)"),
+        ("(anonymous namespace)::fill<float>", "(float*)"),
+        ("_Zunknown", ""),
+    ],
+)
+def test_a_kernels_name_is_what_its_parameters_leave(name: str, rest: str) -> None:
+    assert kernel_name(f"void {name}{rest}" if rest else name) == name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import time
@@ -96,7 +97,7 @@ def build_wheel(checkout: Path, settings: dict[str, str]) -> tuple[Path, int]:
     if archs is None:
         archs = parse_arch(settings["CUDA_ARCH"], toolkit.archs if toolkit is not None else ())
         toolkit = None if archs.cpu_only else toolkit
-    build = checkout / "build" / "compile" / f"{tree.path.name}-{_flavour(archs, toolkit)}"
+    build = build_folder(checkout, tree.path.name, archs, toolkit)
     _require_space(checkout)
     compiled = compile_tree(
         tree.path,
@@ -120,6 +121,17 @@ def build_wheel(checkout: Path, settings: dict[str, str]) -> tuple[Path, int]:
         },
     )
     return write_wheel(tree.path, contents, checkout / settings["OUT"]), compiled.compiled
+
+
+def build_folder(checkout: Path, tree: str, archs: ArchList, toolkit: Toolkit | None) -> Path:
+    """Where a tree is compiled: another toolkit gets another folder.
+
+    CMake that finds another compiler in its cache starts over and forgets what it was told.
+    """
+    name = f"{tree}-{_flavour(archs, toolkit)}"
+    if toolkit is not None:
+        name += f"-{hashlib.sha256(str(toolkit.root).encode()).hexdigest()[:8]}"
+    return checkout / "build" / "compile" / name
 
 
 def label_of(tree: PreparedTree, archs: ArchList, toolkit: Toolkit | None) -> str:

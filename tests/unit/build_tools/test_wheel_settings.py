@@ -1,8 +1,12 @@
 """The words after `just build-wheel`."""
 
+from pathlib import Path
+
 import pytest
 
-from build_tools.wheel_command import parse_settings
+from build_tools.arch import parse_arch
+from build_tools.toolkit import Toolkit
+from build_tools.wheel_command import build_folder, parse_settings
 from llamaproof.errors import BadInput
 
 
@@ -19,3 +23,12 @@ def test_a_word_that_means_nothing_is_refused_with_what_does(words: list[str]) -
     with pytest.raises(BadInput) as caught:
         parse_settings(words, {})
     assert caught.value.hint
+
+
+def test_another_toolkit_compiles_in_another_folder() -> None:
+    def folder(root: str) -> Path:
+        toolkit = Toolkit(root=Path(root), version="13.0", archs=(89,), pinned=True)
+        return build_folder(Path("c"), "tree", parse_arch("89"), toolkit)
+
+    assert folder("one") != folder("two")
+    assert folder("one") == folder("one")

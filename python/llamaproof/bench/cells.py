@@ -42,7 +42,7 @@ KV_TYPES = ("f16", "q8_0")
 PROMPTS = tuple(n for n in N_KV if n <= 16384)
 # For the emulator, which does about 1e10 operations of attention a second on two cores.
 EMULATED_N_KV = tuple(n for n in N_KV if n <= 16384)
-_EMULATED_FLOP = 4e11
+_EMULATED_FLOP = 1.2e11
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,13 +35,24 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A rule of gate.toml; `parameters` are those of its kind."""
+    """A rule of gate.toml.
+
+    Attributes:
+        at_most: the limit of its kind.
+        limits: other limits for some kinds of cost.
+        parameters: those of its kind.
+    """
 
     name: str
     kind: str
     reason: str
     at_most: float
+    limits: Mapping[str, float]
     parameters: Mapping[str, Any]
+
+    def limit(self, metric: str) -> float:
+        """The limit for a kind of cost."""
+        return self.limits.get(metric, self.at_most)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +247,8 @@ def _slope(rule: Rule, judged: Judged) -> Iterator[Finding]:
         name = _row_name(cells[0])
         for metric in judged.metrics:
             pairs = [(cell, judged.cost(cell, metric)) for cell in cells]
+            if any(_is_none_at_all(cost) for _, cost in pairs):
+                continue
             known = [(cell.n_kv, cost) for cell, cost in pairs if cost is not None]
             absent = [cell for cell, cost in pairs if cost is None]
             if absent:
@@ -247,8 +260,6 @@ def _slope(rule: Rule, judged: Judged) -> Iterator[Finding]:
 def _judge_slope(
     rule: Rule, name: str, metric: str, known: Sequence[tuple[int, Sequence[float]]]
 ) -> Finding:
-    if any(value <= 0 for _, cost in known for value in cost):
-        return _missing(f"{name}, {metric}", "a cost of zero has no logarithm")
     slope = slope_interval(
         [n for n, _ in known], [c for _, c in known], alpha=rule.parameters["alpha"]
     )
@@ -266,7 +277,7 @@ def _doubling(rule: Rule, judged: Judged) -> Iterator[Finding]:
             if half is None or n_kv % 2:
                 continue
             what = f"{_row_name(cell)}: {half.n_kv} to {n_kv}"
-            yield from _pair(judged, cell, half, rule.at_most, what)
+            yield from _pair(rule, judged, cell, half, what)
 
 
 def _cliff(rule: Rule, judged: Judged) -> Iterator[Finding]:
@@ -279,7 +290,7 @@ def _cliff(rule: Rule, judged: Judged) -> Iterator[Finding]:
             if other not in judged.requested:
                 continue
             what = f"{cell.label} against ratio {other.gqa_ratio}"
-            yield from _pair(judged, cell, other, rule.at_most, what)
+            yield from _pair(rule, judged, cell, other, what)
 
 
 def _prompt(rule: Rule, judged: Judged) -> Iterator[Finding]:
@@ -359,18 +370,26 @@ def _against(rule: Rule, judged: Judged) -> Iterator[Finding]:
                 yield _missing(what, judged.why_not(cell))
             elif theirs is None:
                 yield _missing(what, f"{role}: {_why_not(other)}")
-            else:
-                yield judged.compare(mine, theirs, rule.at_most, what)
+            elif not (_is_none_at_all(mine) or _is_none_at_all(theirs)):
+                yield judged.compare(mine, theirs, rule.limit(metric), what)
 
 
-def _pair(judged: Judged, cell: Cell, other: Cell, at_most: float, what: str) -> Iterator[Finding]:
+def _pair(rule: Rule, judged: Judged, cell: Cell, other: Cell, what: str) -> Iterator[Finding]:
     for metric in judged.metrics:
         first, second = judged.cost(cell, metric), judged.cost(other, metric)
         if first is None or second is None:
             absent = [c for c, cost in ((cell, first), (other, second)) if cost is None]
             yield _missing(f"{what}, {metric}", _absent(judged, absent))
-        else:
-            yield judged.compare(first, second, at_most, f"{what}, {metric}")
+        elif not (_is_none_at_all(first) or _is_none_at_all(second)):
+            yield judged.compare(first, second, rule.limit(metric), f"{what}, {metric}")
+
+
+def _is_none_at_all(cost: Sequence[float] | None) -> bool:
+    """Whether a kernel does nothing of a kind, as one without matrix operations does.
+
+    A ratio to that says nothing; what the kernel does instead shows in the other kinds.
+    """
+    return cost is not None and len(cost) == 1 and cost[0] == 0
 
 
 def _is_left_out(rule: Rule, evidence: Evidence) -> bool:
@@ -399,6 +418,7 @@ def _rule(value: Mapping[str, Any], path: Path) -> Rule:
         kind=rest.pop("kind"),
         reason=rest.pop("reason"),
         at_most=float(rest.pop("at_most", math.inf)),
+        limits={name: float(limit) for name, limit in rest.pop("limits", {}).items()},
         parameters=rest,
     )
     if rule.kind not in _KINDS:

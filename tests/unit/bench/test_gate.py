@@ -158,6 +158,38 @@ def test_a_count_that_is_not_there_is_not_checked() -> None:
     assert "no-cliff-20-16" in unchecked(evidence(results))
 
 
+def test_a_kernel_without_matrix_operations_is_judged_by_its_other_work() -> None:
+    """Between two n_kv a release may change from a vector kernel to one with tensor cores."""
+
+    def without_mma(factor: float) -> dict[Cell, CellResult]:
+        results = counted(GRID, lambda cell: factor * good_cost(cell))
+        for cell, result in results.items():
+            if cell.n_tokens == 1 and cell.n_kv < 8192:
+                results[cell] = replace(result, counts={**result.counts, "mma_operations": 0.0})
+        return results
+
+    good = counted(GRID, good_cost)
+    passed = judge(GATE, evidence(without_mma(1.0), stock=good, newest=good))
+    assert exit_code(passed) == HOLDS
+    slow = verdicts_of(evidence(without_mma(1.2), stock=good, newest=good))
+    assert slow["no-worse-than-0.3.16"].outcome is Outcome.FAILS
+
+
+def test_a_padded_second_group_passes_and_five_groups_do_not() -> None:
+    """What 20 heads may cost of 16: twice the matrix operations, not twice the bytes."""
+
+    def twice(*names: str) -> dict[Cell, CellResult]:
+        results = counted(GRID, lambda cell: good_cost(replace(cell, gqa_ratio=16)))
+        for cell in AT_20:
+            counts = dict(results[cell].counts)
+            counts |= {name: 2.0 * counts[name] for name in names}
+            results[cell] = replace(results[cell], counts=counts)
+        return results
+
+    assert "no-cliff-20-16" not in failing(evidence(twice("mma_operations")))
+    assert "no-cliff-20-16" in failing(evidence(twice("mma_operations", "global_bytes")))
+
+
 def test_noise_across_a_limit_is_not_checked_and_never_passes() -> None:
     noisy = timed(GRID, lambda cell: 1.03 * good_cost(cell), noise=0.05)
     assert "no-worse-than-0.3.16" in unchecked(whole(noisy))

@@ -93,7 +93,7 @@ def test_the_emulator_takes_small_cells_first_and_leaves_out_the_heaviest() -> N
     assert [c.flop for c in cells] == sorted(c.flop for c in cells)
     assert max(c.n_kv for c in cells) == 16384 and {c.kv_type for c in cells} == {"f16"}
     at_512 = [c for c in cells if c.n_tokens == 512 and c.gqa_ratio == 20]
-    assert max(c.n_kv for c in at_512) == 16384 and not any(c.prompt for c in cells)
+    assert max(c.n_kv for c in at_512) == 4096 and not any(c.prompt for c in cells)
 
 
 def test_what_is_asked_for_is_not_left_out() -> None:

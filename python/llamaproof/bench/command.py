@@ -89,24 +89,24 @@ def execute(args: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Named:
+class Named:
     """A target with the role it plays in the gate."""
 
     target: Target
     role: str | None
 
 
-def _opened(args: argparse.Namespace, held: contextlib.ExitStack) -> list[_Named]:
+def _opened(args: argparse.Namespace, held: contextlib.ExitStack) -> list[Named]:
     opened = []
     for text in (args.target, *args.against):
         role, spec = role_of(text)
         target = held.enter_context(open_target(spec))
-        opened.append(_Named(target=target, role=role or target.version))
+        opened.append(Named(target=target, role=role or target.version))
     return opened
 
 
 def _starter(
-    args: argparse.Namespace, targets: Sequence[_Named], held: contextlib.ExitStack
+    args: argparse.Namespace, targets: Sequence[Named], held: contextlib.ExitStack
 ) -> Callable[[int], Worker]:
     """What starts a worker for a target by its index; each is ended with `held`."""
 
@@ -137,12 +137,12 @@ def _card(args: argparse.Namespace) -> shadow.Gpu | None:
 
 def _record(
     args: argparse.Namespace,
-    targets: Sequence[_Named],
+    targets: Sequence[Named],
     hellos: Sequence[Hello],
     cells: tuple[Cell, ...],
 ) -> Record:
     """The record to fill: a new one, or the one to go on with."""
-    record = _new_record(args.on, targets, hellos)
+    record = new_record(args.on, targets, hellos)
     if args.resume is not None:
         record = _resumed(args.resume, record)
     record.requested = cells
@@ -267,7 +267,8 @@ def _describe(record: Record) -> str:
     return "\n".join(lines)
 
 
-def _new_record(where: Where, targets: Sequence[_Named], hellos: Sequence[Hello]) -> Record:
+def new_record(where: Where, targets: Sequence[Named], hellos: Sequence[Hello]) -> Record:
+    """A record of these targets on this machine, with nothing measured yet."""
     first = hellos[0]
     return Record(
         unit=_UNITS[where],
@@ -285,7 +286,7 @@ def _new_record(where: Where, targets: Sequence[_Named], hellos: Sequence[Hello]
     )
 
 
-def _info(named: _Named, hello: Hello) -> TargetInfo:
+def _info(named: Named, hello: Hello) -> TargetInfo:
     target = named.target
     return TargetInfo(
         name=target.name,

@@ -44,7 +44,7 @@ _QUALITY_CLASS: dict[Quality, str] = {
     "abort": "abort",
 }
 
-_STYLE = """
+STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem;
        color: #1b1b1b; background: #fff; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
@@ -75,6 +75,23 @@ def render(
     comparison: Comparison | None = None,
 ) -> str:
     """The page."""
+    parts = fragment(evidence, requirements=requirements, failures=failures, comparison=comparison)
+    title = f"Where flash attention runs: {evidence.target}"
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
+        f"<h1>{escape(title)}</h1>{parts}</body></html>\n"
+    )
+
+
+def fragment(
+    evidence: DispatchEvidence,
+    *,
+    requirements: Sequence[Requirement] = (),
+    failures: Sequence[Unmet] = (),
+    comparison: Comparison | None = None,
+) -> str:
+    """What the page says, as part of a page that has `STYLE`."""
     parts = [
         _facts(evidence),
         _verdicts(requirements, failures) if requirements else "",
@@ -82,12 +99,7 @@ def render(
         _pictures(evidence),
         *(_gpu_section(evidence, report) for report in evidence.reports),
     ]
-    title = f"Where flash attention runs: {evidence.target}"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
-        f"<h1>{escape(title)}</h1>{''.join(parts)}</body></html>\n"
-    )
+    return "".join(parts)
 
 
 def _facts(evidence: DispatchEvidence) -> str:

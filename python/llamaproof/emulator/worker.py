@@ -20,22 +20,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from llamaproof import ggml
-from llamaproof.dispatch import handover, node, rows
+from llamaproof.dispatch import handover, rows
 from llamaproof.dispatch.forking import Died, run_forked
 from llamaproof.dispatch.grid import Cell
-from llamaproof.emulator.inputs import Inputs, random_inputs
+from llamaproof.emulator.compute import Floats, compute, is_supported
+from llamaproof.emulator.inputs import random_inputs
 from llamaproof.errors import BadInput, LlamaproofError
-from llamaproof.ggml import Device, Ggml, Stream, Tensor
+from llamaproof.ggml import Device, Ggml, Stream
 
-# Tensor and node descriptions in the graph of one cell, with room to spare.
-_N_TENSORS = 32
 # The heaviest cells of the default set take seconds.
 _HANG_LIMIT_S = 600.0
-
-Floats = npt.NDArray[np.float32]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -105,14 +101,13 @@ def _examine_cell(
     executor: ctypes.CDLL,
     cell: Cell,
 ) -> dict[str, Any] | None:
-    with library.context(n_tensors=_N_TENSORS, graph_size=_N_TENSORS) as context:
-        if not gpu.supports_op(node.build(context, cell).node):
-            return None
+    if not is_supported(library, gpu, cell):
+        return None
     inputs = random_inputs(library, cell)
     with cpu.backend_stream() as host:
-        expected = _compute(library, cpu, host, cell, inputs)
+        expected = compute(library, cpu, host, cell, inputs)
     executor.llamaproof_executor_take_reports()
-    got = _compute(library, gpu, stream, cell, inputs)
+    got = compute(library, gpu, stream, cell, inputs)
     reports = executor.llamaproof_executor_take_reports().decode().splitlines()
     return {**compare(got, expected), "reports": [json.loads(line) for line in reports]}
 
@@ -130,32 +125,6 @@ def compare(got: Floats, expected: Floats) -> dict[str, Any]:
         "where": [int(i) for i in np.unravel_index(worst, got.shape)],
         "not_finite": int(np.count_nonzero(~finite)),
     }
-
-
-def _compute(library: Ggml, device: Device, stream: Stream, cell: Cell, inputs: Inputs) -> Floats:
-    """The node's result on a device: float32 [n_tokens, n_heads, DV]."""
-    with library.context(n_tensors=_N_TENSORS, graph_size=_N_TENSORS) as context:
-        attention = node.build(context, cell)
-        graph = context.graph(attention.node)
-        with context.allocated(device):
-            _fill(library, attention, inputs)
-            stream.compute(graph)
-            raw = library.tensor_get(attention.node)
-    shape = (cell.n_tokens, cell.ratio * cell.n_kv_heads, cell.heads.v)
-    return np.frombuffer(raw, dtype=np.float32).reshape(shape)
-
-
-def _fill(library: Ggml, attention: node.AttentionNode, inputs: Inputs) -> None:
-    pairs: tuple[tuple[Tensor | None, Any], ...] = (
-        (attention.q, inputs.q),
-        (attention.k, inputs.k),
-        (attention.v, inputs.v),
-        (attention.mask, inputs.mask),
-        (attention.sinks, inputs.sinks),
-    )
-    for tensor, data in pairs:
-        if tensor is not None and data is not None:
-            library.tensor_set(tensor, data)
 
 
 def _to_standard_error(_level: int, text: str) -> None:

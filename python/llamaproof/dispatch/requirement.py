@@ -30,11 +30,13 @@ from llamaproof.dispatch.outcome import Outcome
 from llamaproof.errors import BadInput
 from llamaproof.ggml import GgmlType
 
-SYNTAX = "DKQ[/DV]@RATIO[,RATIO|%N]:TYPE[,TYPE][#TOKENS]"
-_HINT = f"write {SYNTAX}, as in 576/512@20:f16, 576/512@%4:f16,q8_0 or 128@4,8:f16#1,512"
+SYNTAX = "DKQ[/DV]@RATIO[,RATIO|FIRST-LAST|%N]:TYPE[,TYPE][#TOKENS]"
+_HINT = (
+    f"write {SYNTAX}, as in 576/512@20:f16, 576/512@2-128:f16,q8_0, 128@%4:f16 or 128@4,8:f16#1,512"
+)
 
 _REQUIREMENT = re.compile(
-    r"(?P<heads>[\d/]+)@(?P<ratios>[\d,%]+):(?P<types>[\w,/]+)(?:#(?P<tokens>[\d,]+))?"
+    r"(?P<heads>[\d/]+)@(?P<ratios>[\d,%-]+):(?P<types>[\w,/]+)(?:#(?P<tokens>[\d,]+))?"
 )
 
 
@@ -104,13 +106,25 @@ def unmet(
 
 
 def _ratios(text: str, whole: str) -> tuple[int, ...]:
-    found: set[int] = set()
-    for part in text.split(","):
-        step = _number(part.removeprefix("%"), whole)
-        found.update(range(step, MAX_RATIO + 1, step) if part.startswith("%") else (step,))
+    found = {ratio for part in text.split(",") for ratio in _ratios_of_part(part, whole)}
     if not found:
         raise BadInput(f"no ratio up to {MAX_RATIO} in {whole!r}", hint=_HINT)
     return tuple(sorted(found))
+
+
+def _ratios_of_part(part: str, whole: str) -> range:
+    """`20`, `%4` for its multiples, or `2-128` with both ends."""
+    if part.startswith("%"):
+        step = _number(part.removeprefix("%"), whole)
+        return range(step, MAX_RATIO + 1, step)
+    first, dash, last = part.partition("-")
+    lowest = _number(first, whole)
+    highest = _number(last, whole) if dash else lowest
+    if highest < lowest:
+        raise BadInput(f"{part!r} counts backwards in {whole!r}", hint=_HINT)
+    if highest > MAX_RATIO and dash:
+        raise BadInput(f"{part!r} goes beyond ratio {MAX_RATIO} in {whole!r}", hint=_HINT)
+    return range(lowest, highest + 1)
 
 
 def _types(text: str, heads: HeadSizes, whole: str) -> tuple[tuple[GgmlType, GgmlType], ...]:

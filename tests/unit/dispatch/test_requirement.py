@@ -26,6 +26,11 @@ def test_a_percent_sign_asks_for_every_multiple() -> None:
     assert {c.ratio for c in parse("576/512@%32,20,71:f16").cells} == {20, 32, 64, 71, 96, 128}
 
 
+def test_a_dash_asks_for_every_ratio_between_two_and_for_both() -> None:
+    assert {c.ratio for c in parse("576/512@2-128:f16").cells} == set(range(2, 129))
+    assert {c.ratio for c in parse("576/512@18-20,%64,7-7:f16").cells} == {7, 18, 19, 20, 64, 128}
+
+
 def test_types_may_differ_between_k_and_v_and_tokens_may_be_named() -> None:
     cells = parse("128@4,8:q8_0/f16,f16#1,512").cells
     assert {c.types for c in cells} == {"q8_0/f16", "f16"}
@@ -61,6 +66,13 @@ def test_whatever_is_written_by_the_rules_is_read_as_written(
         "576/512@0:f16",
         "576/512@%0:f16",
         "576/512@%200:f16",
+        "576/512@20-2:f16",
+        "576/512@2-129:f16",
+        "576/512@0-4:f16",
+        "576/512@2-:f16",
+        "576/512@-4:f16",
+        "576/512@2-4-6:f16",
+        "576/512@%2-8:f16",
         "576/512@20:",
         "576/512@20:f17",
         "576/512@20:f16#",

@@ -18,7 +18,7 @@ COMMANDS: tuple[str, ...] = (
     "llamaproof.dispatch.command",
     "llamaproof.doctor.command",
     "llamaproof.emulator.command",
-    "llamaproof.prove",
+    "llamaproof.prove.command",
 )
 
 INTERRUPTED = 130

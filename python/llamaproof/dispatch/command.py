@@ -13,16 +13,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from llamaproof import shadow
-from llamaproof.dispatch import model_command, page, requirement, table
+from llamaproof.dispatch import model_command, requirement, table
 from llamaproof.dispatch.agreement import Agreement, agree
-from llamaproof.dispatch.comparison import Change, changes
-from llamaproof.dispatch.evidence import DispatchEvidence, changes_json, requirements_json
+from llamaproof.dispatch.evidence import DispatchEvidence
 from llamaproof.dispatch.grid import Cell, HeadSizes, cells_of, grid_for
+from llamaproof.dispatch.proof import assemble
 from llamaproof.dispatch.real_run import REAL_GPU, collect_real
-from llamaproof.dispatch.requirement import Requirement, Unmet
+from llamaproof.dispatch.requirement import Requirement
 from llamaproof.dispatch.run import Progress as OnProgress
 from llamaproof.dispatch.run import collect
-from llamaproof.errors import DEFECT, HOLDS, BadInput
+from llamaproof.errors import DEFECT, BadInput
 from llamaproof.files import write_whole
 
 DEFAULT_GPU = "L40S"
@@ -100,36 +100,19 @@ def execute(args: argparse.Namespace) -> int:
     cells = _cells(args.head_sizes, requirements)
     evidence = _examine(args, args.target, gpus, cells)
     against = _examine(args, args.diff, gpus, cells) if args.diff else None
+    proof = assemble(evidence, requirements, against)
     agreement = _agreement(args.target, evidence) if args.agree else None
-    changed = changes(against.outcomes, evidence.outcomes) if against is not None else ()
-    failures = tuple(
-        failure
-        for wanted in requirements
-        for failure in requirement.unmet(wanted, evidence.outcomes)
-    )
     if args.json is not None:
-        document = _document(evidence, requirements, failures, against, changed)
+        document = proof.json()
         if agreement is not None:
             document["agreement"] = agreement.json()
         write_whole(args.json, json.dumps(document, separators=(",", ":")) + "\n")
     if args.html is not None:
-        comparison = (
-            page.Comparison(against=against, changes=changed) if against is not None else None
-        )
-        text = page.render(
-            evidence, requirements=requirements, failures=failures, comparison=comparison
-        )
-        write_whole(args.html, text)
-    table.print_evidence(evidence, console)
-    table.print_aborts(evidence, console)
-    if against is not None:
-        table.print_changes(against, evidence, changed, console)
-    table.print_requirements(requirements, failures, console)
+        write_whole(args.html, proof.html())
+    proof.show(console)
     if agreement is not None:
         table.print_agreement(agreement, console)
-    worse = any(change.verdict == "worse" for change in changed)
-    disagree = agreement is not None and agreement.disagreements
-    return DEFECT if failures or worse or disagree else HOLDS
+    return DEFECT if agreement is not None and agreement.disagreements else proof.exit_code
 
 
 def _check_options(args: argparse.Namespace) -> None:
@@ -192,19 +175,3 @@ def _bars(target: str, gpus: Sequence[str], n_cells: int) -> Iterator[OnProgress
     ) as bar:  # fmt: skip
         tasks = {gpu: bar.add_task(f"{target} on {gpu}", total=n_cells) for gpu in gpus}
         yield lambda gpu, done: bar.update(tasks[gpu], completed=done)
-
-
-def _document(
-    evidence: DispatchEvidence,
-    requirements: Sequence[Requirement],
-    failures: Sequence[Unmet],
-    against: DispatchEvidence | None,
-    changed: Sequence[Change],
-) -> dict[str, Any]:
-    document = {
-        **evidence.json(),
-        "requirements": requirements_json(requirements, failures),
-    }
-    if against is not None:
-        document["comparison"] = changes_json(against, changed)
-    return document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llamaproof.dispatch.grid import Cell, HeadSizes, can_be_cached, make_cell
 from llamaproof.ggml import GgmlType
@@ -16,24 +16,30 @@ def _heads(*texts: str) -> tuple[HeadSizes, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Shapes:
-    """A product of axes. K and V have the same type."""
+    """A product of axes. K and V have the same type.
+
+    Attributes:
+        n_kv_heads: KV heads; None for as many as llama.cpp would give them (`grid.make_cell`).
+    """
 
     heads: tuple[HeadSizes, ...]
     types: tuple[GgmlType, ...]
     ratios: tuple[int, ...]
     n_tokens: tuple[int, ...]
     n_kv: tuple[int, ...]
+    n_kv_heads: int | None = None
 
     def cells(self) -> tuple[Cell, ...]:
         """Every cell that llama.cpp could cache, sorted."""
         axes = itertools.product(self.heads, self.types, self.ratios, self.n_tokens, self.n_kv)
-        return tuple(
-            sorted(
-                make_cell(heads, kind, kind, ratio, n_tokens, n_kv)
-                for heads, kind, ratio, n_tokens, n_kv in axes
-                if can_be_cached(heads, kind, kind)
-            )
+        made = (
+            make_cell(heads, kind, kind, ratio, n_tokens, n_kv)
+            for heads, kind, ratio, n_tokens, n_kv in axes
+            if can_be_cached(heads, kind, kind)
         )
+        if self.n_kv_heads is None:
+            return tuple(sorted(made))
+        return tuple(sorted(replace(cell, n_kv_heads=self.n_kv_heads) for cell in made))
 
     def narrowed(
         self,
@@ -51,6 +57,7 @@ class Shapes:
             ratios=tuple(ratios) or self.ratios,
             n_tokens=tuple(n_tokens) or self.n_tokens,
             n_kv=tuple(n_kv) or self.n_kv,
+            n_kv_heads=self.n_kv_heads,
         )
 
 
@@ -87,6 +94,44 @@ QUICK_SHAPES = (
         n_tokens=(1, 32),
         n_kv=(256,),
     ),
+)
+
+
+# What `llamaproof prove` executes, in minutes for each card: the head sizes that the patches are
+# about at each ratio divisible by 4 and at small ones that are not, with few tokens; there with
+# many tokens, quantised K/V, and several KV heads, which upstream's head groups got wrong once;
+# then every other head size as in QUICK_SHAPES.
+PROOF_SHAPES = (
+    Shapes(
+        heads=_heads("576/512"),
+        types=(GgmlType.F16,),
+        ratios=(*range(4, 129, 4), 1, 2, 3, 5, 6, 7, 10),
+        n_tokens=(1,),
+        n_kv=(512,),
+    ),
+    Shapes(
+        heads=_heads("576/512"),
+        types=(GgmlType.F16,),
+        ratios=(*range(4, 129, 4), 2, 5, 10),
+        n_tokens=(5,),
+        n_kv=(256,),
+    ),
+    Shapes(
+        heads=_heads("576/512"),
+        types=(GgmlType.Q8_0, GgmlType.Q4_0),
+        ratios=(16, 20),
+        n_tokens=(1, 35),
+        n_kv=(256,),
+    ),
+    Shapes(
+        heads=_heads("576/512"),
+        types=(GgmlType.F16,),
+        ratios=(4, 12, 20, 32),
+        n_tokens=(1, 8),
+        n_kv=(256,),
+        n_kv_heads=2,
+    ),
+    *QUICK_SHAPES,
 )
 
 

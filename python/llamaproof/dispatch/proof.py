@@ -1,0 +1,95 @@
+"""What dispatch evidence proves: requirements hold, and no cell is worse than another target's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from llamaproof.dispatch import page, requirement, table
+from llamaproof.dispatch.comparison import Change, changes
+from llamaproof.dispatch.evidence import DispatchEvidence, changes_json, requirements_json
+from llamaproof.dispatch.requirement import Requirement, Unmet
+from llamaproof.errors import DEFECT, HOLDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class DispatchProof:
+    """Where attention runs, and what was asked of it.
+
+    Attributes:
+        against: the target compared with; None when there was none.
+        changes: cells that differ from it.
+    """
+
+    evidence: DispatchEvidence
+    requirements: tuple[Requirement, ...]
+    failures: tuple[Unmet, ...]
+    against: DispatchEvidence | None
+    changes: tuple[Change, ...]
+
+    @property
+    def worse(self) -> int:
+        """Cells that are worse than in the target compared with."""
+        return sum(change.verdict == "worse" for change in self.changes)
+
+    @property
+    def exit_code(self) -> int:
+        return DEFECT if self.failures or self.worse else HOLDS
+
+    def json(self) -> dict[str, Any]:
+        """The versioned document of the evidence, with what was asked of it."""
+        document = self.evidence.json()
+        document["requirements"] = requirements_json(self.requirements, self.failures)
+        if self.against is not None:
+            document["comparison"] = changes_json(self.against, self.changes)
+        return document
+
+    def html(self) -> str:
+        """A page that needs nothing else."""
+        return page.render(self.evidence, **self._asked())
+
+    def html_fragment(self) -> str:
+        """The same as part of a page that has `page.STYLE`."""
+        return page.fragment(self.evidence, **self._asked())
+
+    def show(self, console: Console) -> None:
+        """Print it."""
+        table.print_evidence(self.evidence, console)
+        table.print_aborts(self.evidence, console)
+        if self.against is not None:
+            table.print_changes(self.against, self.evidence, self.changes, console)
+        table.print_requirements(self.requirements, self.failures, console)
+
+    def _asked(self) -> dict[str, Any]:
+        comparison = (
+            page.Comparison(against=self.against, changes=self.changes)
+            if self.against is not None
+            else None
+        )
+        return {
+            "requirements": self.requirements,
+            "failures": self.failures,
+            "comparison": comparison,
+        }
+
+
+def assemble(
+    evidence: DispatchEvidence,
+    requirements: Sequence[Requirement],
+    against: DispatchEvidence | None,
+) -> DispatchProof:
+    """Judge the evidence of a target.
+
+    Raises:
+        BadInput: a required cell was not examined.
+    """
+    return DispatchProof(
+        evidence=evidence,
+        requirements=tuple(requirements),
+        failures=tuple(f for r in requirements for f in requirement.unmet(r, evidence.outcomes)),
+        against=against,
+        changes=tuple(changes(against.outcomes, evidence.outcomes)) if against is not None else (),
+    )

@@ -1,0 +1,39 @@
+"""The proof that the bindings match the binary, as a section of the evidence."""
+
+from __future__ import annotations
+
+from llamaproof.abi.findings import Result
+from llamaproof.bench.document import Paragraph, Table, fragment
+from llamaproof.prove.section import Section, outcome_of
+
+NAME = "abi"
+TITLE = "The bindings match the binary"
+
+_TONES = {"defect": "fails", "unchecked": "open", "note": ""}
+
+
+def bindings_section(result: Result) -> Section:
+    """What the ABI check found."""
+    compared = ", ".join(f"{number} {name}" for name, number in result.counts.items())
+    numbers = {
+        level: sum(finding.level == level for finding in result.findings)
+        for level in ("defect", "unchecked", "note")
+    }
+    words = f"{compared} compared: {numbers['defect']} defects"
+    if numbers["unchecked"]:
+        words += f", {numbers['unchecked']} points that could not be decided"
+    words += "".join(f"; no {name} were found to compare" for name in result.empty)
+    table = Table(
+        head=("", "where", "C, or what was promised", "Python, or what is there", "consequence"),
+        rows=[[f.level, f.where, f.expected, f.found, f.consequence] for f in result.findings],
+        tones=[_TONES[f.level] for f in result.findings],
+    )
+    blocks = [table] if result.findings else [Paragraph(text="No difference was found.")]
+    return Section(
+        name=NAME,
+        title=TITLE,
+        outcome=outcome_of(result.exit_code),
+        words=words,
+        document=result.json(),
+        html=fragment(blocks),
+    )

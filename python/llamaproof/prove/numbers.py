@@ -1,0 +1,244 @@
+"""The proof that attention computes what it should: kernels executed, compared with the CPU."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from llamaproof import shadow
+from llamaproof.abi.device import DeviceCode
+from llamaproof.bench.document import Block, Heading, Paragraph, Table, fragment
+from llamaproof.bench.progress import Progress
+from llamaproof.bench.table import aligned
+from llamaproof.dispatch import rows
+from llamaproof.dispatch.grid import Cell
+from llamaproof.emulator.evidence import NMSE_LIMIT, CellResult, EmulationEvidence, Verdict
+from llamaproof.emulator.run import emulate
+from llamaproof.emulator.shapes import PROOF_SHAPES, cells_of
+from llamaproof.errors import HOLDS, LlamaproofError
+from llamaproof.prove.cards import named
+from llamaproof.prove.placement import cards_of
+from llamaproof.prove.section import Outcome, Section, worst
+
+NAME = "numbers"
+TITLE = "Attention computes what the CPU computes"
+
+_EXECUTED = (Verdict.HOLDS, Verdict.WRONG, Verdict.FINDINGS, Verdict.ABORTS)
+_HEAD = ("card", "target", "head sizes", "K/V", "ratios", "cells", "verdict", "largest NMSE")
+_TONES = {Verdict.HOLDS: "holds", Verdict.FALLS_BACK: "", Verdict.NOT_TAKEN: ""}
+_LONGEST_LIST = 12
+_SHOWN = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executed:
+    """A target's kernels as one card would run them.
+
+    Attributes:
+        evidence: None where they could not be executed; `why` says it.
+        judged: the target is the wheel itself, and not what it is compared with.
+    """
+
+    gpu: shadow.Gpu
+    target: str
+    judged: bool
+    evidence: EmulationEvidence | None
+    why: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What this says of the wheel.
+
+        Where the target compared with is wrong, the emulator or the release is: the wheel's own
+        numbers are then in doubt, and no defect of it.
+        """
+        if self.evidence is None or not self.number_executed:
+            return Outcome.NOT_CHECKED
+        if self.evidence.exit_code != HOLDS:
+            return Outcome.DEFECT if self.judged else Outcome.NOT_CHECKED
+        return Outcome.HOLDS
+
+    @property
+    def number_executed(self) -> int:
+        if self.evidence is None:
+            return 0
+        return sum(result.verdict in _EXECUTED for result in self.evidence.results.values())
+
+    @property
+    def words(self) -> str:
+        if self.evidence is None:
+            return f"{self.gpu.name}: {self.target} could not be executed: {self.why}"
+        found = [f"{n} {v.value}" for v in Verdict if (n := self.evidence.number_of(v))]
+        errors = [r.nmse for r in self.evidence.results.values() if r.launches]
+        largest = f", largest NMSE {max(errors):.1e} of at most {NMSE_LIMIT:.0e}" if errors else ""
+        return f"{self.gpu.name}: {self.target}: {', '.join(found)}{largest}"
+
+    def json(self) -> dict[str, Any]:
+        cells = self.evidence.results.items() if self.evidence is not None else ()
+        return {
+            "gpu": self.gpu.name,
+            "sm": self.gpu.sm,
+            "target": self.target,
+            "sha256": self.evidence.sha256 if self.evidence is not None else None,
+            "outcome": self.outcome.value,
+            "words": self.words,
+            "cells": [_cell_json(cell, result) for cell, result in cells],
+        }
+
+
+def prove_numbers(
+    wheel: Path,
+    code: DeviceCode,
+    cards: Sequence[shadow.Gpu],
+    against: str | None,
+    console: Console,
+) -> Section:
+    """Execute a defined set of shapes for each card: the wheel, then the target compared with.
+
+    Args:
+        cards: whose kernels are executed; one that the wheel has no code for is a defect.
+    """
+    executed: list[Executed] = []
+    served = [gpu for gpu in cards if code.runs_on(gpu.sm)]
+    comparable = cards_of(against, served) if against is not None else []
+    for gpu in served:
+        executed.append(_execute(str(wheel), gpu, judged=True))
+        if against is None:
+            continue
+        if gpu in comparable:
+            executed.append(_execute(against, gpu, judged=False))
+        else:
+            executed.append(
+                Executed(gpu=gpu, target=Path(against).name, judged=False, evidence=None,
+                         why=f"it has no code for sm_{gpu.sm}")
+            )  # fmt: skip
+    unserved = [gpu for gpu in cards if gpu not in served]
+    words = [one.words for one in executed]
+    if unserved:
+        words.insert(0, f"the wheel has no code that runs on {named(unserved)}")
+    console.print(aligned([_HEAD, *_rows(executed)]), markup=False, highlight=False, soft_wrap=True)
+    for line in list(_findings(executed))[:_SHOWN]:
+        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    outcomes = [*(one.outcome for one in executed), *([Outcome.DEFECT] if unserved else [])]
+    return Section(
+        name=NAME,
+        title=TITLE,
+        outcome=worst(outcomes) if outcomes else Outcome.NOT_CHECKED,
+        words="; ".join(words),
+        document={
+            "nmse_limit": NMSE_LIMIT,
+            "columns": list(rows.COLUMNS),
+            "no_code_for": [{"gpu": gpu.name, "sm": gpu.sm} for gpu in unserved],
+            "executed": [one.json() for one in executed],
+        },
+        html=fragment(_blocks(words, executed)),
+    )
+
+
+def _execute(target: str, gpu: shadow.Gpu, *, judged: bool) -> Executed:
+    cells = cells_of(PROOF_SHAPES)
+    name = Path(target).name
+    progress = Progress(time.monotonic(), None)
+    words = f"numbers: {name} for {gpu.name}"
+    progress(0, len(cells), words)
+    try:
+        evidence = emulate(
+            target, gpu, cells, on_progress=lambda done: progress(done, len(cells), words)
+        )
+    except LlamaproofError as error:
+        why = " ".join(str(error).split())
+        return Executed(gpu=gpu, target=name, judged=judged, evidence=None, why=why)
+    return Executed(gpu=gpu, target=name, judged=judged, evidence=evidence)
+
+
+def _cell_json(cell: Cell, result: CellResult) -> dict[str, Any]:
+    document: dict[str, Any] = {"cell": rows.to_row(cell), "verdict": result.verdict.value}
+    if result.message:
+        document["message"] = result.message
+    if result.launches:
+        # JSON has no infinity: an error that is not finite is told by not_finite.
+        document["nmse"] = result.nmse if result.not_finite == 0 else None
+        document["largest_error"] = result.largest_error if result.not_finite == 0 else None
+        document["where"] = list(result.where)
+        document["not_finite"] = result.not_finite
+        document["findings"] = [*result.undefined_reads, *map(str, result.findings)]
+        document["kernels"] = [f"{x.kernel} (PTX of sm_{x.ptx_sm})" for x in result.launches]
+    return document
+
+
+def _groups(
+    executed: Sequence[Executed],
+) -> Iterator[tuple[Executed, Verdict, list[tuple[Cell, CellResult]]]]:
+    """Cells of one card, target, head sizes, type and verdict."""
+    for one in executed:
+        if one.evidence is None:
+            continue
+        found: dict[tuple[Any, ...], list[tuple[Cell, CellResult]]] = {}
+        for cell, result in one.evidence.results.items():
+            key = (cell.heads, cell.types, list(Verdict).index(result.verdict))
+            found.setdefault(key, []).append((cell, result))
+        for key in sorted(found):
+            yield one, found[key][0][1].verdict, found[key]
+
+
+def _rows(executed: Sequence[Executed]) -> list[list[str]]:
+    return [
+        [
+            one.gpu.name,
+            "wheel" if one.judged else "compared with",
+            str(group[0][0].heads),
+            group[0][0].types,
+            _listed(sorted({cell.ratio for cell, _ in group})),
+            str(len(group)),
+            verdict.value,
+            f"{max(r.nmse for _, r in group):.1e}" if any(r.launches for _, r in group) else "-",
+        ]
+        for one, verdict, group in _groups(executed)
+    ]
+
+
+def _listed(ratios: Sequence[int]) -> str:
+    if len(ratios) <= _LONGEST_LIST:
+        return ",".join(map(str, ratios))
+    rest = [ratio for ratio in ratios if ratio % 4]
+    fours = [ratio for ratio in ratios if ratio % 4 == 0]
+    if fours != list(range(fours[0], fours[-1] + 1, 4)):
+        return f"{len(ratios)} of {ratios[0]} to {ratios[-1]}"
+    return ",".join([*map(str, rest), f"every 4th from {fours[0]} to {fours[-1]}"])
+
+
+def _findings(executed: Sequence[Executed]) -> Iterator[str]:
+    for one, verdict, group in _groups(executed):
+        if verdict in _TONES:
+            continue
+        for cell, result in group:
+            what = [result.message, *result.undefined_reads, *map(str, result.findings)]
+            if verdict is Verdict.WRONG:
+                token, head, column = result.where
+                what.append(
+                    f"NMSE {result.nmse:.3g}, largest error {result.largest_error:.3g} at token "
+                    f"{token}, head {head}, column {column}"
+                )
+            said = "; ".join(word for word in what if word)
+            yield f"{one.gpu.name}: {one.target}: {cell} {verdict.value}: {said}"
+
+
+def _blocks(words: Sequence[str], executed: Sequence[Executed]) -> Iterator[Block]:
+    yield Paragraph(
+        text="The wheel's own kernels were carried out from their PTX on the CPU, every memory "
+        "access and barrier checked, and the result compared with ggml's CPU backend: the "
+        f"normalised mean squared error (NMSE) may be at most {NMSE_LIMIT:g}, ggml's own limit. "
+        "A shape that falls back to the CPU has no kernel to execute."
+    )
+    yield from (Paragraph(text=line) for line in words)
+    tones = [_TONES.get(verdict, "fails") for _, verdict, _ in _groups(executed)]
+    yield Table(head=_HEAD, rows=_rows(executed), tones=tones)
+    found = list(_findings(executed))
+    if found:
+        yield Heading(text="What was found", level=3)
+        yield Table(head=("cell by cell",), rows=[[line] for line in found])

@@ -1,0 +1,183 @@
+"""The proof that attention does no more work than it should: the gate on exact counts."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+
+from llamaproof import shadow
+from llamaproof.abi.device import DeviceCode
+from llamaproof.bench.cells import Cell, Selection, select, select_emulated
+from llamaproof.bench.command import Named, new_record
+from llamaproof.bench.document import Block, Heading, Paragraph, fragment
+from llamaproof.bench.evidence import evidence_of, kept_records
+from llamaproof.bench.gate import Outcome as RuleOutcome
+from llamaproof.bench.gate import RuleVerdict, exit_code, judge, load_gate
+from llamaproof.bench.progress import Progress
+from llamaproof.bench.record import Record, usable_cpus
+from llamaproof.bench.report import blocks_of
+from llamaproof.bench.run import Limits, Run
+from llamaproof.bench.table import length_label
+from llamaproof.bench.verdict import verdict_lines
+from llamaproof.bench.worker import Worker
+from llamaproof.prove.section import Outcome, Section, outcome_of
+from llamaproof.target import open_target
+
+K = TypeVar("K")
+
+NAME = "work"
+TITLE = "Attention does no more work than it should"
+
+# The card that the kept counts of published releases are of, which the gate compares with.
+CARD = "L40S"
+
+# Cells beyond this many operations take the emulator most of its time and tell the least: what
+# they would show, the same shape shows at a shorter context.
+_MOST_FLOP = 5e10
+
+
+def proof_cells() -> tuple[Cell, ...]:
+    """The cells whose work is counted: those that two cores get through in some minutes."""
+    return tuple(cell for cell in select_emulated(Selection()) if cell.flop <= _MOST_FLOP)
+
+
+def prove_work(wheel: Path, code: DeviceCode, console: Console) -> Section:
+    """Count the work of the cells and judge it by the gate.
+
+    Raises:
+        LlamaproofError: the wheel's libraries could not be loaded, or the gate not be read.
+    """
+    gpu = shadow.find_gpu(CARD)
+    if not code.runs_on(gpu.sm):
+        return Section(
+            name=NAME,
+            title=TITLE,
+            outcome=Outcome.NOT_CHECKED,
+            words=f"the gate compares with counts for the {CARD} (sm_{gpu.sm}), which the wheel "
+            "has no code for; leave it out with --without work",
+        )
+    record = count(wheel, gpu, proof_cells())
+    verdicts = judge(load_gate(), evidence_of(record, (), kept_records(record.unit)))
+    lines = [*verdict_lines(verdicts, record.requested), *left_out_lines(record.requested)]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return Section(
+        name=NAME,
+        title=TITLE,
+        outcome=outcome_of(exit_code(verdicts)),
+        words=_words(record, verdicts),
+        document={
+            "gpu": gpu.name,
+            "sm": gpu.sm,
+            "verdicts": [_verdict_json(verdict) for verdict in verdicts],
+            "left_out": list(left_out_lines(record.requested)),
+            "record": record.to_json(),
+        },
+        html=fragment(_blocks(record, verdicts)),
+    )
+
+
+def count(wheel: Path, gpu: shadow.Gpu, cells: Sequence[Cell]) -> Record:
+    """Count the work of cells on an emulated card.
+
+    Raises:
+        LlamaproofError: the wheel's libraries cannot be loaded.
+    """
+    with contextlib.ExitStack() as held:
+        target = held.enter_context(open_target(str(wheel)))
+
+        def start(_target: int) -> Worker:
+            worker = Worker(target, "emulator", n_threads=usable_cpus(), emulated=gpu)
+            held.callback(worker.end)
+            return worker
+
+        worker = start(0)
+        record = new_record("emulator", [Named(target=target, role=target.version)], [worker.hello])
+        record.requested = tuple(cells)
+        progress = Progress(time.monotonic(), None)
+        run = Run(
+            start=start,
+            record=record,
+            workers=[worker],
+            limits=Limits(),
+            progress=lambda done, total, what: progress(done, total, f"work: {what}"),
+        )
+        run.measure(cells)
+    return record
+
+
+def left_out_lines(requested: Sequence[Cell]) -> Iterator[str]:
+    """What of the whole grid was not counted, shapes of which the same is missing together.
+
+    Whole prompts are no part of it: their work is the sum of their ubatches.
+    """
+    have, whole = set(requested), select(Selection(prompts=False))
+    missing = [cell for cell in whole if cell not in have]
+    if not missing:
+        return
+    yield f"left out for time: {len(missing)} of the {len(whole)} cells of the grid"
+    lengths = _grouped((_key(cell), length_label(cell.n_kv)) for cell in missing)
+    tokens = _grouped(
+        ((shape, kv_type, at), str(n_tokens)) for (shape, kv_type, n_tokens), at in lengths.items()
+    )
+    shapes = _grouped(
+        ((kv_type, at, counts), shape) for (shape, kv_type, at), counts in tokens.items()
+    )
+    for (kv_type, at, counts), names in shapes.items():
+        yield (
+            f"    {kv_type}, {', '.join(counts)} tokens, n_kv {', '.join(at)}: {', '.join(names)}"
+        )
+
+
+def _key(cell: Cell) -> tuple[str, str, int]:
+    return f"{cell.head_k}/{cell.head_v}@{cell.gqa_ratio}", cell.kv_type, cell.n_tokens
+
+
+def _grouped(pairs: Iterable[tuple[K, str]]) -> dict[K, tuple[str, ...]]:
+    found: dict[K, tuple[str, ...]] = {}
+    for key, value in pairs:
+        found[key] = (*found.get(key, ()), value)
+    return found
+
+
+def _words(record: Record, verdicts: Sequence[RuleVerdict]) -> str:
+    measured = sum(result.status == "measured" for result in record.results)
+    by_outcome = (
+        f"{outcome.value}: {', '.join(names)}"
+        for outcome in RuleOutcome
+        if (names := [v.rule.name for v in verdicts if v.outcome is outcome])
+    )
+    return f"{measured} of {len(record.requested)} cells counted for {CARD}; " + "; ".join(
+        by_outcome
+    )
+
+
+def _verdict_json(verdict: RuleVerdict) -> dict[str, Any]:
+    return {
+        "rule": verdict.rule.name,
+        "outcome": verdict.outcome.value,
+        "reason": verdict.rule.reason,
+        "held": verdict.count(RuleOutcome.HOLDS),
+        "failed": verdict.count(RuleOutcome.FAILS),
+        "not_checked": verdict.count(RuleOutcome.NOT_CHECKED),
+        "findings": [
+            {"outcome": finding.outcome.value, "text": finding.text}
+            for finding in verdict.findings
+            if finding.outcome is not RuleOutcome.HOLDS
+        ],
+    }
+
+
+def _blocks(record: Record, verdicts: Sequence[RuleVerdict]) -> Iterator[Block]:
+    yield from (Paragraph(text=line.strip()) for line in left_out_lines(record.requested))
+    for block in blocks_of(record, verdicts):
+        if isinstance(block, Heading):
+            if block.level > 1:
+                yield Heading(text=block.text, level=3)
+            continue
+        yield block

@@ -30,19 +30,19 @@ test-stock: native
     CUDA_HOME="$({{ venv }} -m build_tools toolkit)" \
     LLAMAPROOF_STOCK_LIBS={{ justfile_directory() }}/build/stock/unpacked/llama_cpp/lib \
     {{ venv }} -m pytest -m "not wheel and not gpu" \
-        tests/unit/shadow tests/unit/emulator tests/unit/dispatch tests/unit/tracer
+        tests/unit/shadow tests/unit/emulator tests/unit/dispatch tests/unit/tracer tests/unit/prove
 
 # Install the wheels of dist/ into an empty environment and use them there
 check-wheel *WHEELS: env
     @{{ venv }} -m build_tools check "$@"
 
-# Prove the wheels in dist/: bindings against binary, where attention runs; writes the evidence beside them
+# Prove the wheels in dist/, or those named: bindings, where attention runs, its numbers and its work
 prove *ARGS: native
     @{{ venv }} -m llamaproof prove --require "576/512@%4:f16" "$@"
 
-# Measure attention with the wheels in dist/
+# Measure attention with the wheels in dist/: just bench --on emulator (others: just llamaproof bench)
 bench *ARGS: native
-    @{{ venv }} -m llamaproof bench "$@"
+    @for wheel in dist/*.whl; do {{ venv }} -m llamaproof bench "$wheel" "$@"; done
 
 # Work with the patch series: status, apply, export, add, drop, reorder, port, lock, lint
 series *ARGS: env

@@ -1,0 +1,60 @@
+"""Defects planted in real libraries, as the evidence of a wheel would name them.
+
+LLAMAPROOF_STOCK_LIBS names a folder with the libraries of stock 0.3.16 built for sm_89.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import llamaproof
+from llamaproof import shadow
+from llamaproof.abi.device import read_device_code
+from llamaproof.dispatch import requirement
+from llamaproof.prove.cards import parse_cards
+from llamaproof.prove.placement import prove_placement
+from llamaproof.prove.section import Outcome, Section
+from tests.unit.dispatch import planted
+
+pytestmark = pytest.mark.native
+
+# What stock runs: multiples of 16, on one card for sm_89 and, by its PTX, on newer ones.
+REQUIRED = "576/512@16,32:f16#1"
+
+
+@pytest.fixture(scope="module")
+def stock() -> Path:
+    folder = os.environ.get("LLAMAPROOF_STOCK_LIBS")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("LLAMAPROOF_STOCK_LIBS names no folder of stock 0.3.16 libraries")
+    native = Path(llamaproof.__file__).parent / "_native" / "libllamaproof_shadow.so"
+    if not native.is_file():
+        pytest.skip("the native libraries of llamaproof are not built")
+    return Path(folder)
+
+
+def proved(libraries: Path, cards: tuple[shadow.Gpu, ...]) -> Section:
+    code = read_device_code(sorted(libraries.glob("lib*.so*")))
+    console = Console(file=io.StringIO())
+    return prove_placement(libraries, code, cards, [requirement.parse(REQUIRED)], None, console)
+
+
+def test_planted_a_missing_instance_is_a_defect(stock: Path, tmp_path: Path) -> None:
+    whole = proved(stock, parse_cards(["L40S"]))
+    assert (whole.outcome, f"{REQUIRED} holds" in whole.words) == (Outcome.HOLDS, True)
+    folder = tmp_path / "libraries"
+    planted.lose_instance(planted.copy(stock, folder), "ILi576ELi512ELi1ELi16E")
+    damaged = proved(folder, parse_cards(["L40S"]))
+    assert damaged.outcome is Outcome.DEFECT
+    assert f"{REQUIRED} does not hold" in damaged.words
+
+
+def test_a_card_older_than_the_code_is_a_defect(stock: Path) -> None:
+    section = proved(stock, parse_cards(["T4"]))
+    assert section.outcome is Outcome.DEFECT
+    assert section.words == "the wheel has no code that runs on T4 (sm_75)"

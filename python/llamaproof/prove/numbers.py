@@ -205,11 +205,11 @@ def _rows(executed: Sequence[Executed]) -> list[list[str]]:
 def _listed(ratios: Sequence[int]) -> str:
     if len(ratios) <= _LONGEST_LIST:
         return ",".join(map(str, ratios))
-    rest = [ratio for ratio in ratios if ratio % 4]
+    rest = [str(ratio) for ratio in ratios if ratio % 4]
     fours = [ratio for ratio in ratios if ratio % 4 == 0]
-    if fours != list(range(fours[0], fours[-1] + 1, 4)):
+    if len(rest) > _LONGEST_LIST or fours != list(range(4, fours[-1] + 1, 4)):
         return f"{len(ratios)} of {ratios[0]} to {ratios[-1]}"
-    return ",".join([*map(str, rest), f"every 4th from {fours[0]} to {fours[-1]}"])
+    return ",".join([*rest, f"%4 to {fours[-1]}"])
 
 
 def _findings(executed: Sequence[Executed]) -> Iterator[str]:

@@ -60,6 +60,8 @@ std::optional<SpecialRegister> special_named(std::string_view name) {
     for (const auto & entry : names) {
         if (entry.name == name) return entry.which;
     }
+    // Read-only values that the driver sets; it sets none for what the runtime launches.
+    if (name.rfind("%envreg", 0) == 0) return SpecialRegister::zero;
     return std::nullopt;
 }
 
@@ -94,6 +96,14 @@ std::optional<std::string_view> Decoding::take_one_of(std::initializer_list<std:
         if (take(modifier)) return modifier;
     }
     return std::nullopt;
+}
+
+std::optional<std::string_view> Decoding::take_earliest_of(std::initializer_list<std::string_view> modifiers) {
+    const auto found = std::find_first_of(modifiers_.begin(), modifiers_.end(), modifiers.begin(), modifiers.end());
+    if (found == modifiers_.end()) return std::nullopt;
+    const std::string_view taken = *found;
+    modifiers_.erase(found);
+    return taken;
 }
 
 std::optional<Type> Decoding::take_type_if_any() {
@@ -372,7 +382,7 @@ std::unique_ptr<Kernel> Decoder::decode() {
     std::vector<std::vector<uint32_t>> operands(count + 1);
     static constexpr bool (*families[])(Decoding &) = {decode_move,   decode_integer, decode_real, decode_half,
                                                       decode_memory, decode_compare, decode_convert, decode_control,
-                                                      decode_warp,   decode_matrix,  decode_atomic};
+                                                      decode_warp,   decode_matrix,  decode_wmma,    decode_atomic};
     for (size_t i = 0; i < count; ++i) {
         const ptx::Statement & statement = function_.statements[i];
         Inst & inst = kernel_->code[i];

@@ -50,6 +50,8 @@ public:
     bool take(std::string_view modifier);
     bool peek(std::string_view modifier) const;
     std::optional<std::string_view> take_one_of(std::initializer_list<std::string_view> modifiers);
+    // The first of the opcode's modifiers that is among these.
+    std::optional<std::string_view> take_earliest_of(std::initializer_list<std::string_view> modifiers);
     ptx::Type take_type();                      // the next type among the modifiers; fails if there is none
     std::optional<ptx::Type> take_type_if_any();
 
@@ -109,6 +111,8 @@ bool decode_atomic(Decoding & d);
 bool decode_control(Decoding & d);
 bool decode_warp(Decoding & d);
 bool decode_matrix(Decoding & d);
+bool decode_wmma(Decoding & d);
+void decode_quad_mma(Decoding & d);  // mma.m8n8k4, from its layouts on
 
 class Decoder {
 public:

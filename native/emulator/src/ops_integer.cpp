@@ -228,6 +228,15 @@ void lop3(Warp & warp, const Inst & inst, uint32_t mask) {
     blend(warp.row<uint32_t>(inst.op[0]), result, mask);
 }
 
+// `width` ones from bit `position` on.
+template <bool Clamp> struct MaskOfBits {
+    static uint32_t apply(uint32_t position, uint32_t width) {
+        if (Clamp && position >= 32) return 0;
+        const uint64_t ones = (uint64_t(1) << (Clamp ? (width < 32 ? width : 32) : width & 31)) - 1;
+        return static_cast<uint32_t>(ones << (position & 31));
+    }
+};
+
 template <class T> void bfi(Warp & warp, const Inst & inst, uint32_t mask) {
     alignas(64) T result[lanes];
     const T * a = warp.row<T>(inst.op[1]);
@@ -577,6 +586,16 @@ bool decode_bits(Decoding & d) {
         d.expect_count(5);
         d.push({d.destination(0, bytes), d.row(1, bytes), d.row(2, bytes), d.row(3, 4), d.row(4, 4)});
         d.emit(bytes == 4 ? Handler(bfi<uint32_t>) : Handler(bfi<uint64_t>), InstClass::integer);
+        return true;
+    }
+    if (root == "bmsk") {
+        const bool clamps = d.take("clamp");
+        if (!clamps && !d.take("wrap")) d.fail("it names neither .clamp nor .wrap");
+        if (d.take_type() != Type::b32) d.fail("it is for b32");
+        d.expect_count(3);
+        d.push({d.destination(0, 4), d.row(1, 4), d.row(2, 4)});
+        d.emit(clamps ? Handler(binary<MaskOfBits<true>, uint32_t, uint32_t, uint32_t>) : Handler(binary<MaskOfBits<false>, uint32_t, uint32_t, uint32_t>),
+               InstClass::integer);
         return true;
     }
     if (root == "fns") {

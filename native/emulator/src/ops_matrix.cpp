@@ -1,4 +1,4 @@
-// ldmatrix, stmatrix, movmatrix and mma.sync (PTX ISA, "Warp Level Matrix Instructions").
+// ldmatrix, stmatrix, movmatrix and mma.sync except m8n8k4 (PTX ISA, "Warp Level Matrix Instructions").
 //
 // mma computes d = a * b + c with products exact in f32 (tf32, f16, bf16) and added to c one by one, k ascending, each
 // sum rounded to nearest even f32; an f16 accumulator is widened before and rounded once after. Hardware adds groups
@@ -9,6 +9,7 @@
 #include "access.h"
 #include "decode.h"
 #include "half_rows.h"
+#include "matrix.h"
 #include "reals.h"
 #include "rows.h"
 
@@ -19,8 +20,6 @@ using ptx::OperandKind;
 using ptx::Space;
 using ptx::Type;
 
-namespace {
-
 // ".aligned" asks for the whole warp.
 void check_whole(Warp & warp, const Inst & inst, uint32_t mask) {
     if (mask == full_mask || !warp.worker->launch->check) return;
@@ -28,6 +27,19 @@ void check_whole(Warp & warp, const Inst & inst, uint32_t mask) {
     warp.worker->report(FindingKind::missing_lane, warp, inst, first_lane(missing), 0,
                         "lane " + std::to_string(first_lane(missing)) + " does not execute this instruction, which needs the whole warp");
 }
+
+void count_product(Counts & counts, const Product & product, bool check) {
+    ++counts.mma_ops;
+    counts.mma_macs += product.macs;
+    if (!check) return;
+    counts.mma_columns += product.columns;
+    counts.mma_columns_used += product.columns_used;
+    counts.mma_rows += product.rows;
+    counts.mma_rows_used += product.rows_used;
+    counts.mma_macs_used += product.macs_used;
+}
+
+namespace {
 
 // An 8x8 matrix of 16-bit elements: row r is lanes 4r to 4r + 3 of a 32-bit register.
 void transpose(const uint16_t * from, uint16_t * to) {
@@ -113,10 +125,11 @@ void move_matrix(Warp & warp, const Inst & inst, uint32_t mask) {
 // a covers rows 8 (r & 1) and columns 4p (r >> 1), register r of b (held transposed) rows 4p r.
 
 void count_mma(Warp & warp, const Inst & inst, int rows, int a_registers, int b_registers, int a_at, int b_at, uint64_t macs, uint32_t magnitude) {
-    Counts & counts = warp.worker->counts;
-    ++counts.mma_ops;
-    counts.mma_macs += macs;
-    if (!warp.worker->launch->check) return;
+    const bool check = warp.worker->launch->check;
+    if (!check) {
+        count_product(warp.worker->counts, {macs, 0}, check);
+        return;
+    }
     const auto used = [&](int at, int first, int step, int registers) {
         alignas(64) uint32_t any[lanes] = {};
         for (int r = first; r < registers; r += step) {
@@ -129,11 +142,8 @@ void count_mma(Warp & warp, const Inst & inst, int rows, int a_registers, int b_
     };
     const uint64_t columns_used = used(b_at, 0, 1, b_registers);
     const uint64_t rows_used = rows == 8 ? used(a_at, 0, 1, a_registers) : used(a_at, 0, 2, a_registers) + used(a_at, 1, 2, a_registers);
-    counts.mma_columns += 8;
-    counts.mma_columns_used += columns_used;
-    counts.mma_rows += static_cast<uint64_t>(rows);
-    counts.mma_rows_used += rows_used;
-    counts.mma_macs_used += macs / (8 * static_cast<uint64_t>(rows)) * rows_used * columns_used;
+    const auto all_rows = static_cast<uint64_t>(rows);
+    count_product(warp.worker->counts, {macs, macs / (8 * all_rows) * rows_used * columns_used, all_rows, rows_used, 8, columns_used}, check);
 }
 
 // d[rows][8] = a[rows][K] * b[K][8] + c.
@@ -330,9 +340,13 @@ std::array<Type, 4> four_types(Decoding & d) {
 bool decode_mma(Decoding & d) {
     if (!d.take("sync")) d.fail("this form is not known");
     d.take("aligned");
+    if (d.take("m8n8k4")) {
+        decode_quad_mma(d);
+        return true;
+    }
     const auto shape = d.take_one_of({"m16n8k4", "m16n8k8", "m16n8k16", "m16n8k32", "m8n8k16"});
     if (!shape) d.fail("its shape is not known");
-    if (!d.take("row") || !d.take("col")) d.fail("its layout is not row.col");
+    if (d.take_earliest_of({"row", "col"}) != "row" || !d.take("col")) d.fail("its layout is not row.col");
     const bool saturates = d.take("satfinite");
     const auto [td, ta, tb, tc] = four_types(d);
     if (td != tc) d.fail("its accumulators have two types");

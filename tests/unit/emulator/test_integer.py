@@ -357,6 +357,21 @@ def test_bit_fields(emulator: Emulator, bits: int) -> None:
     )
 
 
+def test_masks_of_bits(emulator: Emulator) -> None:
+    where = np.array([0, 1, 5, 16, 31, 32, 40, 2**31], np.uint32).repeat(8)
+    length = np.tile(np.array([0, 1, 4, 16, 31, 32, 33, 2**32 - 1], np.uint32), 8)
+    ones = [where, length]
+
+    def clamped(position: int, width: int) -> int:
+        return ((1 << min(width, 32)) - 1) << position if position < 32 else 0
+
+    def wrapped(position: int, width: int) -> int:
+        return ((1 << (width % 32)) - 1) << (position % 32)
+
+    check(emulator, "bmsk.clamp.b32 %d, %a0, %a1;", ones, np.uint32, clamped)
+    check(emulator, "bmsk.wrap.b32 %d, %a0, %a1;", ones, np.uint32, wrapped)
+
+
 @pytest.mark.parametrize("first", ["s32", "u32"])
 @pytest.mark.parametrize("second", ["s32", "u32"])
 def test_dot_products_of_bytes(emulator: Emulator, first: str, second: str) -> None:

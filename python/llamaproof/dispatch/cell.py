@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from llamaproof.dispatch import node
-from llamaproof.dispatch.forking import Died, run_forked
+from llamaproof.dispatch.forking import HANG_LIMIT_S, Died, run_forked
 from llamaproof.dispatch.grid import Cell
 from llamaproof.ggml import Device, Ggml, Stream
 
@@ -44,8 +44,15 @@ def examine_cell(
             return {"launches": log.rows()}
 
 
-def answers(cells: Sequence[Cell], examine: Callable[[Cell], Any], *, n_children: int) -> list[Any]:
-    """The answer to each cell, from forked children; prints how many are done.
+def answers(
+    cells: Sequence[Cell],
+    examine: Callable[[Cell], Any],
+    *,
+    n_children: int,
+    step: int = PROGRESS_STEP,
+    hang_limit_s: float = HANG_LIMIT_S,
+) -> list[Any]:
+    """The answer to each cell, from forked children; prints how many are done, every `step`.
 
     A cell whose child died is answered `{"died": {"how", "output"}}`.
     """
@@ -58,8 +65,8 @@ def answers(cells: Sequence[Cell], examine: Callable[[Cell], Any], *, n_children
             answer = {"died": {"how": answer.how, "output": answer.output}}
         found[index] = answer
         done += 1
-        if done % PROGRESS_STEP == 0 or done == len(cells):
+        if done % step == 0 or done == len(cells):
             print(done, flush=True)
 
-    run_forked(cells, examine, n_children=n_children, on_answer=keep)
+    run_forked(cells, examine, n_children=n_children, on_answer=keep, hang_limit_s=hang_limit_s)
     return found

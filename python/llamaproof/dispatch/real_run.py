@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from llamaproof import process, shadow, tracer
+from llamaproof import shadow, tracer
 from llamaproof.dispatch import rows
 from llamaproof.dispatch.evidence import DispatchEvidence, GpuReport
 from llamaproof.dispatch.grid import Cell
+from llamaproof.dispatch.jobs import Worker
 from llamaproof.dispatch.libraries import linux_libraries
-from llamaproof.dispatch.run import (
-    SILENCE_LIMIT_S,
-    WORKER_ENVIRONMENT,
-    Progress,
-    outcome_of,
-    read_result,
-)
+from llamaproof.dispatch.run import FAILED, SILENCE_LIMIT_S, Progress, outcome_of
 from llamaproof.errors import BadInput
 from llamaproof.target import Target, open_target
 
@@ -29,6 +22,9 @@ REAL_GPU = "the GPU of this machine"
 
 # Their kernels share the GPU; what is gained is that one child starts while another computes.
 _N_CHILDREN = 4
+_WORKER = Worker(
+    module="llamaproof.dispatch.real_worker", failed=FAILED, silence_limit_s=SILENCE_LIMIT_S
+)
 
 
 def collect_real(
@@ -82,27 +78,14 @@ def _run_worker(
     target: Target, cells: Sequence[Cell], on_progress: Progress | None
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
-        job, answer = Path(scratch) / "job.json", Path(scratch) / "result.json"
-        job.write_text(
-            json.dumps(
-                {
-                    "lib_dir": str(target.lib_dir),
-                    "n_children": _N_CHILDREN,
-                    "cells": [rows.to_row(cell) for cell in cells],
-                }
-            ),
-            encoding="utf-8",
+        return _WORKER.ask(
+            {
+                "lib_dir": str(target.lib_dir),
+                "n_children": _N_CHILDREN,
+                "cells": [rows.to_row(cell) for cell in cells],
+            },
+            Path(scratch),
+            about=target.name,
+            env=tracer.environment(),
+            on_done=None if on_progress is None else lambda done: on_progress(REAL_GPU, done),
         )
-
-        def on_line(line: str) -> None:
-            if on_progress is not None and line.isdigit():
-                on_progress(REAL_GPU, int(line))
-
-        completed = process.run(
-            [sys.executable, "-m", "llamaproof.dispatch.real_worker", job, answer],
-            env={**tracer.environment(), **WORKER_ENVIRONMENT},
-            on_line=on_line,
-            silence_limit_s=SILENCE_LIMIT_S,
-            check=False,
-        )
-        return read_result(answer, target, completed)

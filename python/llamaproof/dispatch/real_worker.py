@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from llamaproof.dispatch import rows
 from llamaproof.dispatch.cell import LaunchRow
 from llamaproof.dispatch.forking import Died, run_forked
 from llamaproof.dispatch.grid import Cell
+from llamaproof.dispatch.jobs import describe_error, serve
 from llamaproof.dispatch.message import last_words
 from llamaproof.dispatch.worker import find_device, to_standard_error
 from llamaproof.errors import LlamaproofError
@@ -43,17 +43,6 @@ class _TracerLog:
 
     def rows(self) -> list[LaunchRow]:
         return [(x.kernel, x.grid, x.block, x.dynamic_shared) for x in self.tracer.launches()]
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Examine the cells of a job; the result says what went wrong, if anything did."""
-    job = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    try:
-        result = examine(job)
-    except LlamaproofError as error:
-        result = {"error": {"what": error.what, "where": error.where, "hint": error.hint}}
-    Path(arguments[1]).write_text(json.dumps(result), encoding="utf-8")
-    return 0
 
 
 def examine(job: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +88,7 @@ def _facts(lib_dir: Path, traced: Tracer) -> dict[str, Any]:
             "kv_layout": library.kv_layout,
         }
     except LlamaproofError as error:
-        return {"error": {"what": error.what, "where": error.where, "hint": error.hint}}
+        return describe_error(error)
 
 
 def _open_device(lib_dir: Path) -> tuple[Ggml, Device]:
@@ -127,4 +116,4 @@ def _in_a_child(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(serve(sys.argv[1:], examine))

@@ -12,9 +12,7 @@ An answer is null (supports_op says no), {"launches": [[name, grid, block, share
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,8 @@ from typing import Any
 from llamaproof import ggml
 from llamaproof.dispatch import handover, rows
 from llamaproof.dispatch.cell import LaunchRow, answers, examine_cell
-from llamaproof.errors import BadInput, LlamaproofError
+from llamaproof.dispatch.jobs import serve
+from llamaproof.errors import BadInput
 from llamaproof.ggml import Device, Ggml
 from llamaproof.shadow import Launch, Shadow
 
@@ -40,17 +39,6 @@ class _ShadowLog:
             for record in self.recorder.records()
             if isinstance(record, Launch)
         ]
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Examine the cells of a job; the result says what went wrong, if anything did."""
-    job = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    try:
-        result = examine(job)
-    except LlamaproofError as error:
-        result = {"error": {"what": error.what, "where": error.where, "hint": error.hint}}
-    Path(arguments[1]).write_text(json.dumps(result), encoding="utf-8")
-    return 0
 
 
 def examine(job: dict[str, Any]) -> dict[str, Any]:
@@ -78,18 +66,18 @@ def examine(job: dict[str, Any]) -> dict[str, Any]:
         }
 
 
-def find_device(library: Ggml, lib_dir: Path) -> Device:
-    """The first CUDA device.
+def find_device(library: Ggml, lib_dir: Path, backend: str = "CUDA") -> Device:
+    """The first device of a backend.
 
     Raises:
         BadInput: there is none; ggml's own log says why.
     """
     log: list[str] = []
     library.log_to(lambda _level, text: log.append(text))
-    device = library.device("CUDA")
+    device = library.device(backend)
     if device is None:
         raise BadInput(
-            "the CUDA backend shows no device" + (f": {''.join(log).strip()}" if log else ""),
+            f"the {backend} backend shows no device" + (f": {''.join(log).strip()}" if log else ""),
             where=lib_dir,
         )
     return device
@@ -103,4 +91,4 @@ def to_standard_error(_level: int, text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(serve(sys.argv[1:], examine))

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,13 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llamaproof import process, shadow
-from llamaproof.dispatch import handover
-from llamaproof.dispatch.libraries import linux_libraries
-from llamaproof.dispatch.message import last_words
+from llamaproof import shadow
+from llamaproof.dispatch.jobs import Worker, staged
 from llamaproof.emulator.evidence import ExecutedLaunch, launch_of, read_of
 from llamaproof.emulator.library import default_library
-from llamaproof.errors import DEFECT, HOLDS, BadInput, CommandFailed, LlamaproofError
+from llamaproof.errors import DEFECT, HOLDS, BadInput
 from llamaproof.ggml import GgmlType
 from llamaproof.target import Target, open_target
 
@@ -32,9 +26,12 @@ LOGITS_NMSE_LIMIT = 1e-3
 SCHEMA = "llamaproof.emulated_model"
 SCHEMA_VERSION = 1
 
-_SILENCE_LIMIT_S = 1800.0
+_WORKER = Worker(
+    module="llamaproof.emulator.model_worker",
+    failed="the model could not be run",
+    silence_limit_s=1800.0,
+)
 _ALL_LAYERS = 9999
-_ENVIRONMENT = {"GGML_CUDA_DISABLE_GRAPHS": "1", "GGML_NO_BACKTRACE": "1"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,53 +176,26 @@ def _decode(
     if not flash_attn:
         # A quantised V cache asks for flash attention.
         settings = replace(settings, type_k=GgmlType.F16, type_v=GgmlType.F16)
-    executor = default_library() if gpus else None
-    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
-        folder = Path(scratch)
-        session = shadow.prepare(
-            linux_libraries(target),
-            gpus,
-            folder=folder,
-            mode="execute" if gpus else "record",
-            executor=executor,
+    tokens = np.random.default_rng(7).integers(3, 1 << 20, settings.n_prefill + settings.n_decode)
+    with staged(target, gpus, executor=default_library() if gpus else None) as stage:
+        logits_file = stage.folder / "logits.npy"
+        result = _WORKER.ask(
+            {
+                **stage.job,
+                "package": str(target.package),
+                "model": str(model),
+                "logits": str(logits_file),
+                "tokens": tokens.tolist(),
+                "n_prefill": settings.n_prefill,
+                "type_k": int(settings.type_k),
+                "type_v": int(settings.type_v),
+                "n_gpu_layers": _ALL_LAYERS if gpus else 0,
+                "flash_attn": flash_attn,
+            },
+            stage.folder,
+            about=model,
+            env=stage.env,
+            on_done=on_progress,
         )
-        n_tokens = settings.n_prefill + settings.n_decode
-        job = {
-            "package": str(target.package),
-            "model": str(model),
-            "session": handover.describe(session),
-            "executor": str(executor) if executor is not None else None,
-            "tokens": [int(t) for t in np.random.default_rng(7).integers(3, 1 << 20, n_tokens)],
-            "n_prefill": settings.n_prefill,
-            "type_k": int(settings.type_k),
-            "type_v": int(settings.type_v),
-            "n_gpu_layers": _ALL_LAYERS if gpus else 0,
-            "flash_attn": flash_attn,
-        }
-        files = [folder / name for name in ("job.json", "result.json", "logits.npy")]
-        files[0].write_text(json.dumps(job), encoding="utf-8")
-        completed = process.run(
-            [sys.executable, "-m", "llamaproof.emulator.model_worker", *files],
-            env={**os.environ, **_ENVIRONMENT, **session.environment},
-            on_line=lambda line: on_progress(int(line)) if line.isdigit() else None,
-            silence_limit_s=_SILENCE_LIMIT_S,
-            check=False,
-        )
-        if completed.returncode != 0 or not files[1].is_file():
-            how = process.describe_status(completed.returncode)
-            raise CommandFailed(
-                f"the model could not be run: {last_words(completed.output, how)}",
-                where=model,
-                returncode=completed.returncode,
-                output=completed.lines,
-            )
-        result: dict[str, Any] = json.loads(files[1].read_text(encoding="utf-8"))
-        if "error" in result:
-            raise LlamaproofError(result["error"], where=model, hint=_last_line(result["log"]))
-        logits: npt.NDArray[np.float32] = np.load(files[2])
+        logits: npt.NDArray[np.float32] = np.load(logits_file)
         return result, logits
-
-
-def _last_line(log: str) -> str:
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return lines[-1] if lines else ""

@@ -1,21 +1,18 @@
 """Decode with a model through one llama_cpp package and keep every token's logits.
 
-Run as `python -m llamaproof.emulator.model_worker JOB RESULT LOGITS`, in a process of its own.
+Run as `python -m llamaproof.emulator.model_worker JOB RESULT`, in a process of its own.
 
 JOB: {"package", "model", "session": see `dispatch.handover`, "executor": path or null, "tokens",
-"n_prefill", "type_k", "type_v", "n_gpu_layers", "flash_attn"}.
-RESULT: {"steps": [{"position", "n_tokens", "seconds", "reports"}, ...]}, or {"error", "log"}.
-LOGITS: float32 [tokens, vocabulary], as numpy saves it.
+"n_prefill", "type_k", "type_v", "n_gpu_layers", "flash_attn", "logits": a file to write, float32
+[tokens, vocabulary] as numpy saves it}.
+RESULT: {"steps": [{"position", "n_tokens", "seconds", "reports"}, ...]}, or {"error": ...}.
 """
 
 from __future__ import annotations
 
-import ctypes
-import json
 import os
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,30 +20,37 @@ import numpy as np
 import numpy.typing as npt
 
 from llamaproof.dispatch import handover
+from llamaproof.dispatch.jobs import Executor, serve
 from llamaproof.dispatch.model_worker import import_bindings
+from llamaproof.errors import LlamaproofError
 
 # Cells a context has beyond what is decoded: llama.cpp pads the cache to this itself.
 _CONTEXT_STEP = 256
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Decode the tokens of a job; the result says what went wrong, if anything did."""
-    job = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+def examine(job: dict[str, Any]) -> dict[str, Any]:
+    """The result of a job.
+
+    Raises:
+        LlamaproofError: llama.cpp refuses something; its log's last line is the hint.
+    """
     log: list[str] = []
     try:
-        result, logits = decode(job, log)
-        np.save(arguments[2], logits)
-    except _Failure as failure:
-        result = {"error": str(failure), "log": "".join(log)[-4000:]}
-    Path(arguments[1]).write_text(json.dumps(result), encoding="utf-8")
-    return 0
+        steps, logits = decode(job, log)
+    except _Refused as refusal:
+        lines = [line.strip() for line in "".join(log).splitlines() if line.strip()]
+        raise LlamaproofError(str(refusal), hint=lines[-1] if lines else "") from refusal
+    np.save(job["logits"], logits)
+    return {"steps": steps}
 
 
-class _Failure(Exception):
+class _Refused(Exception):
     pass
 
 
-def decode(job: dict[str, Any], log: list[str]) -> tuple[dict[str, Any], npt.NDArray[np.float32]]:
+def decode(
+    job: dict[str, Any], log: list[str]
+) -> tuple[list[dict[str, Any]], npt.NDArray[np.float32]]:
     """A prompt, then token by token; logits of all of them: float32 [tokens, vocabulary]."""
     handover.load(job["session"])
     llama = import_bindings(Path(job["package"]))
@@ -55,7 +59,7 @@ def decode(job: dict[str, Any], log: list[str]) -> tuple[dict[str, Any], npt.NDA
     )
     llama.llama_log_set(callback, None)
     llama.llama_backend_init()
-    executor = _executor(job["executor"])
+    executor = Executor(job["executor"]) if job["executor"] is not None else None
     model, context = _open(llama, job)
     n_vocab = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model))
     rows = []
@@ -74,29 +78,14 @@ def decode(job: dict[str, Any], log: list[str]) -> tuple[dict[str, Any], npt.NDA
                 "position": position,
                 "n_tokens": count,
                 "seconds": time.monotonic() - started,
-                "reports": _take(executor),
+                "reports": executor.take_reports() if executor is not None else [],
             }
         )
         position += count
         print(position, flush=True)
     llama.llama_free(context)
     llama.llama_model_free(model)
-    return {"steps": steps}, np.concatenate(rows)
-
-
-def _executor(path: str | None) -> ctypes.CDLL | None:
-    if path is None:
-        return None
-    library = ctypes.CDLL(path)
-    library.llamaproof_executor_take_reports.restype = ctypes.c_char_p
-    return library
-
-
-def _take(executor: ctypes.CDLL | None) -> list[Any]:
-    if executor is None:
-        return []
-    lines = executor.llamaproof_executor_take_reports().decode().splitlines()
-    return [json.loads(line) for line in lines]
+    return steps, np.concatenate(rows)
 
 
 def _open(llama: Any, job: dict[str, Any]) -> tuple[Any, Any]:
@@ -106,7 +95,7 @@ def _open(llama: Any, job: dict[str, Any]) -> tuple[Any, Any]:
     params.use_mmap = False
     model = llama.llama_model_load_from_file(os.fsencode(job["model"]), params)
     if not model:
-        raise _Failure("llama.cpp does not load the model")
+        raise _Refused("llama.cpp does not load the model")
     n_tokens = len(job["tokens"])
     params = llama.llama_context_default_params()
     params.n_ctx = -(-n_tokens // _CONTEXT_STEP) * _CONTEXT_STEP
@@ -119,7 +108,7 @@ def _open(llama: Any, job: dict[str, Any]) -> tuple[Any, Any]:
         params.flash_attn = job["flash_attn"]
     context = llama.llama_init_from_model(model, params)
     if not context:
-        raise _Failure(f"llama.cpp creates no context of {params.n_ctx} tokens")
+        raise _Refused(f"llama.cpp creates no context of {params.n_ctx} tokens")
     return model, context
 
 
@@ -137,7 +126,7 @@ def _step(
             batch.logits[index] = True
         status = llama.llama_decode(context, batch)
         if status != 0:
-            raise _Failure(f"llama_decode returned {status} at position {position}")
+            raise _Refused(f"llama_decode returned {status} at position {position}")
         logits = llama.llama_get_logits(context)
         count = len(tokens) * n_vocab
         rows = np.array(np.ctypeslib.as_array(logits, shape=(count,)), np.float32)
@@ -147,4 +136,4 @@ def _step(
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(serve(sys.argv[1:], examine))

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-from llamaproof import process, shadow
-from llamaproof.dispatch import handover, rows
+from llamaproof import shadow
+from llamaproof.dispatch import rows
 from llamaproof.dispatch.grid import Cell
-from llamaproof.dispatch.libraries import linux_libraries
+from llamaproof.dispatch.jobs import Worker, staged
 from llamaproof.dispatch.message import last_words, shadow_runtime_gave_up
 from llamaproof.emulator.evidence import CellResult, EmulationEvidence, result_of
 from llamaproof.emulator.library import default_library
-from llamaproof.errors import CommandFailed, LlamaproofError
+from llamaproof.errors import LlamaproofError
 from llamaproof.target import Target, open_target
 
-_SILENCE_LIMIT_S = 900.0
-_ENVIRONMENT = {
-    # A graph that is repeated would be launched whole, without its kernels' names.
-    "GGML_CUDA_DISABLE_GRAPHS": "1",
-    "GGML_NO_BACKTRACE": "1",
-}
+_WORKER = Worker(
+    module="llamaproof.emulator.worker",
+    failed="the target's kernels could not be executed",
+    silence_limit_s=900.0,
+)
 # What the shadow runtime prints when the emulator could not carry a launch out.
 _REFUSED = "llamaproof: "
 
@@ -88,42 +82,11 @@ def _run_worker(
     cells: tuple[Cell, ...],
     on_progress: Callable[[int], None] | None,
 ) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
-        folder = Path(scratch)
-        executor = default_library()
-        session = shadow.prepare(
-            linux_libraries(target), [gpu], folder=folder, mode="execute", executor=executor
+    with staged(target, [gpu], executor=default_library()) as stage:
+        return _WORKER.ask(
+            {**stage.job, "cells": [rows.to_row(cell) for cell in cells]},
+            stage.folder,
+            about=target.name,
+            env=stage.env,
+            on_done=on_progress,
         )
-        job, answer = folder / "job.json", folder / "result.json"
-        document = {
-            "lib_dir": str(target.lib_dir),
-            "session": handover.describe(session),
-            "executor": str(executor),
-            "cells": [rows.to_row(cell) for cell in cells],
-        }
-        job.write_text(json.dumps(document), encoding="utf-8")
-
-        def on_line(line: str) -> None:
-            if on_progress is not None and line.isdigit():
-                on_progress(int(line))
-
-        completed = process.run(
-            [sys.executable, "-m", "llamaproof.emulator.worker", job, answer],
-            env={**os.environ, **_ENVIRONMENT, **session.environment},
-            on_line=on_line,
-            silence_limit_s=_SILENCE_LIMIT_S,
-            check=False,
-        )
-        if completed.returncode != 0 or not answer.is_file():
-            how = process.describe_status(completed.returncode)
-            raise CommandFailed(
-                f"the target's kernels could not be executed: {last_words(completed.output, how)}",
-                where=target.name,
-                returncode=completed.returncode,
-                output=completed.lines,
-            )
-        result: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-    if "error" in result:
-        error = result["error"]
-        raise LlamaproofError(error["what"], where=target.name, hint=error["hint"])
-    return result

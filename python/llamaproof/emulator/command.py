@@ -14,14 +14,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from llamaproof import shadow
 from llamaproof.dispatch.grid import Cell, HeadSizes
+from llamaproof.dispatch.libraries import linux_libraries
 from llamaproof.emulator import table
+from llamaproof.emulator.coverage import coverage_of, print_coverage
 from llamaproof.emulator.evidence import NMSE_LIMIT
 from llamaproof.emulator.model import Settings, run_model
 from llamaproof.emulator.run import emulate
 from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES, cells_of
-from llamaproof.errors import BadInput
+from llamaproof.errors import HOLDS, NOT_CHECKED, BadInput
 from llamaproof.files import write_whole
 from llamaproof.ggml import GgmlType
+from llamaproof.target import open_target
 
 DEFAULT_GPU = "L40S"
 
@@ -75,6 +78,11 @@ def configure_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--decode", type=int, default=4, metavar="N", help="with --model: tokens after it"
     )
+    parser.add_argument(
+        "--coverage",
+        action="store_true",
+        help="execute nothing: say which of the target's kernels could not be executed",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the evidence as JSON")
     parser.set_defaults(execute=execute)
 
@@ -83,6 +91,8 @@ def execute(args: argparse.Namespace) -> int:
     """Execute, print, write what was asked for, and return the exit code."""
     # Rows are read as wholes: where no terminal sets a width, none is cut.
     console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
+    if args.coverage:
+        return _execute_coverage(args, console)
     if args.model is not None:
         return _execute_model(args, console)
     cells = _cells(args)
@@ -105,6 +115,13 @@ def execute(args: argparse.Namespace) -> int:
         document = json.dumps(evidence.json(), separators=(",", ":"))
         write_whole(args.json, document + "\n")
     return evidence.exit_code
+
+
+def _execute_coverage(args: argparse.Namespace, console: Console) -> int:
+    with open_target(args.target) as target:
+        coverage = coverage_of(linux_libraries(target))
+    print_coverage(coverage, console)
+    return HOLDS if coverage else NOT_CHECKED
 
 
 def _execute_model(args: argparse.Namespace, console: Console) -> int:

@@ -138,6 +138,10 @@ _PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "ggml_backend_graph_compute": (_INT, (_P, _P)),
     "ggml_backend_graph_compute_async": (_INT, (_P, _P)),
     "ggml_backend_alloc_ctx_tensors_from_buft": (_P, (_P, _P)),
+    "ggml_backend_buft_alloc_buffer": (_P, (_P, _SIZE)),
+    "ggml_backend_buft_get_alloc_size": (_SIZE, (_P, _P)),
+    "ggml_backend_buffer_get_base": (_P, (_P,)),
+    "ggml_backend_tensor_alloc": (_INT, (_P, _P, _P)),
     "ggml_backend_buffer_free": (None, (_P,)),
     "ggml_backend_buffer_get_size": (_SIZE, (_P,)),
     "ggml_backend_buffer_clear": (None, (_P, ctypes.c_uint8)),
@@ -476,6 +480,36 @@ class Context:
             yield int(self.ggml.call("ggml_backend_buffer_get_size", buffer))
         finally:
             self.ggml.call("ggml_backend_buffer_free", buffer)
+
+    @contextlib.contextmanager
+    def allocated_apart(self, device: Device, tensors: Sequence[Tensor]) -> Iterator[None]:
+        """As `allocated`, but each of these tensors in an allocation of its own.
+
+        What a kernel reads past the end of one is then nobody's, not its neighbour's.
+
+        Args:
+            tensors: of this context; none of them a view.
+
+        Raises:
+            LlamaproofError: the device has not that much memory.
+        """
+        buffer_type = self.ggml.call("ggml_backend_dev_buffer_type", device.handle)
+        # ggml leaves views alone where it finds nothing at all to allocate.
+        self.tensor(GgmlType.F32, (1,))
+        with contextlib.ExitStack() as held:
+            for tensor in tensors:
+                size = self.ggml.call("ggml_backend_buft_get_alloc_size", buffer_type, tensor)
+                buffer = self.ggml.call("ggml_backend_buft_alloc_buffer", buffer_type, size)
+                if not buffer:
+                    raise LlamaproofError(
+                        f"{device.name} could not allocate {size} bytes", where=self.ggml.lib_dir
+                    )
+                held.callback(self.ggml.call, "ggml_backend_buffer_free", buffer)
+                base = self.ggml.call("ggml_backend_buffer_get_base", buffer)
+                if self.ggml.call("ggml_backend_tensor_alloc", buffer, tensor, base) != 0:
+                    raise LlamaproofError("ggml places no tensor there", where=self.ggml.lib_dir)
+            held.enter_context(self.allocated(device))
+            yield
 
     def _made(self, name: str, *arguments: Any) -> Tensor:
         made = self.ggml.call(name, self.handle, *arguments)

@@ -25,11 +25,16 @@ def is_supported(library: Ggml, device: Device, cell: Cell) -> bool:
 
 
 def compute(library: Ggml, device: Device, stream: Stream, cell: Cell, inputs: Inputs) -> Floats:
-    """The node's result on a device: float32 [n_tokens, n_heads, DV]."""
+    """The node's result on a device: float32 [n_tokens, n_heads, DV].
+
+    Each tensor has an allocation of its own: a read past the end of the cache is out of bounds.
+    """
     with library.context(n_tensors=_N_TENSORS, graph_size=_N_TENSORS) as context:
         attention = node.build(context, cell)
         graph = context.graph(attention.node)
-        with context.allocated(device):
+        a = attention
+        apart = [t for t in (a.q, a.k, a.v, a.mask, a.sinks, a.node) if t is not None]
+        with context.allocated_apart(device, apart):
             _fill(library, attention, inputs)
             stream.compute(graph)
             raw = library.tensor_get(attention.node)

@@ -22,15 +22,16 @@ else:
     import tomli as tomllib
 
 DEFAULT_GATE = Path(__file__).with_name("gate.toml")
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 class Outcome(enum.Enum):
-    """What a rule or one of its findings comes to."""
+    """What a rule or one of its findings comes to; what is noted is shown, and fails nothing."""
 
     HOLDS = "holds"
     FAILS = "fails"
     NOT_CHECKED = "could not be checked"
+    NOTED = "noted"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +39,8 @@ class Rule:
     """A rule of gate.toml.
 
     Attributes:
-        at_most: the limit of its kind.
-        limits: other limits for some kinds of cost.
+        at_most: the limit of cost.
+        figure_at_most: the limit of each kind of counted work by itself; not below `at_most`.
         parameters: those of its kind.
     """
 
@@ -47,12 +48,8 @@ class Rule:
     kind: str
     reason: str
     at_most: float
-    limits: Mapping[str, float]
+    figure_at_most: float
     parameters: Mapping[str, Any]
-
-    def limit(self, metric: str) -> float:
-        """The limit for a kind of cost."""
-        return self.limits.get(metric, self.at_most)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +58,14 @@ class Gate:
 
     Attributes:
         alpha: of the intervals of ratios.
-        counts: kinds of counted work that are judged.
+        work_cost: the figure that counted work costs in all: the model's bound of time.
+        figures: kinds of counted work that are limited by themselves too.
         regression: the ratio from which a cell is called a fall back in effect.
     """
 
     alpha: float
-    counts: tuple[str, ...]
+    work_cost: str
+    figures: tuple[str, ...]
     regression: float
     rules: tuple[Rule, ...]
 
@@ -107,7 +106,7 @@ class RuleVerdict:
             return Outcome.FAILS
         if Outcome.NOT_CHECKED in found or not found:
             return Outcome.NOT_CHECKED
-        return Outcome.HOLDS
+        return Outcome.HOLDS if Outcome.HOLDS in found else Outcome.NOTED
 
     def count(self, outcome: Outcome) -> int:
         return sum(f.outcome is outcome for f in self.findings)
@@ -147,7 +146,8 @@ def load_gate(path: Path = DEFAULT_GATE) -> Gate:
     try:
         return Gate(
             alpha=float(document["confidence"]["alpha"]),
-            counts=tuple(document["work"]["counts"]),
+            work_cost=str(document["work"]["cost"]),
+            figures=tuple(document["work"]["figures"]),
             regression=float(document["regression"]["at_least"]),
             rules=tuple(_rule(value, path) for value in document["rule"]),
         )
@@ -159,7 +159,7 @@ def judge(gate: Gate, evidence: Evidence) -> tuple[RuleVerdict, ...]:
     """Every rule of the gate on the evidence."""
     judged = Judged(gate=gate, evidence=evidence)
     return tuple(
-        RuleVerdict(rule=rule, findings=tuple(_KINDS[rule.kind](rule, judged)))
+        RuleVerdict(rule=rule, findings=tuple(_findings(rule, judged)))
         for rule in gate.rules
         if not _is_left_out(rule, evidence)
     )
@@ -170,7 +170,21 @@ def exit_code(verdicts: Iterable[RuleVerdict]) -> int:
     outcomes = {verdict.outcome for verdict in verdicts}
     if Outcome.FAILS in outcomes:
         return DEFECT
-    return NOT_CHECKED if Outcome.NOT_CHECKED in outcomes or not outcomes else HOLDS
+    whole = Outcome.HOLDS in outcomes and Outcome.NOT_CHECKED not in outcomes
+    return HOLDS if whole else NOT_CHECKED
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Limited:
+    """A kind of cost with its limit.
+
+    Attributes:
+        noted_from: where it is worth a word although it is within its limit.
+    """
+
+    metric: str
+    at_most: float
+    noted_from: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,10 +199,18 @@ class Judged:
         """The cells that were asked for; a rule is about these alone."""
         return frozenset(self.evidence.requested)
 
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The kinds of cost to judge."""
-        return self.gate.counts if self.evidence.unit == "counted work" else (SECONDS,)
+    def limits(self, rule: Rule) -> tuple[_Limited, ...]:
+        """The kinds of cost that a rule judges: time, or work as a whole and figure by figure."""
+        counted = self.evidence.unit == "counted work"
+        cost = self.gate.work_cost if counted else SECONDS
+        figures = self.gate.figures if counted else ()
+        return (
+            _Limited(metric=cost, at_most=rule.at_most, noted_from=rule.at_most),
+            *(
+                _Limited(metric=name, at_most=rule.figure_at_most, noted_from=rule.at_most)
+                for name in figures
+            ),
+        )
 
     def cost(self, cell: Cell, metric: str) -> Sequence[float] | None:
         """Samples of a cell's cost; None without them."""
@@ -202,7 +224,7 @@ class Judged:
         self,
         first: Sequence[float],
         second: Sequence[float],
-        at_most: float,
+        limit: _Limited,
         what: str,
     ) -> Finding:
         """A ratio of costs against its limit."""
@@ -210,11 +232,11 @@ class Judged:
         shown = f"{what} is {_times(ratio)}"
         if ratio.value >= self.gate.regression:
             shown += f", a {ratio.value:.1f}x REGRESSION: as costly as attention on the CPU"
-        if ratio.low > at_most:
-            return Finding(outcome=Outcome.FAILS, text=f"{shown}, more than {at_most}")
-        if ratio.high <= at_most:
-            return Finding(outcome=Outcome.HOLDS, text=f"{shown}, at most {at_most}")
-        text = f"{shown}: the noise leaves it on both sides of {at_most}"
+        if ratio.low > limit.at_most:
+            return Finding(outcome=Outcome.FAILS, text=f"{shown}, more than {limit.at_most}")
+        if ratio.high <= limit.at_most:
+            return _within(limit, ratio.high, shown)
+        text = f"{shown}: the noise leaves it on both sides of {limit.at_most}"
         return Finding(outcome=Outcome.NOT_CHECKED, text=text)
 
     def rows(self) -> Iterator[list[Cell]]:
@@ -245,7 +267,8 @@ def _slope(rule: Rule, judged: Judged) -> Iterator[Finding]:
         if len(cells) < rule.parameters["least_points"]:
             continue
         name = _row_name(cells[0])
-        for metric in judged.metrics:
+        for limit in judged.limits(rule):
+            metric = limit.metric
             pairs = [(cell, judged.cost(cell, metric)) for cell in cells]
             if any(_is_none_at_all(cost) for _, cost in pairs):
                 continue
@@ -254,19 +277,19 @@ def _slope(rule: Rule, judged: Judged) -> Iterator[Finding]:
             if absent:
                 yield _missing(f"{name}, {metric}", _absent(judged, absent))
             else:
-                yield _judge_slope(rule, name, metric, known)
+                yield _judge_slope(rule, name, limit, known)
 
 
 def _judge_slope(
-    rule: Rule, name: str, metric: str, known: Sequence[tuple[int, Sequence[float]]]
+    rule: Rule, name: str, limit: _Limited, known: Sequence[tuple[int, Sequence[float]]]
 ) -> Finding:
     slope = slope_interval(
         [n for n, _ in known], [c for _, c in known], alpha=rule.parameters["alpha"]
     )
-    shown = f"{name}: {metric} grow with n_kv to the power {_span(slope)}"
-    if slope.high > rule.at_most:
-        return Finding(outcome=Outcome.FAILS, text=f"{shown}, more than {rule.at_most}")
-    return Finding(outcome=Outcome.HOLDS, text=f"{shown}, at most {rule.at_most}")
+    shown = f"{name}: {limit.metric} grow with n_kv to the power {_span(slope)}"
+    if slope.high > limit.at_most:
+        return Finding(outcome=Outcome.FAILS, text=f"{shown}, more than {limit.at_most}")
+    return _within(limit, slope.high, shown)
 
 
 def _doubling(rule: Rule, judged: Judged) -> Iterator[Finding]:
@@ -298,11 +321,12 @@ def _prompt(rule: Rule, judged: Judged) -> Iterator[Finding]:
     for cell in judged.evidence.requested:
         if cell.prompt and cell.n_kv == last:
             start = replace(cell, n_kv=first)
-            for metric in judged.metrics:
-                yield _judge_prompt(rule, judged, start, cell, metric)
+            for limit in judged.limits(rule):
+                yield _judge_prompt(judged, start, cell, limit)
 
 
-def _judge_prompt(rule: Rule, judged: Judged, start: Cell, end: Cell, metric: str) -> Finding:
+def _judge_prompt(judged: Judged, start: Cell, end: Cell, limit: _Limited) -> Finding:
+    metric = limit.metric
     what = f"{end.label}: growth of {metric} from {start.n_kv}"
     short, long = judged.cost(start, metric), judged.cost(end, metric)
     if short is None or long is None:
@@ -323,7 +347,7 @@ def _judge_prompt(rule: Rule, judged: Judged, start: Cell, end: Cell, metric: st
     return judged.compare(
         long,
         [value * predicted for value in short],
-        rule.at_most,
+        limit,
         f"{what} over the {predicted:.1f}x that the sum of its ubatches predicts",
     )
 
@@ -363,25 +387,34 @@ def _against(rule: Rule, judged: Judged) -> Iterator[Finding]:
             text = f"{cell.label}: {role} does not run it on the GPU"
             yield Finding(outcome=Outcome.HOLDS, text=text)
             continue
-        for metric in judged.metrics:
-            mine, theirs = judged.cost(cell, metric), _cost(other, metric)
-            what = f"{cell.label}: {metric} against {role}"
+        for limit in judged.limits(rule):
+            mine, theirs = judged.cost(cell, limit.metric), _cost(other, limit.metric)
+            what = f"{cell.label}: {limit.metric} against {role}"
             if mine is None:
                 yield _missing(what, judged.why_not(cell))
             elif theirs is None:
                 yield _missing(what, f"{role}: {_why_not(other)}")
             elif not (_is_none_at_all(mine) or _is_none_at_all(theirs)):
-                yield judged.compare(mine, theirs, rule.limit(metric), what)
+                yield judged.compare(mine, theirs, limit, what)
 
 
 def _pair(rule: Rule, judged: Judged, cell: Cell, other: Cell, what: str) -> Iterator[Finding]:
-    for metric in judged.metrics:
+    for limit in judged.limits(rule):
+        metric = limit.metric
         first, second = judged.cost(cell, metric), judged.cost(other, metric)
         if first is None or second is None:
             absent = [c for c, cost in ((cell, first), (other, second)) if cost is None]
             yield _missing(f"{what}, {metric}", _absent(judged, absent))
         elif not (_is_none_at_all(first) or _is_none_at_all(second)):
-            yield judged.compare(first, second, rule.limit(metric), f"{what}, {metric}")
+            yield judged.compare(first, second, limit, f"{what}, {metric}")
+
+
+def _within(limit: _Limited, value: float, shown: str) -> Finding:
+    """What is within its limit: a figure that is beyond the limit of cost is worth a word."""
+    if value <= limit.noted_from:
+        return Finding(outcome=Outcome.HOLDS, text=f"{shown}, at most {limit.at_most}")
+    text = f"{shown}, more than {limit.noted_from} by itself, at most {limit.at_most}"
+    return Finding(outcome=Outcome.NOTED, text=text)
 
 
 def _is_none_at_all(cost: Sequence[float] | None) -> bool:
@@ -392,10 +425,17 @@ def _is_none_at_all(cost: Sequence[float] | None) -> bool:
     return cost is not None and len(cost) == 1 and cost[0] == 0
 
 
+def _findings(rule: Rule, judged: Judged) -> Iterator[Finding]:
+    unit = rule.parameters.get("unit", judged.evidence.unit)
+    if unit != judged.evidence.unit:
+        text = f"judged on {unit} alone, and this is {judged.evidence.unit}"
+        yield Finding(outcome=Outcome.NOTED, text=text)
+        return
+    yield from _KINDS[rule.kind](rule, judged)
+
+
 def _is_left_out(rule: Rule, evidence: Evidence) -> bool:
-    """Whether a rule is about another unit, or a reference only judged when the user brings it."""
-    if rule.parameters.get("unit", evidence.unit) != evidence.unit:
-        return True
+    """Whether a rule is about a reference only judged when the user brings it."""
     role = rule.parameters.get("role")
     given = role in evidence.references or role in evidence.gone
     return bool(rule.parameters.get("only_if_given")) and not given
@@ -413,14 +453,17 @@ _KINDS: Mapping[str, Callable[[Rule, Judged], Iterator[Finding]]] = {
 
 def _rule(value: Mapping[str, Any], path: Path) -> Rule:
     rest = dict(value)
+    at_most = float(rest.pop("at_most", math.inf))
     rule = Rule(
         name=rest.pop("name"),
         kind=rest.pop("kind"),
         reason=rest.pop("reason"),
-        at_most=float(rest.pop("at_most", math.inf)),
-        limits={name: float(limit) for name, limit in rest.pop("limits", {}).items()},
+        at_most=at_most,
+        figure_at_most=float(rest.pop("figure_at_most", at_most)),
         parameters=rest,
     )
+    if rule.figure_at_most < rule.at_most:
+        raise BadInput(f"rule {rule.name!r}: figure_at_most is below at_most", where=path)
     if rule.kind not in _KINDS:
         raise BadInput(
             f"rule {rule.name!r} is of an unknown kind {rule.kind!r}",

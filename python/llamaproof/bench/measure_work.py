@@ -104,8 +104,7 @@ def counts_of(launches: Sequence[ExecutedLaunch], gpu: shadow.Gpu) -> dict[str, 
         "global_bytes": _SECTOR_BYTES * sectors,
         "unique_global_bytes": _SECTOR_BYTES * unique,
     }
-    bounds = [least_seconds(launch, gpu) for launch in launches]
-    known = [bound for bound in bounds if bound is not None]
-    if len(known) == len(bounds):
-        work["modelled_microseconds"] = 1e6 * sum(known)
+    bound = least_seconds(launches, gpu)
+    if bound is not None:
+        work["modelled_microseconds"] = 1e6 * bound
     return work

@@ -23,7 +23,12 @@ from llamaproof.errors import LlamaproofError
 from llamaproof.files import write_whole
 
 NAME = "bench"
-_TONES = {Outcome.HOLDS: "holds", Outcome.FAILS: "fails", Outcome.NOT_CHECKED: "open"}
+_TONES = {
+    Outcome.HOLDS: "holds",
+    Outcome.FAILS: "fails",
+    Outcome.NOT_CHECKED: "open",
+    Outcome.NOTED: "",
+}
 _MODEL = (
     "The time given with counts is a model: the lower bound that instructions, matrix operations "
     "and bytes leave on this card. Nothing was timed."
@@ -154,7 +159,7 @@ def _ceilings(record: Record) -> str:
 
 def _verdict(verdicts: Sequence[RuleVerdict]) -> Iterator[Block]:
     yield Table(
-        head=["rule", "outcome", "held", "failed", "not checked", "why this rule"],
+        head=["rule", "outcome", "held", "failed", "not checked", "noted", "why this rule"],
         rows=[
             [
                 v.rule.name,

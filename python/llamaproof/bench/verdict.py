@@ -31,7 +31,7 @@ def verdict_lines(
             yield f"    and {len(shown) - most} more"
 
 
-_ORDER = (Outcome.FAILS, Outcome.NOT_CHECKED, Outcome.HOLDS)
+_ORDER = (Outcome.FAILS, Outcome.NOT_CHECKED, Outcome.NOTED, Outcome.HOLDS)
 
 
 def _rule_line(verdict: RuleVerdict) -> str:
@@ -43,6 +43,7 @@ def _rule_line(verdict: RuleVerdict) -> str:
             (Outcome.HOLDS, "held"),
             (Outcome.FAILS, "failed"),
             (Outcome.NOT_CHECKED, "could not be checked"),
+            (Outcome.NOTED, "noted"),
         )
         if verdict.count(outcome)
     )
@@ -54,4 +55,5 @@ def _word(outcome: Outcome) -> str:
         Outcome.HOLDS: "HOLDS      ",
         Outcome.FAILS: "FAILS      ",
         Outcome.NOT_CHECKED: "NOT CHECKED",
+        Outcome.NOTED: "NOT JUDGED ",
     }[outcome]

@@ -39,7 +39,7 @@ def timed(
 
 
 def counted(cells: Iterable[Cell], cost: Cost) -> dict[Cell, CellResult]:
-    """Results as exact counts, all three in proportion to the cost."""
+    """Results as exact counts and their bound of time, all in proportion to the cost."""
     return {
         cell: CellResult(
             target=0,
@@ -49,6 +49,7 @@ def counted(cells: Iterable[Cell], cost: Cost) -> dict[Cell, CellResult]:
                 "warp_instructions": round(1e12 * cost(cell)),
                 "mma_operations": round(1e10 * cost(cell)),
                 "global_bytes": round(1e13 * cost(cell)),
+                "modelled_microseconds": 1e6 * cost(cell),
             },
         )
         for cell in cells

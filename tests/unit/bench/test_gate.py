@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,19 +176,67 @@ def test_a_kernel_without_matrix_operations_is_judged_by_its_other_work() -> Non
     assert slow["no-worse-than-0.3.16"].outcome is Outcome.FAILS
 
 
-def test_a_padded_second_group_passes_and_five_groups_do_not() -> None:
-    """What 20 heads may cost of 16: twice the matrix operations, not twice the bytes."""
+def with_figures(factor: Callable[[Cell], float], *names: str) -> dict[Cell, CellResult]:
+    """Sound counts, with some figures multiplied; their bound of time is hidden and stays."""
+    results = counted(GRID, lambda cell: good_cost(replace(cell, gqa_ratio=16)))
+    for cell, result in results.items():
+        counts = dict(result.counts)
+        counts |= {name: factor(cell) * counts[name] for name in names}
+        results[cell] = replace(result, counts=counts)
+    return results
 
-    def twice(*names: str) -> dict[Cell, CellResult]:
-        results = counted(GRID, lambda cell: good_cost(replace(cell, gqa_ratio=16)))
-        for cell in AT_20:
-            counts = dict(results[cell].counts)
-            counts |= {name: 2.0 * counts[name] for name in names}
-            results[cell] = replace(results[cell], counts=counts)
-        return results
 
-    assert "no-cliff-20-16" not in failing(evidence(twice("mma_operations")))
-    assert "no-cliff-20-16" in failing(evidence(twice("mma_operations", "global_bytes")))
+def test_a_padded_second_group_is_noted_and_five_groups_fail() -> None:
+    """Twice the mma operations of a step that waits for memory cost nothing; five times show K
+    read five times over, though the bound of time is the same."""
+
+    def at_20(factor: float) -> Callable[[Cell], float]:
+        return lambda cell: {20: factor, 32: 2.0}.get(cell.gqa_ratio, 1.0)
+
+    padded = evidence(with_figures(at_20(2.0), "mma_operations"))
+    assert failing(padded) == set()
+    cliff = verdicts_of(padded)["no-cliff-20-16"]
+    assert cliff.outcome is Outcome.HOLDS
+    assert cliff.count(Outcome.NOTED) == sum(not cell.prompt for cell in AT_20)
+    assert all(
+        "more than 1.6 by itself" in f.text for f in cliff.findings if f.outcome is Outcome.NOTED
+    )
+    for figure in ("mma_operations", "global_bytes", "warp_instructions"):
+        assert "no-cliff-20-16" in failing(evidence(with_figures(at_20(4.2), figure)))
+
+
+def test_the_bound_of_time_fails_though_every_figure_is_within_its_own_limit() -> None:
+    results = counted(GRID, good_cost)
+    for cell in AT_20:
+        counts = {**results[cell].counts, "modelled_microseconds": 1e6 * 1.7 * good_cost(cell)}
+        results[cell] = replace(results[cell], counts=counts)
+    assert "no-cliff-20-16" in failing(evidence(results))
+
+
+def test_work_that_hides_below_the_bound_is_limited_by_itself() -> None:
+    reference = counted(GRID, lambda cell: good_cost(replace(cell, gqa_ratio=16)))
+
+    def against(factor: float) -> set[str]:
+        given = with_figures(lambda _cell: factor, "warp_instructions")
+        return failing(evidence(given, stock=reference, newest=reference))
+
+    assert against(4.0) == set()
+    assert against(7.5) == {"no-worse-than-0.3.16", "no-worse-than-0.3.36"}
+
+    def quadratic(cell: Cell) -> float:
+        return 1.0 + cell.n_kv / 8192
+
+    grown = evidence(with_figures(quadratic, "warp_instructions"), stock=reference)
+    assert "near-linear-slope" in failing(grown)
+
+
+def test_what_counts_cannot_show_is_said_and_passes_nothing() -> None:
+    reference = counted(GRID, good_cost)
+    given = evidence(reference, stock=reference, newest=reference)
+    prompt = verdicts_of(given)["near-linear-prompt"]
+    assert prompt.outcome is Outcome.NOTED and "device seconds" in prompt.findings[0].text
+    assert exit_code([prompt]) == NOT_CHECKED
+    assert any("NOT JUDGED   near-linear-prompt" in line for line in verdict_lines([prompt], GRID))
 
 
 def test_noise_across_a_limit_is_not_checked_and_never_passes() -> None:
@@ -215,9 +264,13 @@ def test_only_the_rules_named_are_judged() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("schema = 2", "schema"),
-        ("schema = 1", "incomplete"),
+        ("schema = 1", "schema"),
+        ("schema = 2", "incomplete"),
         ("schema", "cannot be read"),
+        (
+            DEFAULT_GATE.read_text().replace("figure_at_most = 1.6", "figure_at_most = 1.0"),
+            "below at_most",
+        ),
         (DEFAULT_GATE.read_text().replace('kind = "cliff"', 'kind = "clif"'), "unknown kind"),
     ],
 )

@@ -35,8 +35,8 @@ def test_counts_are_summed_over_the_launches() -> None:
     counts = counts_of([first, second], L40S)
     assert (counts["warp_instructions"], counts["mma_operations"]) == (15, 4)
     assert (counts["global_bytes"], counts["unique_global_bytes"]) == (6 * 32, 4 * 32)
-    bounds = [least_seconds(each, L40S) for each in (first, second)]
-    assert counts["modelled_microseconds"] == pytest.approx(1e6 * sum(b or 0.0 for b in bounds))
+    bound = least_seconds([first, second], L40S)
+    assert bound is not None and counts["modelled_microseconds"] == pytest.approx(1e6 * bound)
 
 
 def test_a_kernel_that_reads_k_again_costs_that_much_more() -> None:
@@ -49,19 +49,33 @@ def test_a_kernel_that_reads_k_again_costs_that_much_more() -> None:
 
 def test_the_slowest_of_issue_tensor_cores_and_memory_is_the_bound() -> None:
     clocks = 1e3 * L40S.clock_khz * 142
-    assert least_seconds(launch(warp_instructions=10**6), L40S) == pytest.approx(
+    assert least_seconds([launch(warp_instructions=10**6)], L40S) == pytest.approx(
         10**6 / (4 * clocks)
     )
-    assert least_seconds(launch(mma_macs=10**9), L40S) == pytest.approx(10**9 / (512 * clocks))
-    assert least_seconds(launch(sectors_read_unique=10**6), L40S) == pytest.approx(
+    assert least_seconds([launch(mma_macs=10**9)], L40S) == pytest.approx(10**9 / (512 * clocks))
+    assert least_seconds([launch(sectors_read_unique=10**6)], L40S) == pytest.approx(
         32e6 / bandwidth(L40S)
     )
     everything = launch(warp_instructions=10**6, mma_macs=10**9, sectors_read_unique=10**6)
-    assert least_seconds(everything, L40S) == pytest.approx(32e6 / bandwidth(L40S))
+    assert least_seconds([everything], L40S) == pytest.approx(32e6 / bandwidth(L40S))
+
+
+def test_partial_results_stay_in_the_cache_if_they_fit() -> None:
+    def cell(partial: int) -> float:
+        main = launch(sectors_read_unique=10**5, sectors_written_unique=partial)
+        fixup = launch(sectors_read_unique=partial, sectors_written_unique=10**3)
+        seconds = least_seconds([main, fixup], L40S)
+        assert seconds is not None
+        return seconds
+
+    once = 32e5 / bandwidth(L40S)
+    assert cell(10**6) == pytest.approx(once)
+    too_many = L40S.l2 // 32
+    assert cell(too_many) == pytest.approx(once + 32 * (2 * too_many + 10**3) / bandwidth(L40S))
 
 
 def test_few_blocks_reach_few_multiprocessors() -> None:
-    many, one = (least_seconds(launch(n, warp_instructions=10**6), L40S) for n in (1000, 1))
+    many, one = (least_seconds([launch(n, warp_instructions=10**6)], L40S) for n in (1000, 1))
     assert many is not None and one == pytest.approx(142 * many)
 
 
@@ -75,15 +89,15 @@ def test_tensor_peaks_are_those_of_the_datasheets() -> None:
     # Dense f16: L40S 362, A100 312, H200 989 TFLOP/s (there at less than the highest clock).
     for name, tflops in (("L40S", 362), ("A100", 312), ("H200", 989)):
         gpu = shadow.find_gpu(name)
-        seconds = least_seconds(launch(10_000, mma_macs=10**12), gpu)
+        seconds = least_seconds([launch(10_000, mma_macs=10**12)], gpu)
         assert seconds is not None
         assert 2.0 / seconds == pytest.approx(tflops, rel=0.1), name
 
 
 def test_a_card_that_is_not_in_the_table_has_no_bound_for_matrix_work() -> None:
     unknown = replace(L40S, sm=61)
-    assert least_seconds(launch(mma_macs=1), unknown) is None
-    assert least_seconds(launch(warp_instructions=1), unknown) is not None
+    assert least_seconds([launch(mma_macs=1)], unknown) is None
+    assert least_seconds([launch(warp_instructions=1)], unknown) is not None
     assert "modelled_microseconds" not in counts_of([launch(mma_macs=1)], unknown)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
+import ctypes
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,11 @@ _HELD_DOWN = 0x8 | 0x20 | 0x40 | 0x80  # HW slowdown, SW thermal, HW thermal, po
 # A sample taken below this share of the highest clock seen in the run is dropped: nvbench's
 # default throttle threshold (--throttle-threshold, 75%).
 THROTTLE_SHARE = 0.75
+
+# nvml.h
+_CLOCK_SM, _CLOCK_MEM = 1, 2
+_VERSION_BUFFER = 80
+_SUCCESS = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,45 +36,69 @@ class Clock:
 class Clocks:
     """Reads the clocks of one GPU; `read` gives None where NVML is not to be had.
 
+    The driver's own library, and not its Python package: where there is a driver it is there.
+
     Args:
         pci_bus_id: of the GPU, as the driver gives it.
+        library: NVML, by path or soname.
     """
 
-    def __init__(self, pci_bus_id: str) -> None:
-        self._nvml: Any = None
-        self._handle: Any = None
+    def __init__(
+        self, pci_bus_id: str, library: str | os.PathLike[str] = "libnvidia-ml.so.1"
+    ) -> None:
+        self._nvml: ctypes.CDLL | None = None
+        self._device = ctypes.c_void_p()
         self.missing = ""
+        self.driver_version = ""
         try:
-            nvml: Any = importlib.import_module("pynvml")
-        except ImportError:
-            self.missing = "the Python package nvidia-ml-py is not installed"
-            return
-        try:
-            nvml.nvmlInit()
-            self._handle = nvml.nvmlDeviceGetHandleByPciBusId(pci_bus_id)
-        except nvml.NVMLError as error:
-            self.missing = f"NVML: {error}"
-            return
-        self._nvml = nvml
-
-    @property
-    def driver_version(self) -> str:
-        """The driver's version, as `580.159.04`; empty where unknown."""
-        if self._nvml is None:
-            return ""
-        version = self._nvml.nvmlSystemGetDriverVersion()
-        return version.decode() if isinstance(version, bytes) else str(version)
+            nvml = ctypes.CDLL(os.fspath(library))
+            self.missing = self._open(nvml, pci_bus_id)
+        except (OSError, AttributeError) as error:
+            self.missing = f"NVML cannot be loaded: {error}"
+        if not self.missing:
+            self._nvml = nvml
 
     def read(self) -> Clock | None:
-        """The clocks now."""
-        nvml = self._nvml
-        if nvml is None:
+        """The clocks now; None where NVML does not say."""
+        if self._nvml is None:
             return None
-        # nvmlDeviceGetCurrentClocksEventReasons' older name, which every version of the package has
-        with contextlib.suppress(nvml.NVMLError):
-            return Clock(
-                sm_mhz=nvml.nvmlDeviceGetClockInfo(self._handle, nvml.NVML_CLOCK_SM),
-                memory_mhz=nvml.nvmlDeviceGetClockInfo(self._handle, nvml.NVML_CLOCK_MEM),
-                reasons=nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._handle),
-            )
-        return None
+        values = (self._clock(_CLOCK_SM), self._clock(_CLOCK_MEM), self._reasons())
+        sm, memory, reasons = values
+        if sm is None or memory is None or reasons is None:
+            return None
+        return Clock(sm_mhz=sm, memory_mhz=memory, reasons=reasons)
+
+    def _open(self, nvml: ctypes.CDLL, pci_bus_id: str) -> str:
+        """Find the device and the driver's version; why not, where that fails."""
+        version = ctypes.create_string_buffer(_VERSION_BUFFER)
+        calls: tuple[tuple[str, tuple[Any, ...]], ...] = (
+            ("nvmlInit_v2", ()),
+            ("nvmlSystemGetDriverVersion", (version, ctypes.c_uint(len(version)))),
+            (
+                "nvmlDeviceGetHandleByPciBusId_v2",
+                (pci_bus_id.encode(), ctypes.byref(self._device)),
+            ),
+        )
+        for name, arguments in calls:
+            status = getattr(nvml, name)(*arguments)
+            if status != _SUCCESS:
+                return f"{name} of NVML failed with status {status}"
+        self.driver_version = version.value.decode(errors="replace")
+        return ""
+
+    def _clock(self, kind: int) -> int | None:
+        value = ctypes.c_uint()
+        assert self._nvml is not None
+        status = self._nvml.nvmlDeviceGetClockInfo(
+            self._device, ctypes.c_int(kind), ctypes.byref(value)
+        )
+        return value.value if status == _SUCCESS else None
+
+    def _reasons(self) -> int | None:
+        value = ctypes.c_ulonglong()
+        assert self._nvml is not None
+        # nvmlDeviceGetCurrentClocksEventReasons under its older name, which every driver has.
+        status = self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons(
+            self._device, ctypes.byref(value)
+        )
+        return value.value if status == _SUCCESS else None

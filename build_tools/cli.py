@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 from collections.abc import Sequence
 
-from build_tools.full_disk import as_error
-from llamaproof.errors import NOT_CHECKED, LlamaproofError
-from llamaproof.process import termination_as_interrupt
+from llamaproof.exits import exit_code_of
 
 # Each module brings `configure_parser(subparsers)`, which sets `execute`.
 COMMANDS: tuple[str, ...] = (
@@ -21,8 +18,6 @@ COMMANDS: tuple[str, ...] = (
     "build_tools.native_command",
     "build_tools.toolkit_command",
 )
-
-INTERRUPTED = 130
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,16 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    try:
-        args = build_parser().parse_args(argv)
-        with termination_as_interrupt():
-            return int(args.execute(args))
-    except LlamaproofError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; nothing is half-done, run it again", file=sys.stderr)
-        return INTERRUPTED
-    except OSError as error:
-        print(f"error: {as_error(error)}", file=sys.stderr)
-        return NOT_CHECKED
+    args = build_parser().parse_args(argv)
+    return exit_code_of(
+        lambda: args.execute(args), interrupted="interrupted; nothing is half-done, run it again"
+    )

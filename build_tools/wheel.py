@@ -19,6 +19,7 @@ from build_tools.compile import tool
 from build_tools.toolkit import Toolkit, build_driver_stub
 from llamaproof.elf import read_elf
 from llamaproof.errors import LlamaproofError
+from llamaproof.files import write_whole
 from llamaproof.manylinux import oldest_platform
 from llamaproof.process import run
 
@@ -210,18 +211,9 @@ def _zip(stage: Path, info: Path, wheel: Path) -> Path:
             mode = 0o755 if ".so" in name.rsplit("/", 1)[-1] else 0o644
             member.external_attr = (0o100000 | mode) << 16
             archive.writestr(member, data)
-    return _write_whole(wheel, packed.getvalue())
-
-
-def _write_whole(path: Path, data: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+    wheel.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(wheel, packed.getvalue())
+    return wheel
 
 
 def _digest(data: bytes) -> str:

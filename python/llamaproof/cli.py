@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 from collections.abc import Sequence
 
 from llamaproof import __version__
-from llamaproof.errors import NOT_CHECKED, LlamaproofError
-from llamaproof.process import termination_as_interrupt
+from llamaproof.exits import exit_code_of
 
 # Each module brings `configure_parser(subparsers)`, which sets `execute`.
 COMMANDS: tuple[str, ...] = (
@@ -20,8 +18,6 @@ COMMANDS: tuple[str, ...] = (
     "llamaproof.emulator.command",
     "llamaproof.prove.command",
 )
-
-INTERRUPTED = 130
 
 
 def build_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
@@ -41,15 +37,4 @@ def build_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None, commands: Sequence[str] = COMMANDS) -> int:
     """Run the command line, or what of it some commands make up; returns the exit code."""
     args = build_parser(commands).parse_args(argv)
-    try:
-        with termination_as_interrupt():
-            return int(args.execute(args))
-    except LlamaproofError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return NOT_CHECKED
+    return exit_code_of(lambda: args.execute(args))

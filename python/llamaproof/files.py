@@ -10,18 +10,19 @@ from pathlib import Path
 from llamaproof.errors import LlamaproofError
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file beside its place, then put it there in one step.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file beside its place, text as UTF-8, then put it there in one step.
 
     Raises:
         LlamaproofError: it cannot be written; what was there before is still there.
     """
+    data = content.encode() if isinstance(content, str) else content
     scratch: Path | None = None
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         scratch = Path(name)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
         scratch.chmod(0o644)
         scratch.replace(path)
     except BaseException as error:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from rich.text import Text
 
 from llamaproof.abi.findings import Finding, Level, Result
 from llamaproof.errors import DEFECT, HOLDS
+from llamaproof.files import write_whole
 
 _STYLES: dict[Level, str] = {"defect": "bold red", "unchecked": "bold yellow", "note": "dim"}
 _NARROWEST = 120
@@ -80,18 +78,7 @@ def _kernel_table(attention: Sequence[Mapping[str, Any]]) -> Table:
 
 def write_json(result: Result, path: Path) -> None:
     """Write the versioned document, whole or not at all."""
-    text = json.dumps(result.json(), indent=1, ensure_ascii=False) + "\n"
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    scratch = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        scratch.chmod(0o644)
-        scratch.replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            scratch.unlink()
-        raise
+    write_whole(path, json.dumps(result.json(), indent=1, ensure_ascii=False) + "\n")
 
 
 def _table(findings: Sequence[Finding]) -> Table:

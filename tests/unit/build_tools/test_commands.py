@@ -11,9 +11,10 @@ import pytest
 
 from build_tools import pin_command, series_command
 from build_tools.base_tree import sole_use
-from build_tools.cli import INTERRUPTED, main
+from build_tools.cli import main
 from build_tools.pins import load_pin
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
+from llamaproof.exits import INTERRUPTED
 from tests.unit.build_tools.sources import PIN, TOP, silent
 from tests.unit.build_tools.workbench import HEADER, Workbench
 

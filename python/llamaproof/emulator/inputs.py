@@ -15,6 +15,10 @@ from llamaproof.ggml import Ggml
 # Scores of N(0, 1) inputs are N(0, 1) after scaling: their softmax is nearly flat and its result
 # nearly zero. Sharper queries keep the result well above rounding.
 _QUERY_GAIN = 4.0
+# With quantised K both backends round the query to 8 bits, in different places: the CUDA kernels
+# subtract a block's offset from the sum of what was not yet rounded (`Q_ds.y` in fattn-common.cuh).
+# That moves scores in proportion to the query, by more than ggml's limit at a gain of 4.
+_QUERY_GAIN_QUANTISED = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,8 @@ def random_inputs(ggml: Ggml, cell: Cell) -> Inputs:
     else:
         v = rng.standard_normal((cell.n_kv, cell.n_kv_heads * cell.heads.v), dtype=np.float32)
         v_bytes = ggml.quantize(cell.type_v, v)
-    q = _QUERY_GAIN * rng.standard_normal((cell.n_tokens, n_heads, cell.heads.k), dtype=np.float32)
+    gain = _QUERY_GAIN if cell.type_k.block_size == 1 else _QUERY_GAIN_QUANTISED
+    q = gain * rng.standard_normal((cell.n_tokens, n_heads, cell.heads.k), dtype=np.float32)
     return Inputs(
         q=q,
         k=k_bytes,

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from llamaproof.dispatch.grid import Cell, HeadSizes, can_be_cached, make_cell
+from llamaproof.dispatch.grid import MAX_RATIO, Cell, HeadSizes, can_be_cached, make_cell
 from llamaproof.ggml import GgmlType
 
 
@@ -98,13 +98,20 @@ QUICK_SHAPES = (
 
 
 # What `llamaproof prove` executes, in a minute or two for each card: the head sizes that the
-# patches are about at each ratio divisible by 4 and at small ones that are not; there also longer
+# patches are about at every ratio, those that fall back costing nothing; there also longer
 # contexts, quantised K/V, and several KV heads, which upstream's head groups got wrong once; then
 # the other head sizes. 3, 5 and 35 tokens leave tiles of queries partly empty.
 _LATENT = _heads("576/512")
 _LATENT_RATIOS = (1, 2, 3, 5, 6, 7, 10, *range(4, 129, 4))
 
 PROOF_SHAPES = (
+    Shapes(
+        heads=_LATENT,
+        types=(GgmlType.F16,),
+        ratios=tuple(range(1, MAX_RATIO + 1)),
+        n_tokens=(1, 5),
+        n_kv=(256,),
+    ),
     Shapes(
         heads=_LATENT,
         types=(GgmlType.F16,),

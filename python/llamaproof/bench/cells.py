@@ -37,6 +37,7 @@ SHAPES = (
     Shape(head_k=128, head_v=128, n_kv_heads=8, gqa_ratios=(4, 5, 8)),
 )
 TOKENS = (1, 4, 8, 64, 512)
+FEW_TOKENS = 8  # steps of a conversation, or of a few at once; more is a prompt being read
 N_KV = tuple(1024 << i for i in range(8))
 KV_TYPES = ("f16", "q8_0")
 PROMPTS = tuple(n for n in N_KV if n <= 16384)
@@ -135,7 +136,8 @@ class Selection:
 
 
 def select(selection: Selection) -> tuple[Cell, ...]:
-    """The cells of a selection, most telling first, so that a time limit cuts the least telling.
+    """The cells of a selection, most telling first, so that a time limit cuts the least telling:
+    the first K/V type, few tokens before many, and whole prompts last.
 
     Ratios and head sizes outside the defaults are taken as given.
     """
@@ -165,7 +167,8 @@ def select(selection: Selection) -> tuple[Cell, ...]:
                         for n_kv in PROMPTS
                         if n_kv in lengths
                     ]
-    return tuple(cells)
+    order = {kv_type: index for index, kv_type in enumerate(types)}
+    return tuple(sorted(cells, key=lambda c: (order[c.kv_type], c.prompt, c.n_tokens > FEW_TOKENS)))
 
 
 def select_emulated(selection: Selection) -> tuple[Cell, ...]:
@@ -187,7 +190,7 @@ def select_emulated(selection: Selection) -> tuple[Cell, ...]:
 
 
 def _is_light(cell: Cell) -> bool:
-    return cell.n_tokens <= 8 or (cell.is_latent and cell.flop <= _EMULATED_FLOP)
+    return cell.n_tokens <= FEW_TOKENS or (cell.is_latent and cell.flop <= _EMULATED_FLOP)
 
 
 def _shapes(selection: Selection) -> Iterable[Shape]:

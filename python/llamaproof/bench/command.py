@@ -75,7 +75,7 @@ def execute(args: argparse.Namespace) -> int:
             start=start,
             record=record,
             workers=workers,
-            limits=Limits(deadline=deadline),
+            limits=Limits(deadline=deadline, cell_s=args.cell_limit),
             save_to=args.json or args.resume,
             progress=Progress(started, deadline),
         )
@@ -288,6 +288,7 @@ def new_record(where: Where, targets: Sequence[Named], hellos: Sequence[Hello]) 
 
 def _info(named: Named, hello: Hello) -> TargetInfo:
     target = named.target
+    contents = _contents(target)
     return TargetInfo(
         name=target.name,
         role=named.role,
@@ -296,7 +297,19 @@ def _info(named: Named, hello: Hello) -> TargetInfo:
         libraries={path.name: sha256_of(path) for path in target.libraries},
         ggml_version=hello.ggml_version,
         kv_layout=hello.kv_layout,
+        series=tuple(map(str, contents.get("series", ()))),
+        tree=str(contents.get("tree", "")),
     )
+
+
+def _contents(target: Target) -> dict[str, Any]:
+    """What a package of this project says of itself; nothing for any other target."""
+    if target.package is None:
+        return {}
+    # Imported where it is needed: bare libraries are measured without what packages bring along.
+    from llamaproof.abi.claims import read_claims
+
+    return read_claims(target).contents
 
 
 def _resumed(path: Path, fresh: Record) -> Record:

@@ -22,7 +22,9 @@ _WARM_UP_S = 0.02
 # Replays of one sample last at least this: events resolve about half a microsecond (CUDA Runtime
 # API, cudaEventElapsedTime), here less than a thousandth.
 _SAMPLE_S = 1e-3
-_ROUND_S = 0.05
+# A round is short and rounds are many: targets take turns round by round, and what disturbs one
+# disturbs the next alike.
+_ROUND_S = 0.02
 _SAMPLES_PER_ROUND = 5
 
 

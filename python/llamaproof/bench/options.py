@@ -10,6 +10,7 @@ from typing import get_args
 from llamaproof.bench import record as records
 from llamaproof.bench.cells import N_KV, TOKENS, Cell, Selection, select, select_emulated
 from llamaproof.bench.gate import DEFAULT_GATE
+from llamaproof.bench.run import CELL_LIMIT_S
 from llamaproof.bench.worker import Where
 from llamaproof.errors import BadInput
 from llamaproof.ggml import KvLayout
@@ -58,6 +59,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--check", action="store_true", help="compare results with the CPU backend and float64"
     )
     parser.add_argument("--time-limit", type=float, metavar="S", help="seconds in all")
+    parser.add_argument(
+        "--cell-limit",
+        type=float,
+        default=CELL_LIMIT_S,
+        metavar="S",
+        help="seconds after which a cell that is measured often enough is left with the noise it "
+        f"has (default: {CELL_LIMIT_S:g})",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the record here")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write a report here")
     parser.add_argument("--resume", type=Path, metavar="FILE", help="go on with this record")

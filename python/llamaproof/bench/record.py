@@ -37,6 +37,8 @@ class TargetInfo:
         sha256: of the wheel; None for folders.
         libraries: file name -> sha256 of every llama.cpp library.
         kv_layout: where its graph puts a latent V.
+        series: names of the patches in it, in order, and `tree`: git's hash of the patched source,
+            where the package says so (wheels of this project do).
     """
 
     name: str
@@ -46,6 +48,8 @@ class TargetInfo:
     libraries: dict[str, str]
     ggml_version: str
     kv_layout: str
+    series: tuple[str, ...] = ()
+    tree: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,7 +249,9 @@ def _from_json(document: dict[str, Any]) -> Record:
     return Record(
         unit=document["unit"],
         machine=Machine(**machine),
-        targets=tuple(TargetInfo(**t) for t in document["targets"]),
+        targets=tuple(
+            TargetInfo(**{**t, "series": tuple(t.get("series", ()))}) for t in document["targets"]
+        ),
         created=document["created"],
         ceilings=Ceilings(**ceilings) if ceilings is not None else None,
         ceilings_missing=document["ceilings_missing"],

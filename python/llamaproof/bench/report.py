@@ -131,6 +131,8 @@ def _facts(record: Record) -> Iterator[Block]:
             f"{name} {digest[:12]}" for name, digest in target.libraries.items()
         )
         rows.append([f"target{role}", f"{target.name} ({known_by})"])
+        if target.series:
+            rows.append([f"series{role}", f"{', '.join(target.series)} (tree {target.tree[:12]})"])
     yield Table(head=["", ""], rows=rows)
     if record.unit == "counted work":
         yield Paragraph(text=_MODEL)

@@ -29,6 +29,12 @@ def test_labels_are_unique_and_cells_survive_json() -> None:
 
 def test_the_most_telling_cells_come_first() -> None:
     assert (GRID[0].gqa_ratio, GRID[0].n_tokens, GRID[0].kv_type) == (20, 1, "f16")
+    of_f16 = [cell for cell in GRID if cell.kv_type == "f16"]
+    assert GRID[: len(of_f16)] == tuple(of_f16)
+    few = [cell for cell in of_f16 if cell.n_tokens <= 8]
+    assert of_f16[: len(few)] == few and {c.gqa_ratio for c in few} == {4, 5, 8, 16, 20, 32, 128}
+    prompts = [cell for cell in of_f16 if cell.prompt]
+    assert of_f16[-len(prompts) :] == prompts
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from llamaproof.bench import record as records
 from llamaproof.bench.ceilings import Ceilings
 from llamaproof.bench.cuda_driver import Gpu
 from llamaproof.bench.evidence import evidence_of
+from llamaproof.bench.gate import load_gate
 from llamaproof.bench.record import CellResult, Record
 from llamaproof.errors import BadInput, LlamaproofError
 from tests.unit.bench.synthetic import GRID, counted, good_cost, timed
@@ -24,8 +25,13 @@ H200 = Gpu(
 )  # fmt: skip
 
 
+GATE = load_gate()
+
+
 def full_record() -> Record:
     record = new_record(2)
+    patches = ("0001-a.patch", "0002-b.patch")
+    record.targets = (replace(record.targets[0], series=patches, tree="3bb7"), record.targets[1])
     record.machine = replace(record.machine, gpu=H200)
     record.ceilings = Ceilings(copy_bytes_per_s=4.3e12, gemm_flop_per_s=None, gemm_missing="none")
     for result in timed(GRID[:4], good_cost).values():
@@ -112,5 +118,5 @@ def test_times_of_another_device_or_unit_are_not_compared() -> None:
 
 def test_counts_are_costs_by_name() -> None:
     result = counted(GRID[:1], good_cost)[GRID[0]]
-    assert set(result.costs) == {"warp_instructions", "mma_operations", "global_bytes"}
+    assert set(result.costs) == set(GATE.figures) | {GATE.work_cost}
     assert all(len(samples) == 1 for samples in result.costs.values())

@@ -45,6 +45,10 @@ def random_inputs(ggml: Ggml, cell: Cell) -> Inputs:
 
     Where K and V come from one latent, V is the part of K that the release's graph makes it: a
     kernel may read either.
+
+    Each query looks at the first cell, at the last it may see and at the one after that: among
+    hundreds of random cells one that is left out, or seen by mistake, would move the result by less
+    than the limit on the error.
     """
     rng = np.random.default_rng(zlib.crc32(str(cell).encode()))
     n_heads = cell.ratio * cell.n_kv_heads
@@ -58,6 +62,7 @@ def random_inputs(ggml: Ggml, cell: Cell) -> Inputs:
         v_bytes = ggml.quantize(cell.type_v, v)
     gain = _QUERY_GAIN if cell.type_k.block_size == 1 else _QUERY_GAIN_QUANTISED
     q = gain * rng.standard_normal((cell.n_tokens, n_heads, cell.heads.k), dtype=np.float32)
+    q += _looks(cell, k, gain)
     return Inputs(
         q=q,
         k=k_bytes,
@@ -73,13 +78,35 @@ def causal_mask(cell: Cell, rows: int) -> npt.NDArray[np.float16]:
     The tokens come last in a cache whose end, a ninth of it, is padding that nobody sees. Rows
     beyond the tokens are padding, -inf throughout.
     """
-    used = max(cell.n_tokens, cell.n_kv - cell.n_kv // 9)
     last = np.full(rows, -1, dtype=np.int64)
-    last[: cell.n_tokens] = used - cell.n_tokens + np.arange(cell.n_tokens)
+    last[: cell.n_tokens] = _last_seen(cell)
     hidden: npt.NDArray[Any] = np.arange(cell.n_kv)[None, :] > last[:, None]
     mask = np.zeros(hidden.shape, np.float16)
     mask[hidden] = -np.inf
     return mask
+
+
+def _last_seen(cell: Cell) -> npt.NDArray[np.int64]:
+    """The last cell that each token sees, int64 [n_tokens]."""
+    if not cell.extras.mask:
+        return np.full(cell.n_tokens, cell.n_kv - 1, dtype=np.int64)
+    used = max(cell.n_tokens, cell.n_kv - cell.n_kv // 9)
+    return used - cell.n_tokens + np.arange(cell.n_tokens, dtype=np.int64)
+
+
+def _looks(cell: Cell, k: npt.NDArray[np.float32], gain: float) -> npt.NDArray[np.float32]:
+    """What to add to queries of this gain: float32 [n_tokens, n_heads, DKQ].
+
+    A key added to a query, `share` times, adds share * sqrt(DKQ) to their score, as keys are
+    N(0, 1). Scores of the other cells are N(0, gain^2): their exponentials sum to
+    n_kv * exp(gain^2 / 2), and a quarter of that is what each cell looked at gets.
+    """
+    keys = k.reshape(cell.n_kv, cell.n_kv_heads, cell.heads.k)
+    share = (gain**2 / 2 + np.log(cell.n_kv / 4)) / np.sqrt(cell.heads.k)
+    last = _last_seen(cell)
+    after = keys[np.minimum(last + 1, cell.n_kv - 1)]
+    seen = np.float32(share) * (keys[0] + keys[last] + after)
+    return np.repeat(seen, cell.ratio, axis=1)
 
 
 def _tail_of(ggml: Ggml, cell: Cell, k: bytes) -> bytes:

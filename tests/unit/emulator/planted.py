@@ -1,0 +1,192 @@
+"""ggml's own attention kernels with a defect planted in them, executed in place of the sound ones.
+
+The host code is the built wheel's: it lays out tensors, chooses kernels and launches them. The
+kernels' source is the tree that the wheel was built from, copied and edited; of it, the one
+instance that the wheel launches is compiled to PTX. The shadow runtime is told to execute that PTX
+in place of the wheel's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from llamaproof import process, shadow
+from llamaproof.dispatch import handover, rows
+from llamaproof.dispatch.grid import Cell, HeadSizes, make_cell
+from llamaproof.dispatch.libraries import linux_libraries
+from llamaproof.emulator.evidence import CellResult, result_of
+from llamaproof.emulator.library import default_library
+from llamaproof.ggml import GgmlType
+from llamaproof.target import open_target
+from tests.unit.shadow.toolkit import TOOLKIT
+
+ROOT = Path(__file__).parents[3]
+SOURCE = ROOT / "build/tree/llama-cpp-python-0.3.16/vendor/llama.cpp/ggml/src"
+WHEELS = sorted((ROOT / "dist").glob("llama_cpp_python-0.3.16+*.cu13*.whl"))
+GPU = "L40S"
+# As ggml's CMake gives them to nvcc, where they reach device code.
+_FLAGS = ("-O3", "-DNDEBUG", "-std=c++17", "-use_fast_math", "-extended-lambda", "-w")
+_INSTANCE = re.compile(r"flash_attn_ext_f16ILi(\d+)ELi(\d+)ELi(\d+)ELi(\d+)E")
+
+MMA = "fattn-mma-f16.cuh"
+COMMON = "fattn-common.cuh"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """One place of ggml-cuda's source, told by a text that it holds exactly once."""
+
+    file: str
+    old: str
+    new: str
+
+    def apply(self, folder: Path) -> None:
+        path = folder / self.file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(self.old) == 1, (
+            f"{self.file} holds {self.old!r} {text.count(self.old)} times: the source has moved, "
+            "and this defect must be planted anew"
+        )
+        path.write_text(text.replace(self.old, self.new), encoding="utf-8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """Template arguments of flash_attn_ext_f16: head sizes, and columns by token and by head."""
+
+    head_k: int
+    head_v: int
+    ncols1: int
+    ncols2: int
+
+    @classmethod
+    def launched(cls, result: CellResult) -> Instance:
+        """What the wheel launched for a cell."""
+        for launch in result.launches:
+            found = _INSTANCE.search(launch.kernel)
+            if found:
+                head_k, head_v, ncols1, ncols2 = map(int, found.groups())
+                return cls(head_k=head_k, head_v=head_v, ncols1=ncols1, ncols2=ncols2)
+        raise AssertionError(f"no mma kernel among {[x.kernel for x in result.launches]}")
+
+
+def cell(heads: str, ratio: int, n_tokens: int, n_kv: int) -> Cell:
+    """A cell with f16 K and V."""
+    return make_cell(HeadSizes.parse(heads), GgmlType.F16, GgmlType.F16, ratio, n_tokens, n_kv)
+
+
+class Bench:
+    """The wheel, ready to be executed with its own PTX or with another."""
+
+    def __init__(self, *, lib_dir: Path, session: shadow.Session, folder: Path) -> None:
+        self._lib_dir = lib_dir
+        self._session = session
+        self._folder = folder
+
+    @classmethod
+    @contextmanager
+    def opened(cls, wheel: Path, folder: Path) -> Iterator[Bench]:
+        with open_target(str(wheel)) as target:
+            session = shadow.prepare(
+                linux_libraries(target),
+                [shadow.find_gpu(GPU)],
+                folder=folder,
+                mode="execute",
+                executor=default_library(),
+            )
+            yield cls(lib_dir=target.lib_dir, session=session, folder=folder)
+
+    def execute(
+        self, cells: Sequence[Cell], *, ptx: Path | None = None, name: str = "sound"
+    ) -> Mapping[Cell, CellResult]:
+        """Execute cells; with `ptx`, its kernels in place of those of the same names."""
+        work = self._folder / name
+        work.mkdir(exist_ok=True)
+        session = self._session if ptx is None else self._with(ptx, work)
+        job, answer = work / "job.json", work / "result.json"
+        document = {
+            "lib_dir": str(self._lib_dir),
+            "session": handover.describe(session),
+            "executor": str(default_library()),
+            "cells": [rows.to_row(c) for c in cells],
+        }
+        job.write_text(json.dumps(document), encoding="utf-8")
+        process.run(
+            [sys.executable, "-m", "llamaproof.emulator.worker", job, answer],
+            env={**os.environ, "GGML_CUDA_DISABLE_GRAPHS": "1", **session.environment},
+        )
+        result = json.loads(answer.read_text(encoding="utf-8"))
+        assert "error" not in result, result
+        return {c: result_of(a) for c, a in zip(cells, result["answers"], strict=True)}
+
+    def _with(self, ptx: Path, work: Path) -> shadow.Session:
+        """The session with one fatbin's PTX replaced: the one whose kernels `ptx` has."""
+        kernels = set(re.findall(r"\.entry (\w+)\(", ptx.read_text(encoding="utf-8")))
+        lines = self._session.file.read_text(encoding="utf-8").splitlines()
+        replaced = 0
+        for i, line in enumerate(lines):
+            if not line.startswith("index "):
+                continue
+            index = _Index(Path(line.removeprefix("index ")).read_text(encoding="utf-8"))
+            replaced += index.replace(kernels, ptx)
+            copied = work / f"index{i}.txt"
+            copied.write_text(index.text, encoding="utf-8")
+            lines[i] = f"index {copied}"
+        assert replaced == 1, f"{replaced} translation units have the kernels of {ptx}"
+        file = work / "session.txt"
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return dataclasses.replace(self._session, file=file)
+
+
+class _Index:
+    """A kernel index of `llamaproof.shadow.index`: a part for each fatbin."""
+
+    def __init__(self, text: str) -> None:
+        self._parts = re.split(r"(?m)^(?=fatbin )", text)
+
+    @property
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    def replace(self, kernels: set[str], ptx: Path) -> int:
+        """Put `ptx` where all these kernels are; returns how many places that is."""
+        found = 0
+        for i, part in enumerate(self._parts):
+            if kernels <= set(re.findall(r"(?m)^kernel (\w+) ", part)):
+                self._parts[i], count = re.subn(
+                    r"(?m)^(ptx \d+) .*$", lambda m: f"{m.group(1)} {ptx}", part
+                )
+                found += count
+        return found
+
+
+def compile_instance(folder: Path, instance: Instance, edits: Sequence[Edit], *, sm: int) -> Path:
+    """Compile one instance of the attention kernel, with these edits, to PTX."""
+    assert TOOLKIT is not None
+    copied = folder / "ggml-cuda"
+    (copied / "template-instances").mkdir(parents=True)
+    for header in (SOURCE / "ggml-cuda").glob("*.cuh"):
+        shutil.copy(header, copied)
+    shutil.copytree(SOURCE / "ggml-cuda" / "vendors", copied / "vendors")
+    for edit in edits:
+        edit.apply(copied)
+    i = instance
+    unit = copied / "template-instances" / "instance.cu"
+    unit.write_text(
+        f'#include "../{MMA}"\n'
+        f"DECL_FATTN_MMA_F16_CASE({i.head_k}, {i.head_v}, {i.ncols1}, {i.ncols2});\n"
+    )
+    out = folder / "instance.ptx"
+    includes = [f"-I{SOURCE}", f"-I{SOURCE.parent / 'include'}"]
+    nvcc = TOOLKIT / "bin" / "nvcc"
+    process.run([nvcc, "-ptx", f"-arch=compute_{sm}", *_FLAGS, *includes, unit, "-o", out])
+    return out

@@ -1,0 +1,207 @@
+"""Defects planted in ggml's own attention kernels: each is found, and named for what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from llamaproof.dispatch.grid import Cell
+from llamaproof.emulator.evidence import NMSE_LIMIT, CellResult, Verdict
+from llamaproof.emulator.library import default_library
+from llamaproof.emulator.machine import Finding, FindingKind
+from tests.unit.emulator.planted import (
+    COMMON,
+    MMA,
+    SOURCE,
+    WHEELS,
+    Bench,
+    Edit,
+    Instance,
+    cell,
+    compile_instance,
+)
+from tests.unit.shadow.toolkit import TOOLKIT
+
+pytestmark = [
+    pytest.mark.native,
+    pytest.mark.wheel,
+    pytest.mark.toolkit,
+    pytest.mark.slow,
+    pytest.mark.skipif(TOOLKIT is None, reason="no nvcc: set CUDA_HOME, or install the toolkit"),
+    pytest.mark.skipif(not WHEELS, reason="no CUDA wheel of 0.3.16 in dist/ (just build-wheel)"),
+    pytest.mark.skipif(
+        not SOURCE.is_dir(), reason="no patched tree in build/tree (just build-wheel)"
+    ),
+    pytest.mark.skipif(
+        not default_library().is_file(), reason="the emulator is not built (just native)"
+    ),
+]
+
+# One token and three: three leave the tile's rows partly empty. Ratio 16 fills a head group.
+ONE = cell("576/512", 20, 1, 1024)
+THREE = cell("576/512", 20, 3, 1024)
+FULL = cell("576/512", 16, 1, 1024)
+# A head size whose kernel loads its tiles ahead, in two stages.
+AHEAD = cell("64", 4, 8, 1024)
+CELLS = (ONE, THREE, FULL, AHEAD)
+
+# The edits, one for each defect: when a patch moves a line, this is what to change.
+TILE_OFFSET = Edit(
+    file=MMA,
+    old="(K_h2 + int64_t(k_VKQ_0)*stride_K + k0_start, tile_K, k0_diff, stride_K);",
+    new="(K_h2 + int64_t(k_VKQ_0 + 1)*stride_K + k0_start, tile_K, k0_diff, stride_K);",
+)
+NO_ROW_BOUND = Edit(
+    file=MMA, old="if (jt*ncols1 + j < ne01", new="if (jt*ncols1 + j < ne01 + ncols1"
+)
+NO_BARRIER = Edit(
+    file=MMA,
+    old="            __syncthreads();\n        }\n\n        // Calculate tile of KQ:",
+    new="        }\n\n        // Calculate tile of KQ:",
+)
+MASK_ROW = Edit(
+    file=MMA,
+    old="__half22float2(tile_mask[j*(c::nbatch_fa/2 + 4) + i])",
+    new="__half22float2(tile_mask[(j > 0 ? j - 1 : 0)*(c::nbatch_fa/2 + 4) + i])",
+)
+NO_RESCALE = Edit(
+    file=MMA,
+    old="KQ_rowsum[col] = KQ_max_scale[col]*KQ_rowsum[col] + KQ_rowsum_add[col];",
+    new="KQ_rowsum[col] = KQ_max_scale[col]*KQ_rowsum[col] + KQ_rowsum_add[col];"
+    " KQ_max_scale[col] = 1.0f;",
+)
+# A softmax that leaves the maximum in: its numerators are too large for the f16 they become.
+F16_OVERFLOW = Edit(
+    file=MMA,
+    old="expf(KQ_C_16[k*ntiles/2 + t].x[l] - KQ_max_new[KQ_index])",
+    new="expf(KQ_C_16[k*ntiles/2 + t].x[l])",
+)
+SKIPPED_BLOCK = Edit(
+    file=COMMON,
+    old="const float scale_add = diff_add >= SOFTMAX_FTZ_THRESHOLD",
+    new="const float scale_add = bidx % 2 == 0 && diff_add >= SOFTMAX_FTZ_THRESHOLD",
+)
+PAST_THE_END = Edit(file=MMA, old="if (!last_iter) {", new="if (true) {")
+FIVE_READS = Edit(
+    file=MMA,
+    old="cp_async_cg_16<preload>(tile_KV_32 +",
+    new="for (int r = 0; r < 5; ++r) cp_async_wait_all(), cp_async_cg_16<preload>(tile_KV_32 +",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernels:
+    """Executes cells with the wheel's kernels, sound or edited."""
+
+    bench: Bench
+    sound: Mapping[Cell, CellResult]
+    folder: Path
+
+    def edited(self, edited: Cell, *edits: Edit, name: str) -> CellResult:
+        sound = self.sound[edited]
+        work = self.folder / name
+        work.mkdir()
+        instance = Instance.launched(sound)
+        ptx = compile_instance(work, instance, edits, sm=sound.launches[0].ptx_sm)
+        return self.bench.execute([edited], ptx=ptx, name=f"{name}-run")[edited]
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernels]:
+    folder = tmp_path_factory.mktemp("planted")
+    with Bench.opened(WHEELS[-1], folder) as bench:
+        yield Kernels(bench=bench, sound=bench.execute(CELLS), folder=folder)
+
+
+def named(result: CellResult, kind: FindingKind) -> Finding:
+    """The finding of a kind; it must name the attention kernel and a place in it."""
+    found = [f for f in result.findings if f.kind is kind]
+    assert found, f"no {kind.words} among {[str(f) for f in result.findings]}"
+    assert "flash_attn" in found[0].kernel
+    assert found[0].line > 0
+    return found[0]
+
+
+def test_the_wheels_kernels_are_sound(kernels: Kernels) -> None:
+    for result in kernels.sound.values():
+        assert result.verdict is Verdict.HOLDS
+
+
+@pytest.mark.parametrize("where", CELLS, ids=str)
+def test_the_unedited_source_does_what_the_wheel_does(kernels: Kernels, where: Cell) -> None:
+    """Else a defect found below might be one of how the kernels are compiled here."""
+    again = kernels.edited(where, name=f"unedited-{CELLS.index(where)}")
+    sound = kernels.sound[where]
+    assert again.nmse == sound.nmse
+    assert [x.counts for x in again.launches] == [x.counts for x in sound.launches]
+    assert [x.kernel for x in again.launches] == [x.kernel for x in sound.launches]
+
+
+def test_a_tile_of_k_one_row_late(kernels: Kernels) -> None:
+    result = kernels.edited(ONE, TILE_OFFSET, name="tile-offset")
+    assert result.verdict is Verdict.WRONG
+    assert result.nmse > 100 * NMSE_LIMIT
+    found = named(result, FindingKind.OUT_OF_BOUNDS)  # the last tile's last row
+    assert "past the end" in found.detail
+
+
+def test_a_bound_on_rows_of_the_tile_removed(kernels: Kernels) -> None:
+    result = kernels.edited(THREE, NO_ROW_BOUND, name="row-bound")
+    assert result.nmse <= NMSE_LIMIT  # what it reads it throws away: no number shows it
+    assert result.verdict is Verdict.FINDINGS
+    found = named(result, FindingKind.OUT_OF_BOUNDS)
+    assert "past the end" in found.detail
+
+
+def test_a_missing_barrier(kernels: Kernels) -> None:
+    result = kernels.edited(ONE, NO_BARRIER, name="barrier")
+    named(result, FindingKind.SHARED_RACE)
+    sound = kernels.sound[ONE]
+    assert result.total("barriers") < sound.total("barriers")
+
+
+def test_the_mask_of_the_token_before(kernels: Kernels) -> None:
+    result = kernels.edited(THREE, MASK_ROW, name="mask-row")
+    assert result.verdict is Verdict.WRONG
+    token, _head, _column = result.where
+    assert token > 0  # the first has its own mask
+
+
+def test_an_accumulator_that_is_not_rescaled(kernels: Kernels) -> None:
+    result = kernels.edited(ONE, NO_RESCALE, name="rescale")
+    assert result.verdict is Verdict.WRONG
+    assert result.not_finite == 0
+
+
+def test_an_overflow_of_f16(kernels: Kernels) -> None:
+    result = kernels.edited(ONE, F16_OVERFLOW, name="overflow")
+    assert result.verdict is Verdict.WRONG
+    assert result.not_finite > 0
+
+
+def test_a_fixup_that_skips_blocks(kernels: Kernels) -> None:
+    result = kernels.edited(ONE, SKIPPED_BLOCK, name="fixup")
+    assert result.verdict is Verdict.WRONG
+    assert result.findings == ()
+
+
+def test_a_read_past_the_end_of_the_cache(kernels: Kernels) -> None:
+    result = kernels.edited(AHEAD, PAST_THE_END, name="past-the-end")
+    found = named(result, FindingKind.OUT_OF_BOUNDS)
+    assert "past the end" in found.detail
+
+
+def test_k_read_five_times_shows_in_the_counts_alone(kernels: Kernels) -> None:
+    result = kernels.edited(FULL, FIVE_READS, name="five-reads")
+    sound = kernels.sound[FULL]
+    assert result.verdict is Verdict.HOLDS
+    assert result.nmse == sound.nmse
+    assert result.findings == ()
+    assert result.total("mma_ops") == sound.total("mma_ops")
+    assert result.total("sectors_read_unique") == sound.total("sectors_read_unique")
+    k_sectors = FULL.n_kv * FULL.heads.k * 2 // 32
+    requested = "sectors_read_requested"
+    assert result.total(requested) - sound.total(requested) >= 4 * k_sectors

@@ -161,6 +161,7 @@ def _verdict_json(verdict: RuleVerdict) -> dict[str, Any]:
         "held": verdict.count(RuleOutcome.HOLDS),
         "failed": verdict.count(RuleOutcome.FAILS),
         "not_checked": verdict.count(RuleOutcome.NOT_CHECKED),
+        "noted": verdict.count(RuleOutcome.NOTED),
         "findings": [
             {"outcome": finding.outcome.value, "text": finding.text}
             for finding in verdict.findings

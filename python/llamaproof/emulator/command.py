@@ -28,7 +28,7 @@ from llamaproof.target import open_target
 
 DEFAULT_GPU = "L40S"
 
-_WIDTH = 130
+_WIDTH = 150
 
 
 def configure_parser(subparsers: Any) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 # nvmlClocksEventReason* of nvml.h: what takes the clocks below what load and power allow.
 # SW power cap (0x4) is left out: a large GEMM meets it on every card, it is no disturbance.
 _HELD_DOWN = 0x8 | 0x20 | 0x40 | 0x80  # HW slowdown, SW thermal, HW thermal, power brake
-# A sample taken below this share of the highest clock seen in the run is dropped: nvbench's
-# default throttle threshold (--throttle-threshold, 75%).
+# A round taken below this share of the highest clock seen in the same cell is dropped: nvbench's
+# default throttle threshold (--throttle-threshold, 75%). Of the same cell, since heavy cells meet
+# the power cap throughout, and that is how they run.
 THROTTLE_SHARE = 0.75
 
 # nvml.h

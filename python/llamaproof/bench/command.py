@@ -18,6 +18,7 @@ from llamaproof.bench.cells import Cell
 from llamaproof.bench.check import CheckResult
 from llamaproof.bench.evidence import evidence_of, kept_records
 from llamaproof.bench.gate import Gate, RuleVerdict, exit_code, judge, load_gate
+from llamaproof.bench.left_out import left_out_lines
 from llamaproof.bench.options import add_options, cells_of, role_of
 from llamaproof.bench.progress import Progress
 from llamaproof.bench.record import Machine, Record, TargetInfo, Unit
@@ -145,7 +146,7 @@ def _record(
     record = new_record(args.on, targets, hellos)
     if args.resume is not None:
         record = _resumed(args.resume, record)
-    record.requested = cells
+    record.requested = tuple(dict.fromkeys((*record.requested, *cells)))
     save_to = args.json or args.resume
     if save_to is not None:
         record.save(save_to)  # a place that cannot be written to shows before the work
@@ -182,6 +183,8 @@ def _judge(gate: Gate, record: Record, baselines: Sequence[Record]) -> tuple[Rul
     print()
     for line in verdict_lines(verdicts, record.requested):
         print(line)
+    if record.unit == "counted work":
+        print("\n".join(left_out_lines(record.requested)))
     return verdicts
 
 

@@ -108,9 +108,10 @@ def kv_bytes(ggml: Ggml, cell: Cell) -> int:
 
 
 def footprint(ggml: Ggml, cell: Cell) -> int:
-    """Bytes a layer brings into the cache in the first of the cell's steps: K/V and result."""
+    """Bytes a layer brings into the cache in a step of the cell, on average: K/V and result."""
     written = 4 * cell.n_tokens * cell.n_heads * cell.head_v
-    return kv_bytes(ggml, cell) * cell.steps[0] // cell.n_kv + written
+    mean = sum(cell.steps) // len(cell.steps)
+    return kv_bytes(ggml, cell) * mean // cell.n_kv + written
 
 
 def least_bytes(ggml: Ggml, cell: Cell) -> int:

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from rich.console import Console
 
 from llamaproof import shadow
 from llamaproof.abi.device import DeviceCode
-from llamaproof.bench.cells import Cell, Selection, select, select_emulated
+from llamaproof.bench.cells import Cell, Selection, select_emulated
 from llamaproof.bench.command import Named, new_record
 from llamaproof.bench.document import Block, Heading, Paragraph, fragment
 from llamaproof.bench.evidence import evidence_of, kept_records
 from llamaproof.bench.gate import Outcome as RuleOutcome
 from llamaproof.bench.gate import RuleVerdict, exit_code, judge, load_gate
+from llamaproof.bench.left_out import left_out_lines
 from llamaproof.bench.progress import Progress
 from llamaproof.bench.record import Record, usable_cpus
 from llamaproof.bench.report import blocks_of
 from llamaproof.bench.run import Limits, Run
-from llamaproof.bench.table import length_label
 from llamaproof.bench.verdict import verdict_lines
 from llamaproof.bench.worker import Worker
 from llamaproof.prove.section import Outcome, Section, outcome_of
 from llamaproof.target import open_target
-
-K = TypeVar("K")
 
 NAME = "work"
 TITLE = "Attention does no more work than it should"
@@ -105,40 +103,6 @@ def count(wheel: Path, gpu: shadow.Gpu, cells: Sequence[Cell]) -> Record:
         )
         run.measure(cells)
     return record
-
-
-def left_out_lines(requested: Sequence[Cell]) -> Iterator[str]:
-    """What of the whole grid was not counted, shapes of which the same is missing together.
-
-    Whole prompts are no part of it: their work is the sum of their ubatches.
-    """
-    have, whole = set(requested), select(Selection(prompts=False))
-    missing = [cell for cell in whole if cell not in have]
-    if not missing:
-        return
-    yield f"left out for time: {len(missing)} of the {len(whole)} cells of the grid"
-    lengths = _grouped((_key(cell), length_label(cell.n_kv)) for cell in missing)
-    tokens = _grouped(
-        ((shape, kv_type, at), str(n_tokens)) for (shape, kv_type, n_tokens), at in lengths.items()
-    )
-    shapes = _grouped(
-        ((kv_type, at, counts), shape) for (shape, kv_type, at), counts in tokens.items()
-    )
-    for (kv_type, at, counts), names in shapes.items():
-        yield (
-            f"    {kv_type}, {', '.join(counts)} tokens, n_kv {', '.join(at)}: {', '.join(names)}"
-        )
-
-
-def _key(cell: Cell) -> tuple[str, str, int]:
-    return f"{cell.head_k}/{cell.head_v}@{cell.gqa_ratio}", cell.kv_type, cell.n_tokens
-
-
-def _grouped(pairs: Iterable[tuple[K, str]]) -> dict[K, tuple[str, ...]]:
-    found: dict[K, tuple[str, ...]] = {}
-    for key, value in pairs:
-        found[key] = (*found.get(key, ()), value)
-    return found
 
 
 def _words(record: Record, verdicts: Sequence[RuleVerdict]) -> str:

@@ -1,0 +1,45 @@
+"""What of the whole grid was not looked at, in few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from llamaproof.bench.cells import Cell, Selection, select
+from llamaproof.bench.table import length_label
+
+K = TypeVar("K")
+
+
+def left_out_lines(requested: Sequence[Cell]) -> Iterator[str]:
+    """What of the whole grid was not counted, shapes of which the same is missing together.
+
+    Whole prompts are no part of it: their work is the sum of their ubatches.
+    """
+    have, whole = set(requested), select(Selection(prompts=False))
+    missing = [cell for cell in whole if cell not in have]
+    if not missing:
+        return
+    yield f"not counted: {len(missing)} of the {len(whole)} cells of the grid"
+    lengths = _grouped((_key(cell), length_label(cell.n_kv)) for cell in missing)
+    tokens = _grouped(
+        ((shape, kv_type, at), str(n_tokens)) for (shape, kv_type, n_tokens), at in lengths.items()
+    )
+    shapes = _grouped(
+        ((kv_type, at, counts), shape) for (shape, kv_type, at), counts in tokens.items()
+    )
+    for (kv_type, at, counts), names in shapes.items():
+        yield (
+            f"    {kv_type}, {', '.join(counts)} tokens, n_kv {', '.join(at)}: {', '.join(names)}"
+        )
+
+
+def _key(cell: Cell) -> tuple[str, str, int]:
+    return f"{cell.head_k}/{cell.head_v}@{cell.gqa_ratio}", cell.kv_type, cell.n_tokens
+
+
+def _grouped(pairs: Iterable[tuple[K, str]]) -> dict[K, tuple[str, ...]]:
+    found: dict[K, tuple[str, ...]] = {}
+    for key, value in pairs:
+        found[key] = (*found.get(key, ()), value)
+    return found

@@ -1,0 +1,1 @@
+"""The emulated GPU against a real one: results, and counts against the profiler's counters."""

@@ -1,0 +1,269 @@
+"""The figures that the emulator and the profiler both have of a launch, and how they may differ.
+
+The emulator executes PTX; the card executes machine code that ptxas made of the same PTX. ptxas
+may not change what a kernel does to memory, where its warps meet, or which matrix products it
+takes: those figures must be the same. It is free in all arithmetic around them (it computes
+addresses in its own way, keeps values in registers, unrolls, merges moves), so that the sum of all
+instructions is held to a band.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from llamaproof.emulator.evidence import ExecutedLaunch
+from llamaproof.emulator.profile.ncu import Profiled
+
+
+class Rule(str, Enum):
+    """What is asked of a figure."""
+
+    SAME = "must be the same"
+    WITHIN = "must lie between"
+    SHOWN = "is shown"
+
+
+class Outcome(str, Enum):
+    """What became of it."""
+
+    SAME = "same"
+    WITHIN = "within"
+    DIFFERS = "differs"
+    SHOWN = "shown"
+    NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One figure of a launch.
+
+    Attributes:
+        emulated: the emulator's number.
+        measured: the card's; None where the profiler did not collect it.
+        rule: for `WITHIN`, `lowest` and `highest` bound what is measured.
+        reason: why it must be the same, or may differ.
+    """
+
+    name: str
+    rule: Rule
+    emulated: Callable[[ExecutedLaunch], float]
+    measured: Callable[[Profiled], float | None]
+    reason: str
+    lowest: Callable[[ExecutedLaunch], float] | None = None
+    highest: Callable[[ExecutedLaunch], float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A figure of one launch, both ways."""
+
+    figure: Figure
+    emulated: float
+    measured: float | None
+    outcome: Outcome
+
+    @property
+    def ratio(self) -> float | None:
+        """The card's over the emulator's; None where either is missing or nothing."""
+        if self.measured is None or self.emulated == 0:
+            return None
+        return self.measured / self.emulated
+
+
+def compare(figure: Figure, emulated: ExecutedLaunch, measured: Profiled) -> Compared:
+    """One figure of a launch, judged."""
+    value, other = figure.emulated(emulated), figure.measured(measured)
+    return Compared(
+        figure=figure,
+        emulated=value,
+        measured=other,
+        outcome=_outcome(figure, emulated, value, other),
+    )
+
+
+def _outcome(figure: Figure, launch: ExecutedLaunch, value: float, other: float | None) -> Outcome:
+    if other is None:
+        return Outcome.NOT_MEASURED
+    if figure.rule is Rule.SHOWN:
+        return Outcome.SHOWN
+    if value == other:
+        return Outcome.SAME
+    if figure.lowest is None or figure.highest is None:
+        return Outcome.DIFFERS
+    inside = figure.lowest(launch) <= other <= figure.highest(launch)
+    return Outcome.WITHIN if inside else Outcome.DIFFERS
+
+
+def _of_class(*names: str) -> Callable[[ExecutedLaunch], float]:
+    return lambda launch: sum(launch.counts.by_class.get(name, 0) for name in names)
+
+
+def _count(name: str) -> Callable[[ExecutedLaunch], float]:
+    return lambda launch: float(getattr(launch.counts, name))
+
+
+def _opcodes(*names: str) -> Callable[[Profiled], float | None]:
+    """Warp instructions with these opcodes; nothing where no opcodes were collected."""
+
+    def measured(launch: Profiled) -> float | None:
+        if not launch.opcodes:
+            return None
+        return sum(launch.opcodes.get(name, 0) for name in names)
+
+    return measured
+
+
+def _metrics(*names: str) -> Callable[[Profiled], float | None]:
+    """The sum of metrics, of those that this chip has; None where it has none of them."""
+
+    def measured(launch: Profiled) -> float | None:
+        found = [launch.metrics[name] for name in names if name in launch.metrics]
+        return sum(found) if found else None
+
+    return measured
+
+
+def _times(factor: float, name: str) -> Callable[[ExecutedLaunch], float]:
+    return lambda launch: factor * float(getattr(launch.counts, name))
+
+
+def _blocks(launch: ExecutedLaunch) -> float:
+    return float(launch.grid[0] * launch.grid[1] * launch.grid[2])
+
+
+_BY_PATCHING = "smsp__sass_l1tex_t_sectors_pipe_lsu_mem_global_op_{}.sum"
+
+FIGURES = (
+    Figure(
+        name="blocks launched",
+        rule=Rule.SAME,
+        emulated=_blocks,
+        measured=lambda launch: float(launch.grid[0] * launch.grid[1] * launch.grid[2]),
+        reason="the host code computes the grid from the card's occupancy",
+    ),
+    Figure(
+        name="threads a block",
+        rule=Rule.SAME,
+        emulated=lambda launch: float(launch.block[0] * launch.block[1] * launch.block[2]),
+        measured=lambda launch: float(launch.block[0] * launch.block[1] * launch.block[2]),
+        reason="the host code sets it",
+    ),
+    Figure(
+        name="dynamic shared memory",
+        rule=Rule.SAME,
+        emulated=lambda launch: float(launch.dynamic_shared_bytes),
+        measured=_metrics("launch__shared_mem_per_block_dynamic"),
+        reason="the host code sets it",
+    ),
+    Figure(
+        name="matrix products (HMMA)",
+        rule=Rule.SAME,
+        emulated=_count("mma_ops"),
+        measured=_opcodes("HMMA"),
+        reason="one mma is one HMMA",
+    ),
+    Figure(
+        name="matrix loads (LDSM)",
+        rule=Rule.SAME,
+        emulated=_of_class("matrix_load"),
+        measured=_opcodes("LDSM"),
+        reason="one ldmatrix is one LDSM",
+    ),
+    Figure(
+        name="asynchronous copies (LDGSTS)",
+        rule=Rule.SAME,
+        emulated=_of_class("async_copy"),
+        measured=_opcodes("LDGSTS", "LDGDEPBAR"),
+        reason="one cp.async is one LDGSTS; waiting for all is one LDGDEPBAR",
+    ),
+    Figure(
+        name="barriers (BAR)",
+        rule=Rule.SAME,
+        emulated=_count("barriers"),
+        measured=_opcodes("BAR"),
+        reason="one bar.sync is one BAR",
+    ),
+    Figure(
+        name="global loads (LDG)",
+        rule=Rule.SAME,
+        emulated=_of_class("load_global"),
+        measured=_opcodes("LDG"),
+        reason="one ld.global is one LDG",
+    ),
+    Figure(
+        name="global stores (STG)",
+        rule=Rule.SAME,
+        emulated=_of_class("store_global"),
+        measured=_opcodes("STG"),
+        reason="one st.global is one STG",
+    ),
+    Figure(
+        name="shared loads (LDS)",
+        rule=Rule.SAME,
+        emulated=_of_class("load_shared"),
+        measured=_opcodes("LDS"),
+        reason="one ld.shared is one LDS",
+    ),
+    Figure(
+        name="shared stores (STS)",
+        rule=Rule.SAME,
+        emulated=_of_class("store_shared"),
+        measured=_opcodes("STS"),
+        reason="one st.shared is one STS",
+    ),
+    Figure(
+        name="sectors read, as warps ask",
+        rule=Rule.SAME,
+        emulated=_count("sectors_read_requested"),
+        measured=_metrics(_BY_PATCHING.format("ld"), _BY_PATCHING.format("ldgsts")),
+        reason="distinct 32-byte sectors of each load, which addresses alone decide",
+    ),
+    Figure(
+        name="sectors written, as warps ask",
+        rule=Rule.SAME,
+        emulated=_count("sectors_written_requested"),
+        measured=_metrics(_BY_PATCHING.format("st")),
+        reason="distinct 32-byte sectors of each store, which addresses alone decide",
+    ),
+    Figure(
+        name="sectors read from L2",
+        rule=Rule.WITHIN,
+        emulated=_count("sectors_read_per_block"),
+        measured=_metrics("lts__t_sectors_srcunit_tex_op_read.sum"),
+        lowest=_times(1.0, "sectors_read_unique"),
+        highest=_times(1.0, "sectors_read_requested"),
+        reason="at least each sector once, at most what warps ask for: L1 keeps some of it",
+    ),
+    Figure(
+        name="sectors read from memory",
+        rule=Rule.SHOWN,
+        emulated=_count("sectors_read_unique"),
+        measured=_metrics("dram__sectors_read.sum"),
+        reason="L2 keeps what an earlier pass left there, and memory is read ahead",
+    ),
+    Figure(
+        name="shared-memory bank conflicts",
+        rule=Rule.SHOWN,
+        emulated=_count("shared_conflicts"),
+        measured=_metrics("smsp__sass_l1tex_data_bank_conflicts_pipe_lsu_mem_shared.sum"),
+        reason="the counter has other waits of the unit in it",
+    ),
+    Figure(
+        name="warp instructions",
+        rule=Rule.WITHIN,
+        emulated=_count("warp_instructions"),
+        measured=_metrics("smsp__inst_executed.sum"),
+        lowest=_times(0.5, "warp_instructions"),
+        highest=_times(1.25, "warp_instructions"),
+        reason="ptxas merges moves and address arithmetic, and adds its own",
+    ),
+    Figure(
+        name="lanes that executed",
+        rule=Rule.SHOWN,
+        emulated=_count("active_lanes"),
+        measured=_metrics("smsp__thread_inst_executed_pred_on.sum"),
+        reason="follows the warp instructions",
+    ),
+)

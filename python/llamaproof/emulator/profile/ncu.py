@@ -1,0 +1,230 @@
+"""NVIDIA's profiler Nsight Compute (`ncu`): what it is asked for, and what it answers.
+
+Its counters come in two kinds. Those with `sass` in their name are counted by code that the
+profiler patches into the kernel, exactly, by opcode. The others are the hardware's own, over
+several replays of the kernel. Names are those of the Metrics Reference in NVIDIA's "Kernel
+Profiling Guide"; which of them a chip has differs.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llamaproof import process
+from llamaproof.errors import BadInput, CommandFailed
+
+# Warp instructions by opcode of the machine code (HMMA, LDSM, BAR, ...), as instances.
+OPCODES = "sass__inst_executed_per_opcode"
+
+_SHARED_OPS = ("", "_op_ld", "_op_st")
+_SASS_SHARED_OPS = ("", "_op_ld", "_op_ldsm", "_op_st", "_op_ldgsts")
+_PIPES = ("alu", "fma", "fp16", "lsu", "xu", "cbu", "adu", "uniform", "tensor", "tensor_op_hmma")
+
+METRICS = (
+    OPCODES,
+    "sass__inst_executed_per_opcode_with_modifier_all",
+    "gpu__time_duration.sum",
+    "launch__registers_per_thread",
+    "launch__shared_mem_per_block_dynamic",
+    "launch__shared_mem_per_block_static",
+    "sm__ctas_launched.sum",
+    "sm__warps_launched.sum",
+    "smsp__inst_executed.sum",
+    "smsp__thread_inst_executed.sum",
+    "smsp__thread_inst_executed_pred_on.sum",
+    *(f"sm__inst_executed_pipe_{pipe}.sum" for pipe in _PIPES),
+    "l1tex__t_requests_pipe_lsu_mem_global_op_ld.sum",
+    "l1tex__t_requests_pipe_lsu_mem_global_op_st.sum",
+    "l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum",
+    "l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum",
+    "l1tex__t_sectors_pipe_lsu_mem_global_op_ldgsts.sum",
+    "l1tex__t_sectors_pipe_lsu_mem_global_op_ldgsts_cache_access.sum",
+    "l1tex__t_sectors_pipe_lsu_mem_global_op_ldgsts_cache_bypass.sum",
+    "l1tex__t_sectors_pipe_lsu_mem_local_op_ld.sum",
+    "l1tex__t_sectors_pipe_lsu_mem_local_op_st.sum",
+    "smsp__sass_l1tex_t_sectors_pipe_lsu_mem_global_op_ld.sum",
+    "smsp__sass_l1tex_t_sectors_pipe_lsu_mem_global_op_st.sum",
+    "smsp__sass_l1tex_t_sectors_pipe_lsu_mem_global_op_ldgsts.sum",
+    "lts__t_sectors_op_read.sum",
+    "lts__t_sectors_op_write.sum",
+    "lts__t_sectors_srcunit_tex_op_read.sum",
+    "lts__t_sectors_srcunit_tex_op_write.sum",
+    "dram__sectors_read.sum",
+    "dram__sectors_write.sum",
+    *(f"l1tex__data_pipe_lsu_wavefronts_mem_shared{op}.sum" for op in _SHARED_OPS),
+    *(f"l1tex__data_bank_conflicts_pipe_lsu_mem_shared{op}.sum" for op in _SHARED_OPS),
+    *(f"smsp__sass_l1tex_data_pipe_lsu_wavefronts_mem_shared{op}.sum" for op in _SASS_SHARED_OPS),
+    *(
+        f"smsp__sass_l1tex_data_bank_conflicts_pipe_lsu_mem_shared{op}.sum"
+        for op in _SASS_SHARED_OPS
+    ),
+)
+
+# Chips and releases of the profiler lack some; each try drops those that it names.
+_MOST_TRIES = 12
+_SILENCE_LIMIT_S = 600.0
+_REMARK = re.compile(r"^==(ERROR|WARNING)==")
+# `12 (HMMA: 8; LDSM: 4)`: instances by name, with or without what surrounds them.
+_INSTANCE = re.compile(r"([A-Z][A-Z0-9_.]*)\s*[:=]\s*([\d,]+)")
+_EXTENT = re.compile(r"\((\d+), *(\d+), *(\d+)\)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profiled:
+    """One kernel launch as the profiler saw it.
+
+    Attributes:
+        kernel: its name, demangled, with template arguments.
+        metrics: by full name, in base units.
+        opcodes: warp instructions by opcode of the machine code; empty where not collected.
+    """
+
+    kernel: str
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    metrics: Mapping[str, float]
+    opcodes: Mapping[str, int]
+
+
+def find() -> Path:
+    """The profiler's program.
+
+    Raises:
+        BadInput: it is not installed.
+    """
+    for candidate in (shutil.which("ncu"), "/usr/local/cuda/bin/ncu"):
+        if candidate and Path(candidate).is_file():
+            return Path(candidate)
+    raise BadInput(
+        "the profiler ncu (Nsight Compute) is not found",
+        hint="install NVIDIA's nsight-compute, or put its folder into PATH",
+    )
+
+
+def profile(command: Sequence[str | Path], *, env: Mapping[str, str], report: Path) -> None:
+    """Run a program under the profiler: every kernel it launches, every metric this chip has.
+
+    Clocks are left alone: no count depends on them.
+
+    Args:
+        report: the .ncu-rep file to write.
+
+    Raises:
+        CommandFailed: it ended without a report, and named no metric it could do without.
+    """
+    ncu = find()
+    wanted = list(METRICS)
+    for _ in range(_MOST_TRIES):
+        options: list[str | Path] = [
+            "--clock-control",
+            "none",
+            "--force-overwrite",
+            "--export",
+            report,
+        ]
+        completed = process.run(
+            [ncu, *options, "--metrics", ",".join(wanted), *command],
+            env=env,
+            silence_limit_s=_SILENCE_LIMIT_S,
+            check=False,
+        )
+        if completed.returncode == 0 and report.is_file():
+            return
+        remarks = "\n".join(line for line in completed.lines if _REMARK.match(line))
+        unknown = [name for name in wanted if _names(remarks, name)]
+        if not unknown:
+            raise CommandFailed(
+                "the profiler made no report",
+                where=shlex_of(command),
+                hint="its counters need a GPU that lets this user read them (NVIDIA's "
+                "ERR_NVGPUCTRPERM page says how)",
+                returncode=completed.returncode,
+                output=completed.lines,
+            )
+        wanted = [name for name in wanted if name not in unknown]
+    raise CommandFailed("the profiler knows too few of the metrics", where=ncu)
+
+
+def export(report: Path) -> str:
+    """A report's raw page as CSV, with the instances of each metric.
+
+    Raises:
+        CommandFailed: the profiler cannot read it.
+    """
+    options = ["--csv", "--page", "raw", "--print-units", "base"]
+    completed = process.run(
+        [find(), "--import", report, *options, "--print-metric-instances", "details"],
+        env=os.environ,
+    )
+    return completed.output
+
+
+def read(text: str, *, where: object) -> tuple[Profiled, ...]:
+    """The launches of a raw page, in order.
+
+    Raises:
+        BadInput: it is no such page.
+    """
+    lines = text.splitlines()
+    start = next((i for i, line in enumerate(lines) if line.startswith('"ID"')), None)
+    if start is None:
+        raise BadInput(
+            'no raw page of the profiler (no line begins with "ID")',
+            where=where,
+            hint="write it with: ncu --import REPORT --csv --page raw --print-units base",
+        )
+    rows = csv.DictReader(io.StringIO("\n".join(lines[start:])))
+    try:
+        # The second line holds units, and no ID.
+        launches = tuple(_launch(row) for row in rows if row["ID"].strip())
+    except (KeyError, ValueError, AttributeError) as error:
+        raise BadInput(f"a damaged page of the profiler: {error}", where=where) from error
+    if not launches:
+        raise BadInput("the profiler's page holds no launch", where=where)
+    return launches
+
+
+def shlex_of(command: Sequence[str | Path]) -> str:
+    """A command line, for messages."""
+    return " ".join(str(part) for part in command)
+
+
+def _names(remarks: str, metric: str) -> bool:
+    base = metric.rsplit(".", 1)[0]
+    return re.search(rf"(?<![\w.]){re.escape(base)}(?![\w])", remarks) is not None
+
+
+def _launch(row: Mapping[str, str]) -> Profiled:
+    metrics = {}
+    for name, text in row.items():
+        value = _number(text) if "__" in name else None
+        if value is not None:
+            metrics[name] = value
+    opcodes = _INSTANCE.findall(row.get(OPCODES) or "")
+    return Profiled(
+        kernel=row["Kernel Name"],
+        grid=_extent(row["Grid Size"]),
+        block=_extent(row["Block Size"]),
+        metrics=metrics,
+        opcodes={name: int(count.replace(",", "")) for name, count in opcodes},
+    )
+
+
+def _number(text: str | None) -> float | None:
+    """The value in front of the instances, if any."""
+    found = re.match(r"\s*(-?[\d,]+(?:\.\d+)?(?:[eE][-+]?\d+)?)", text or "")
+    return float(found.group(1).replace(",", "")) if found else None
+
+
+def _extent(text: str) -> tuple[int, int, int]:
+    found = _EXTENT.search(text)
+    if found is None:
+        raise ValueError(f"no extent: {text!r}")
+    return (int(found.group(1)), int(found.group(2)), int(found.group(3)))

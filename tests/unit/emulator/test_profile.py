@@ -1,0 +1,315 @@
+"""The emulated card against a real one: what the profiler says is read, and judged."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from llamaproof.dispatch import rows
+from llamaproof.dispatch.grid import HeadSizes, make_cell
+from llamaproof.emulator.evidence import ExecutedLaunch
+from llamaproof.emulator.inputs import Inputs
+from llamaproof.emulator.machine import Counts
+from llamaproof.emulator.profile import ncu, recording
+from llamaproof.emulator.profile.cells import PROFILE_CELLS
+from llamaproof.emulator.profile.comparison import (
+    OUTPUT_NMSE_LIMIT,
+    Comparison,
+    compare_launches,
+    compare_outputs,
+    signature,
+)
+from llamaproof.emulator.profile.figures import FIGURES, Outcome, compare
+from llamaproof.emulator.profile.ncu import Profiled
+from llamaproof.emulator.profile.recording import Recording
+from llamaproof.emulator.profile.table import print_comparison
+from llamaproof.emulator.profile.worker import digest
+from llamaproof.errors import DEFECT, HOLDS, BadInput, CommandFailed
+from llamaproof.ggml import GgmlType
+
+CELL = make_cell(HeadSizes(k=576, v=512), GgmlType.F16, GgmlType.F16, 20, 1, 1024)
+MANGLED = (
+    "_Z18flash_attn_ext_f16ILi576ELi512ELi4ELi4ELi2ELi2ELb0ELb1EEvPKcS1_S1_S1_S1_PKiPfP6float2"
+)
+DEMANGLED = (
+    "void flash_attn_ext_f16<(int)576, (int)512, (int)4, (int)4, (int)2, (int)2, (bool)0, "
+    "(bool)1>(const char *, const char *)"
+)
+SECTORS = "smsp__sass_l1tex_t_sectors_pipe_lsu_mem_global_op_"
+
+HEADER = (
+    "ID", "Process ID", "Kernel Name", "Block Size", "Grid Size", "smsp__inst_executed.sum",
+    "dram__sectors_read.sum", ncu.OPCODES,
+)  # fmt: skip
+ROWS = (
+    ("", "", "", "", "", "inst", "sector", "inst"),
+    ("0", "7", "void scan<(int)4>(int *)", "(32, 2, 1)", "(528, 1, 1)", "1,234,567", "nan",
+     "1,500 (HMMA: 1,000; LDSM: 480; BAR: 20)"),
+    ("1", "7", "fixup", "(512,1,1)", "(528,1,16)", "12", "3.5", "0"),
+)  # fmt: skip
+
+
+def page(*lines: tuple[str, ...]) -> str:
+    """A raw page as the profiler prints it, after what it says of itself."""
+    out = io.StringIO()
+    out.write("==PROF== Connected to process 7\n")
+    csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([HEADER, *lines])
+    return out.getvalue()
+
+
+PAGE = page(*ROWS)
+
+
+def counts(**changes: Any) -> Counts:
+    figures: dict[str, Any] = dict.fromkeys(Counts.__dataclass_fields__, 0)
+    figures |= {
+        "warp_instructions": 1000, "mma_ops": 100, "barriers": 8,
+        "sectors_read_requested": 640, "sectors_read_per_block": 600, "sectors_read_unique": 500,
+        "sectors_written_requested": 64,
+        "by_class": {"matrix_load": 50, "async_copy": 22, "load_global": 4, "store_global": 2},
+    }  # fmt: skip
+    return Counts(**{**figures, **changes})
+
+
+def executed(**changes: Any) -> ExecutedLaunch:
+    launch = ExecutedLaunch(
+        kernel=MANGLED, grid=(528, 1, 1), block=(32, 2, 1), dynamic_shared_bytes=1024, registers=0,
+        ptx_sm=89, seconds=0.1, counts=counts(), findings=(),
+    )  # fmt: skip
+    return replace(launch, **changes)
+
+
+def profiled(**opcodes: int) -> Profiled:
+    return Profiled(
+        kernel=DEMANGLED,
+        grid=(528, 1, 1),
+        block=(32, 2, 1),
+        metrics={
+            "smsp__inst_executed.sum": 900.0,
+            "launch__shared_mem_per_block_dynamic": 1024.0,
+            f"{SECTORS}ld.sum": 40.0,
+            f"{SECTORS}ldgsts.sum": 600.0,
+            f"{SECTORS}st.sum": 64.0,
+            "lts__t_sectors_srcunit_tex_op_read.sum": 610.0,
+        },
+        opcodes={
+            "HMMA": 100, "LDSM": 50, "LDGSTS": 20, "LDGDEPBAR": 2, "BAR": 8, "LDG": 4, "STG": 2,
+            **opcodes,
+        },
+    )  # fmt: skip
+
+
+def comparison(real: Profiled) -> Comparison:
+    compared, mismatches = compare_launches([CELL], [[executed()]], [real])
+    return Comparison(
+        target="libraries", device="NVIDIA H200", gpu="H200", outputs=(), launches=compared,
+        mismatches=mismatches,
+    )  # fmt: skip
+
+
+def outcomes(found: Comparison) -> dict[str, Outcome]:
+    return {f.figure.name: f.outcome for f in found.launches[0].figures}
+
+
+def test_a_raw_page_is_read_whole() -> None:
+    first, second = ncu.read(PAGE, where="counters.csv")
+    assert (first.grid, first.block) == ((528, 1, 1), (32, 2, 1))
+    assert first.metrics["smsp__inst_executed.sum"] == 1234567
+    assert "dram__sectors_read.sum" not in first.metrics
+    assert first.opcodes == {"HMMA": 1000, "LDSM": 480, "BAR": 20}
+    assert (second.kernel, second.opcodes) == ("fixup", {})
+    assert second.metrics["dram__sectors_read.sum"] == 3.5
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "==ERROR== no permission\n", page(), PAGE[:100], PAGE.replace('"(32, 2, 1)"', '"?"')],
+)
+def test_what_is_no_raw_page_is_refused(text: str) -> None:
+    with pytest.raises(BadInput):
+        ncu.read(text, where="counters.csv")
+
+
+def test_kernels_are_told_by_name_and_template_arguments() -> None:
+    assert signature(MANGLED) == signature(DEMANGLED)
+    assert signature(DEMANGLED) == ("flash_attn_ext_f16", (576, 512, 4, 4, 2, 2, 0, 1))
+    vec = "_Z22flash_attn_vec_ext_f32ILi128ELi1EL9ggml_type8ELS0_8ELb0EEvPKcS2_"
+    assert signature(vec) == signature(
+        "void flash_attn_vec_ext_f32<(int)128, (int)1, (ggml_type)8, (ggml_type)8, (bool)0>(int)"
+    )
+    assert signature(MANGLED) != signature(DEMANGLED.replace("(int)4, (int)4", "(int)1, (int)16"))
+
+
+def test_a_launch_that_does_the_same_holds() -> None:
+    found = comparison(profiled())
+    assert found.exit_code == HOLDS
+    told = outcomes(found)
+    assert told["matrix products (HMMA)"] is Outcome.SAME
+    assert told["sectors read, as warps ask"] is Outcome.SAME
+    assert told["sectors read from L2"] is Outcome.WITHIN
+    assert told["sectors read from memory"] is Outcome.NOT_MEASURED
+
+
+@pytest.mark.parametrize(
+    ("changed", "figure"),
+    [
+        ({"opcodes": {"HMMA": 101}}, "matrix products (HMMA)"),
+        ({"opcodes": {"LDSM": 25}}, "matrix loads (LDSM)"),
+        ({"opcodes": {"BAR": 9}}, "barriers (BAR)"),
+        ({"opcodes": {"LDGSTS": 100}}, "asynchronous copies (LDGSTS)"),
+        ({"grid": (264, 1, 1)}, "blocks launched"),
+        ({"metrics": {f"{SECTORS}ld.sum": 41.0}}, "sectors read, as warps ask"),
+        ({"metrics": {"smsp__inst_executed.sum": 3000.0}}, "warp instructions"),
+        (
+            {"metrics": {"lts__t_sectors_srcunit_tex_op_read.sum": 499.0}},
+            "sectors read from L2",
+        ),
+    ],
+)
+def test_a_figure_that_differs_is_named(changed: dict[str, Any], figure: str) -> None:
+    sound = profiled()
+    merged: dict[str, Any] = {
+        key: {**getattr(sound, key), **value} if isinstance(value, dict) else value
+        for key, value in changed.items()
+    }
+    found = comparison(replace(sound, **merged))
+    assert found.exit_code == DEFECT
+    assert [n for n, o in outcomes(found).items() if o is Outcome.DIFFERS] == [figure]
+    out = io.StringIO()
+    print_comparison(found, Console(file=out, width=200))
+    assert f"{CELL}: {figure}: emulated" in out.getvalue()
+    json.dumps(found.json(), allow_nan=False)
+
+
+def test_another_order_of_launches_is_a_defect() -> None:
+    other = replace(profiled(), kernel="void other<(int)4>(int)")
+    found = comparison(other)
+    assert found.exit_code == DEFECT
+    assert "the card launches void other" in found.mismatches[0]
+    _, mismatches = compare_launches([CELL], [[executed(), executed()]], [profiled()])
+    assert mismatches == ("the card makes 1 launches, the emulated one 2",)
+
+
+def test_every_figure_has_a_reason_and_bounds_where_it_needs_them() -> None:
+    for figure in FIGURES:
+        assert figure.reason
+        judged = compare(figure, executed(), profiled())
+        assert judged.outcome is not Outcome.DIFFERS
+
+
+def recorded(output: Any) -> Recording:
+    return Recording(
+        device="NVIDIA H200", ggml_version="0", libraries={}, cells=(CELL,), inputs=("",),
+        outputs=(output,), repeatable=True, launches=(profiled(),),
+    )  # fmt: skip
+
+
+def test_results_may_differ_by_rounding_and_no_more() -> None:
+    rng = np.random.default_rng(1)
+    real = rng.standard_normal((1, 20, 512)).astype(np.float32)
+    near = (real * (1 + 2.0**-12 * rng.standard_normal(real.shape))).astype(np.float32)
+    (close,) = compare_outputs(recorded(real), [near])
+    assert close.holds
+    assert 0 < close.nmse < OUTPUT_NMSE_LIMIT
+    far = near.copy()
+    far[0, 3, :] = real[0, 4, :]
+    for wrong in (far, np.where(real > 3, np.nan, near)):
+        (result,) = compare_outputs(recorded(real), [wrong.astype(np.float32)])
+        assert not result.holds
+    (same,) = compare_outputs(recorded(real), [real])
+    assert (same.nmse, same.identical) == (0.0, 1.0)
+
+
+def write_recording(folder: Path, **changes: Any) -> None:
+    document = {
+        "schema": recording.SCHEMA, "schema_version": recording.SCHEMA_VERSION, "target": "x",
+        "device": "NVIDIA H200", "ggml_version": "0", "libraries": {"libggml.so": "00"},
+        "cells": [rows.to_row(CELL)], "inputs": ["11"], "repeatable": True, **changes,
+    }  # fmt: skip
+    (folder / "recording.json").write_text(json.dumps(document))
+    (folder / "counters.csv").write_text(PAGE)
+    np.savez(folder / "outputs.npz", cell0=np.zeros((1, 20, 512), np.float32))
+
+
+def test_a_recording_is_read_back(tmp_path: Path) -> None:
+    write_recording(tmp_path)
+    read = recording.load(tmp_path)
+    assert (read.cells, read.inputs, len(read.launches)) == ((CELL,), ("11",), 2)
+
+
+@pytest.mark.parametrize("damage", ["version", "cut short", "no outputs", "too few outputs"])
+def test_a_damaged_recording_is_refused(tmp_path: Path, damage: str) -> None:
+    write_recording(tmp_path, **({"schema_version": 99} if damage == "version" else {}))
+    if damage == "cut short":
+        text = (tmp_path / "recording.json").read_text()
+        (tmp_path / "recording.json").write_text(text[: len(text) // 2])
+    elif damage == "no outputs":
+        (tmp_path / "outputs.npz").unlink()
+    elif damage == "too few outputs":
+        np.savez(tmp_path / "outputs.npz")
+    with pytest.raises(BadInput):
+        recording.load(tmp_path)
+
+
+def test_data_is_told_apart_to_the_last_bit() -> None:
+    q = np.ones((1, 20, 576), np.float32)
+    one = Inputs(q=q, k=b"k", v=None, mask=None, sinks=None)
+    assert digest(one) == digest(replace(one, q=q.copy()))
+    assert digest(one) != digest(replace(one, k=b"", v=b"k"))
+    other = q.copy()
+    other[0, 0, 0] = np.nextafter(np.float32(1), np.float32(2))
+    assert digest(one) != digest(replace(one, q=other))
+
+
+FAKE_NCU = """#!/usr/bin/env python3
+import subprocess, sys
+arguments = sys.argv[1:]
+at = arguments.index("--metrics")
+if "gpu__time_duration.sum" in arguments[at + 1] and {refuses!r} == "one":
+    print("==ERROR== Failed to find metric gpu__time_duration.sum")
+    sys.exit(1)
+if {refuses!r} == "all":
+    print("==ERROR== ERR_NVGPUCTRPERM - The user does not have permission")
+    sys.exit(1)
+open(arguments[arguments.index("--export") + 1], "w").write(arguments[at + 1])
+sys.exit(subprocess.call(arguments[at + 2:]))
+"""
+
+
+def fake_ncu(folder: Path, monkeypatch: pytest.MonkeyPatch, refuses: str) -> None:
+    program = folder / "ncu"
+    program.write_text(FAKE_NCU.format(refuses=refuses))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+
+
+def test_a_metric_this_chip_lacks_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_ncu(tmp_path, monkeypatch, "one")
+    report = tmp_path / "report.ncu-rep"
+    ncu.profile(["true"], env={"PATH": "/usr/bin:/bin"}, report=report)
+    asked = report.read_text().split(",")
+    assert set(ncu.METRICS) - set(asked) == {"gpu__time_duration.sum"}
+
+
+def test_a_profiler_that_may_not_count_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_ncu(tmp_path, monkeypatch, "all")
+    with pytest.raises(CommandFailed, match="no report"):
+        ncu.profile(["true"], env={"PATH": "/usr/bin:/bin"}, report=tmp_path / "report.ncu-rep")
+
+
+def test_the_cells_cover_what_they_should() -> None:
+    assert {c.ratio for c in PROFILE_CELLS if c.heads.latent} == {16, 20}
+    assert {1, 8, 35, 64} <= {c.n_tokens for c in PROFILE_CELLS}
+    assert {c.types for c in PROFILE_CELLS} == {"f16", "q8_0"}

@@ -223,7 +223,7 @@ AddressRef Decoding::address(const Operand & operand, Space space) {
     } else if (!operand.name.empty()) {
         const Place * place = decoder_.find(operand.name);
         if (!place) fail("the symbol '" + operand.name + "' is not known");
-        ref.offset += static_cast<int64_t>(place->address);
+        ref.offset = static_cast<int64_t>(static_cast<uint64_t>(ref.offset) + place->address);  // the offset may be anything
         ref.symbol_space = place->space;
         if (space != place->space && !(space == Space::generic)) fail("the symbol '" + operand.name + "' is in another state space");
     }

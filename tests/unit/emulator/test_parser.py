@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llamaproof.emulator.machine import EmulationError, Emulator
+from llamaproof.emulator.machine import EmulationError, Emulator, FindingKind
 from tests.unit.emulator.lanes import HEADER, run
 from tests.unit.emulator.test_memory import kernel
 from tests.unit.emulator.test_warp import MATRIX_KERNEL
@@ -90,6 +90,13 @@ def test_a_launch_that_cannot_be_is_refused(emulator: Emulator) -> None:
         emulator.launch(k, grid=(1,), block=(32,), arguments=b"")
     with pytest.raises(EmulationError, match="no kernel"):
         emulator.kernel(module, "other")
+
+
+def test_an_offset_beyond_the_address_space_is_out_of_bounds(emulator: Emulator) -> None:
+    code = "ld.global.u32 %r0, [box+9223372036854775804];"
+    text = kernel(code, ".global .b32 box;")
+    (finding,) = run(emulator, text, [np.zeros(64, np.uint64), np.zeros(64, np.uint64)]).findings
+    assert finding.kind == FindingKind.OUT_OF_BOUNDS
 
 
 SEEDS = [

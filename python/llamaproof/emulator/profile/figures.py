@@ -133,8 +133,6 @@ def _blocks(launch: ExecutedLaunch) -> float:
     return float(launch.grid[0] * launch.grid[1] * launch.grid[2])
 
 
-_BY_PATCHING = "smsp__sass_l1tex_t_sectors_pipe_lsu_mem_global_op_{}.sum"
-
 FIGURES = (
     Figure(
         name="blocks launched",
@@ -214,17 +212,26 @@ FIGURES = (
         reason="one st.shared is one STS",
     ),
     Figure(
-        name="sectors read, as warps ask",
+        name="local loads and stores (LDL, STL)",
+        rule=Rule.SHOWN,
+        emulated=_of_class("load_local", "store_local"),
+        measured=_opcodes("LDL", "STL"),
+        reason="ptxas spills what does not fit into registers",
+    ),
+    Figure(
+        name="sectors, as warps ask for them",
         rule=Rule.SAME,
-        emulated=_count("sectors_read_requested"),
-        measured=_metrics(_BY_PATCHING.format("ld"), _BY_PATCHING.format("ldgsts")),
-        reason="distinct 32-byte sectors of each load, which addresses alone decide",
+        emulated=lambda launch: float(
+            launch.counts.sectors_read_requested + launch.counts.sectors_written_requested
+        ),
+        measured=_metrics("memory_l2_theoretical_sectors_global"),
+        reason="distinct 32-byte sectors of each access, which addresses alone decide",
     ),
     Figure(
         name="sectors written, as warps ask",
         rule=Rule.SAME,
         emulated=_count("sectors_written_requested"),
-        measured=_metrics(_BY_PATCHING.format("st")),
+        measured=_metrics("l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum"),
         reason="distinct 32-byte sectors of each store, which addresses alone decide",
     ),
     Figure(
@@ -247,7 +254,7 @@ FIGURES = (
         name="shared-memory bank conflicts",
         rule=Rule.SHOWN,
         emulated=_count("shared_conflicts"),
-        measured=_metrics("smsp__sass_l1tex_data_bank_conflicts_pipe_lsu_mem_shared.sum"),
+        measured=_metrics("l1tex__data_bank_conflicts_pipe_lsu_mem_shared.sum"),
         reason="the counter has other waits of the unit in it",
     ),
     Figure(
@@ -263,7 +270,7 @@ FIGURES = (
         name="lanes that executed",
         rule=Rule.SHOWN,
         emulated=_count("active_lanes"),
-        measured=_metrics("smsp__thread_inst_executed_pred_on.sum"),
+        measured=_metrics("thread_inst_executed_true"),
         reason="follows the warp instructions",
     ),
 )

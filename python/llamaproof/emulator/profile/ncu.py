@@ -23,9 +23,8 @@ from llamaproof.errors import BadInput, CommandFailed
 # Warp instructions by opcode of the machine code (HMMA, LDSM, BAR, ...), as instances.
 OPCODES = "sass__inst_executed_per_opcode"
 
+_PIPES = ("alu", "fma", "lsu", "xu", "cbu", "adu", "uniform", "tensor_op_hmma")
 _SHARED_OPS = ("", "_op_ld", "_op_st")
-_SASS_SHARED_OPS = ("", "_op_ld", "_op_ldsm", "_op_st", "_op_ldgsts")
-_PIPES = ("alu", "fma", "fp16", "lsu", "xu", "cbu", "adu", "uniform", "tensor", "tensor_op_hmma")
 
 METRICS = (
     OPCODES,
@@ -34,37 +33,38 @@ METRICS = (
     "launch__registers_per_thread",
     "launch__shared_mem_per_block_dynamic",
     "launch__shared_mem_per_block_static",
-    "sm__ctas_launched.sum",
-    "sm__warps_launched.sum",
     "smsp__inst_executed.sum",
-    "smsp__thread_inst_executed.sum",
-    "smsp__thread_inst_executed_pred_on.sum",
+    "inst_executed",
+    "thread_inst_executed",
+    "thread_inst_executed_true",
     *(f"sm__inst_executed_pipe_{pipe}.sum" for pipe in _PIPES),
-    "l1tex__t_requests_pipe_lsu_mem_global_op_ld.sum",
-    "l1tex__t_requests_pipe_lsu_mem_global_op_st.sum",
-    "l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum",
-    "l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum",
-    "l1tex__t_sectors_pipe_lsu_mem_global_op_ldgsts.sum",
-    "l1tex__t_sectors_pipe_lsu_mem_global_op_ldgsts_cache_access.sum",
-    "l1tex__t_sectors_pipe_lsu_mem_global_op_ldgsts_cache_bypass.sum",
-    "l1tex__t_sectors_pipe_lsu_mem_local_op_ld.sum",
-    "l1tex__t_sectors_pipe_lsu_mem_local_op_st.sum",
-    "smsp__sass_l1tex_t_sectors_pipe_lsu_mem_global_op_ld.sum",
-    "smsp__sass_l1tex_t_sectors_pipe_lsu_mem_global_op_st.sum",
-    "smsp__sass_l1tex_t_sectors_pipe_lsu_mem_global_op_ldgsts.sum",
-    "lts__t_sectors_op_read.sum",
-    "lts__t_sectors_op_write.sum",
+    "smsp__inst_executed_op_ldsm.sum",
+    "smsp__inst_executed_op_ldgsts.sum",
+    *(
+        f"smsp__sass_inst_executed_op_{space}_{op}.sum"
+        for space in ("global", "shared", "local")
+        for op in ("ld", "st")
+    ),
+    "memory_l1_tag_requests_global",
+    "memory_l2_theoretical_sectors_global",
+    "memory_l1_wavefronts_shared",
+    "memory_l1_wavefronts_shared_ideal",
+    *(
+        f"l1tex__t_{what}_pipe_lsu_mem_{space}_op_{op}.sum"
+        for what in ("requests", "sectors")
+        for space in ("global", "local")
+        for op in ("ld", "st")
+    ),
+    "sm__sass_l1tex_t_sectors_pipe_lsu_mem_global_op_ldgsts_cache_access.sum",
+    "sm__sass_l1tex_t_sectors_pipe_lsu_mem_global_op_ldgsts_cache_bypass.sum",
     "lts__t_sectors_srcunit_tex_op_read.sum",
     "lts__t_sectors_srcunit_tex_op_write.sum",
     "dram__sectors_read.sum",
     "dram__sectors_write.sum",
     *(f"l1tex__data_pipe_lsu_wavefronts_mem_shared{op}.sum" for op in _SHARED_OPS),
     *(f"l1tex__data_bank_conflicts_pipe_lsu_mem_shared{op}.sum" for op in _SHARED_OPS),
-    *(f"smsp__sass_l1tex_data_pipe_lsu_wavefronts_mem_shared{op}.sum" for op in _SASS_SHARED_OPS),
-    *(
-        f"smsp__sass_l1tex_data_bank_conflicts_pipe_lsu_mem_shared{op}.sum"
-        for op in _SASS_SHARED_OPS
-    ),
+    "l1tex__data_bank_conflicts_pipe_lsu_mem_shared_op_ldgsts.sum",
+    "smsp__sass_l1tex_data_pipe_lsu_wavefronts_mem_shared_op_ldgsts.sum",
 )
 
 # Chips and releases of the profiler lack some; each try drops those that it names.

@@ -30,6 +30,14 @@ TITLE = "Attention computes what the CPU computes"
 
 _EXECUTED = (Verdict.HOLDS, Verdict.WRONG, Verdict.FINDINGS, Verdict.ABORTS)
 _HEAD = ("card", "target", "head sizes", "K/V", "ratios", "cells", "verdict", "largest NMSE")
+_SAID = {
+    Verdict.HOLDS: "cells hold",
+    Verdict.WRONG: "are wrong",
+    Verdict.FINDINGS: "do what a kernel must not",
+    Verdict.ABORTS: "abort",
+    Verdict.FALLS_BACK: "fall back to the CPU",
+    Verdict.NOT_TAKEN: "are of a cache length that this release does not make",
+}
 _TONES = {Verdict.HOLDS: "holds", Verdict.FALLS_BACK: "", Verdict.NOT_TAKEN: ""}
 _LONGEST_LIST = 12
 _SHOWN = 20
@@ -73,10 +81,11 @@ class Executed:
     def words(self) -> str:
         if self.evidence is None:
             return f"{self.gpu.name}: {self.target} could not be executed: {self.why}"
-        found = [f"{n} {v.value}" for v in Verdict if (n := self.evidence.number_of(v))]
+        found = [f"{n} {_SAID[v]}" for v in Verdict if (n := self.evidence.number_of(v))]
         errors = [r.nmse for r in self.evidence.results.values() if r.launches]
         largest = f", largest NMSE {max(errors):.1e} of at most {NMSE_LIMIT:.0e}" if errors else ""
-        return f"{self.gpu.name}: {self.target}: {', '.join(found)}{largest}"
+        whose = "" if self.judged else f"{self.target}: "
+        return f"{self.gpu.name}: {whose}{', '.join(found)}{largest}"
 
     def json(self) -> dict[str, Any]:
         cells = self.evidence.results.items() if self.evidence is not None else ()

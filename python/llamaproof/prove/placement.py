@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -116,4 +117,5 @@ def _words(proof: DispatchProof, served: Sequence[shadow.Gpu]) -> list[str]:
 def _html(words: Sequence[str], proof: DispatchProof | None) -> str:
     if proof is None:
         return fragment([Paragraph(text="; ".join(words))])
-    return proof.html_fragment()
+    # A page's headings are those of a section here: one level lower.
+    return re.sub(r"<(/?)h(\d)>", lambda m: f"<{m[1]}h{int(m[2]) + 1}>", proof.html_fragment())

@@ -31,7 +31,10 @@ from tests.unit.shadow.toolkit import TOOLKIT
 
 ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "build/tree/llama-cpp-python-0.3.16/vendor/llama.cpp/ggml/src"
-WHEELS = sorted((ROOT / "dist").glob("llama_cpp_python-0.3.16+*.cu13*.whl"))
+# The newest last: the one that was built from the tree as it is.
+WHEELS = sorted(
+    (ROOT / "dist").glob("llama_cpp_python-0.3.16+*.cu13*.whl"), key=lambda p: p.stat().st_mtime
+)
 GPU = "L40S"
 # As ggml's CMake gives them to nvcc, where they reach device code.
 _FLAGS = ("-O3", "-DNDEBUG", "-std=c++17", "-use_fast_math", "-extended-lambda", "-w")

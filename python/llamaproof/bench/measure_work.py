@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ from llamaproof.bench.bound import least_seconds
 from llamaproof.bench.cells import Cell
 from llamaproof.bench.samples import Work
 from llamaproof.emulator.evidence import ExecutedLaunch, launch_of, read_of
+from llamaproof.emulator.executor import Executor
 from llamaproof.emulator.library import default_library
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import Device, Ggml, Stream
@@ -43,8 +42,7 @@ class EmulatedGpu:
         )
         self._runtime = shadow.load(session)
         self._gpu = gpu
-        self._executor = ctypes.CDLL(str(executor))
-        self._executor.llamaproof_executor_take_reports.restype = ctypes.c_char_p
+        self._executor = Executor(executor)
 
     def count(self, ggml: Ggml, device: Device, stream: Stream, cell: Cell, *, seed: int) -> Work:
         """Carry out one layer of a cell and count what it took.
@@ -54,7 +52,7 @@ class EmulatedGpu:
         """
         inputs = workload.random_inputs(ggml, cell, seed=seed)
         with workload.opened(ggml, device, cell, inputs, n_layers=1) as ready:
-            self._take_reports()
+            self._executor.take_reports()
             self._runtime.reset()
             stream.compute(ready.graph)
             names = [
@@ -62,7 +60,7 @@ class EmulatedGpu:
                 for r in self._runtime.records()
                 if isinstance(r, shadow.Launch)
             ]
-            reports = self._take_reports()
+            reports = self._executor.take_reports()
         launches = [launch_of(report) for report in reports if "kernel" in report]
         if not launches:
             raise LlamaproofError(f"no kernel was launched for {cell.label}")
@@ -73,10 +71,6 @@ class EmulatedGpu:
             findings=tuple(found + [read_of(r) for r in reports if "read" in r]),
             least_bytes=workload.least_bytes(ggml, cell),
         )
-
-    def _take_reports(self) -> list[dict[str, object]]:
-        text: bytes = self._executor.llamaproof_executor_take_reports()
-        return [json.loads(line) for line in text.decode().splitlines()]
 
 
 def kernel_name(demangled: str) -> str:

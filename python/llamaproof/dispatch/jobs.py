@@ -8,7 +8,6 @@ libraries (`lib_dir`) and what else its module asks for; its result is the modul
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import sys
@@ -142,19 +141,6 @@ def staged(
             },
             env={**os.environ, **session.environment},
         )
-
-
-class Executor:
-    """The worker's side of what executes kernels: what each launch did."""
-
-    def __init__(self, path: str) -> None:
-        self._library = ctypes.CDLL(path)
-        self._library.llamaproof_executor_take_reports.restype = ctypes.c_char_p
-
-    def take_reports(self) -> list[dict[str, Any]]:
-        """What was reported since the last call, a document for each launch and stray read."""
-        text: bytes = self._library.llamaproof_executor_take_reports()
-        return [json.loads(line) for line in text.decode().splitlines()]
 
 
 def serve(arguments: Sequence[str], examine: Callable[[dict[str, Any]], dict[str, Any]]) -> int:

@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from llamaproof.dispatch import handover
-from llamaproof.dispatch.jobs import Executor, serve
+from llamaproof.dispatch.jobs import serve
 from llamaproof.dispatch.model_worker import import_bindings
+from llamaproof.emulator.executor import Executor
 from llamaproof.errors import LlamaproofError
 
 # Cells a context has beyond what is decoded: llama.cpp pads the cache to this itself.

@@ -21,9 +21,10 @@ from llamaproof import ggml
 from llamaproof.dispatch import handover, rows
 from llamaproof.dispatch.cell import answers
 from llamaproof.dispatch.grid import Cell
-from llamaproof.dispatch.jobs import Executor, serve
+from llamaproof.dispatch.jobs import serve
 from llamaproof.dispatch.worker import find_device, to_standard_error
 from llamaproof.emulator.compute import Floats, compute, is_supported
+from llamaproof.emulator.executor import Executor
 from llamaproof.emulator.inputs import random_inputs
 from llamaproof.ggml import Device, Ggml, Stream
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from llamaproof.dispatch.grid import HeadSizes
 from llamaproof.errors import BadInput
 
 # Bytes and accumulations are counted per FLASH_ATTN_EXT node, that is, per layer.
@@ -74,9 +75,14 @@ class Cell:
         return self.gqa_ratio * self.n_kv_heads
 
     @property
+    def heads(self) -> HeadSizes:
+        """The head sizes of K and V."""
+        return HeadSizes(k=self.head_k, v=self.head_v)
+
+    @property
     def is_latent(self) -> bool:
-        """Whether V is a part of K (MLA): the shapes with a V head narrower than the K head."""
-        return self.head_v != self.head_k
+        """Whether V is a part of K (MLA)."""
+        return self.heads.latent
 
     @property
     def steps(self) -> tuple[int, ...]:

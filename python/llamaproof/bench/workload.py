@@ -1,4 +1,4 @@
-"""The tensors and the graph of one cell, laid out as llama.cpp of the release lays them."""
+"""The data and the graph of one cell, over as many layers and steps as it takes to measure it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from llamaproof.bench.cells import Cell
+from llamaproof.dispatch import grid, node
 from llamaproof.errors import LlamaproofError
-from llamaproof.ggml import Context, Device, Ggml, GgmlType, Graph, Stream, Tensor
+from llamaproof.ggml import Device, Ggml, GgmlType, Graph, Stream, Tensor
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -140,20 +141,15 @@ class Workload:
     allocated: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Cache:
-    k: Tensor
-    v: Tensor
-
-
 def is_supported(ggml: Ggml, device: Device, cell: Cell) -> bool:
     """Whether the device's backend takes every FLASH_ATTN_EXT node of the cell (`supports_op`)."""
     with ggml.context() as described:
-        cache = _describe_cache(ggml, described, cell)
+        cache = node.describe_cache(described, _node_cell(cell, cell.n_kv))
         q = described.tensor(GgmlType.F32, (cell.head_k, cell.n_heads, cell.n_tokens))
         for n_kv in {cell.steps[0], cell.steps[-1]}:
             mask = described.tensor(GgmlType.F16, (n_kv, ggml.mask_rows(cell.n_tokens)))
-            if not device.supports_op(_attend(ggml, described, cell, cache, q, mask, n_kv)):
+            attention = node.attend(described, _node_cell(cell, n_kv), cache, q, mask)
+            if not device.supports_op(attention):
                 return False
     return True
 
@@ -182,10 +178,11 @@ def opened(
         rows = ggml.mask_rows(cell.n_tokens)
         q = described.tensor(GgmlType.F32, (cell.head_k, cell.n_heads, cell.n_tokens))
         masks = {n_kv: described.tensor(GgmlType.F16, (n_kv, rows)) for n_kv in cell.steps}
-        caches = [_describe_cache(ggml, described, cell) for _ in range(n_layers)]
+        whole = _node_cell(cell, cell.n_kv)
+        caches = [node.describe_cache(described, whole) for _ in range(n_layers)]
         # All layers do one ubatch before the next begins, as in a model.
         nodes = tuple(
-            _attend(ggml, described, cell, cache, q, masks[n_kv], n_kv)
+            node.attend(described, _node_cell(cell, n_kv), cache, q, masks[n_kv])
             for n_kv in cell.steps
             for cache in caches
         )
@@ -201,7 +198,7 @@ def opened(
                 _upload(ggml, tensor, (values if mask is None else mask).view(np.uint8))
             for index, cache in enumerate(caches):
                 _fill(ggml, cache.k, inputs.k, cell.n_kv, index)
-                if cache.v != cache.k:
+                if cache.v is not None:
                     _fill(ggml, cache.v, inputs.v, cell.n_kv, index)
             yield Workload(graph=graph, outputs=nodes, n_layers=n_layers, allocated=allocated)
 
@@ -266,40 +263,18 @@ def _encoded(
     return np.frombuffer(ggml.quantize(kind, values), dtype=np.uint8).reshape(rows, -1)
 
 
-def _describe_cache(ggml: Ggml, described: Context, cell: Cell) -> _Cache:
+def _node_cell(cell: Cell, n_kv: int) -> grid.Cell:
+    """The cell as the node of one of its steps."""
     kind = GgmlType.parse(cell.kv_type)
-    k = described.tensor(kind, (cell.head_k * cell.n_kv_heads, cell.n_kv))
-    if cell.is_latent and ggml.kv_layout == "v_first_of_k":
-        return _Cache(k=k, v=k)
-    return _Cache(k=k, v=described.tensor(kind, (cell.head_v * cell.n_kv_heads, cell.n_kv)))
-
-
-def _attend(
-    ggml: Ggml, described: Context, cell: Cell, cache: _Cache, q: Tensor, mask: Tensor, n_kv: int
-) -> Tensor:
-    """A node as build_attn_mha of llama-graph.cpp makes it: heads are an inner dimension of the
-    cache and of the queries, and permuted outwards."""
-    kind = GgmlType.parse(cell.kv_type)
-    heads = cell.n_kv_heads
-    k_row = ggml.row_size(kind, cell.head_k)
-    v_row = k_row if cache.v == cache.k else ggml.row_size(kind, cell.head_v)
-    k = described.view(
-        cache.k,
-        (cell.head_k, heads, n_kv, 1),
-        (k_row, k_row * heads, k_row * heads * cell.n_kv),
-    )
-    v = described.view(
-        cache.v,
-        (cell.head_v, heads, n_kv, 1),
-        (v_row, v_row * heads, v_row * heads * cell.n_kv),
-    )
-    swap = (0, 2, 1, 3)
-    return described.flash_attn_ext(
-        described.permute(q, swap),
-        described.permute(k, swap),
-        described.permute(v, swap),
-        mask,
-        scale=1.0 / math.sqrt(cell.head_k),
+    return grid.Cell(
+        heads=cell.heads,
+        type_k=kind,
+        type_v=kind,
+        extras=grid.PLAIN,
+        ratio=cell.gqa_ratio,
+        n_tokens=cell.n_tokens,
+        n_kv=n_kv,
+        n_kv_heads=cell.n_kv_heads,
     )
 
 

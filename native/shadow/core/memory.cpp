@@ -188,7 +188,7 @@ Status Memory::free_host(Address address, Allocation* freed) {
     return Status::success;
 }
 
-Status Memory::register_host(Address address, std::uint64_t bytes) {
+Status Memory::register_host(Address address, std::uint64_t bytes, Allocation* allocation) {
     if (address == 0 || bytes == 0) {
         return Status::invalid_value;
     }
@@ -199,7 +199,8 @@ Status Memory::register_host(Address address, std::uint64_t bytes) {
             return Status::host_memory_already_registered;
         }
     }
-    host_[address] = {bytes, bytes, LLAMAPROOF_MEMORY_REGISTERED, -1};
+    *allocation = {bytes, 0, LLAMAPROOF_MEMORY_REGISTERED, -1};
+    host_[address] = *allocation;
     tell(LLAMAPROOF_MEMORY_HOST_VISIBLE, -1, address, bytes, 0, "cudaHostRegister");
     return Status::success;
 }

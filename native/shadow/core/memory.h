@@ -61,7 +61,7 @@ class Memory {
 
     Status allocate_host(std::uint64_t bytes, Address* address, Allocation* allocation);
     Status free_host(Address address, Allocation* freed);
-    Status register_host(Address address, std::uint64_t bytes);
+    Status register_host(Address address, std::uint64_t bytes, Allocation* allocation);
     Status unregister_host(Address address, Allocation* freed);
     Status allocate_managed(int device, std::uint64_t bytes, Address* address,
                             Allocation* allocation);

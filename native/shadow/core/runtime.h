@@ -174,9 +174,19 @@ class SHADOW_API Runtime {
 
     using Lock = std::unique_lock<std::mutex>;
 
+    // What allocations have in common: a device, no capture, and a record of what came of it.
+    template <typename Allocate>
+    Status allocate_recorded(const char* call, void** address, Allocate allocate);
+    template <typename Free>
+    Status free_recorded(const char* call, void* address, Free free);
+    // The stream of a copy: `handle`'s, or where that is nullptr the one that blocks the host.
+    Status stream_of_copy(const void* const* handle, Stream** stream);
+    // A function's code on the current device.
+    Status find_here(const void* function, KernelOnDevice** here);
     llamaproof_record blank(llamaproof_record_kind kind, const char* call, const Stream* stream);
     void record_allocation(llamaproof_record_kind kind, const char* call, Address address,
                            const Allocation& allocation);
+    void record_freed(const char* call, const Memory::Freed& freed);
     Status outcome(const char* call, Status status);
     void record_launch(const Kernel& kernel, const KernelOnDevice& here,
                        const LaunchOptions& options, const Stream& stream);

@@ -130,67 +130,64 @@ std::vector<std::uint8_t> Runtime::pack(const KernelCode& code, void** arguments
     return block;
 }
 
-Status Runtime::function_attributes(const void* function, FunctionAttributes* attributes) {
-    const Lock lock(mutex_);
-    const Kernel* kernel = kernels_.find(function);
+Status Runtime::find_here(const void* function, KernelOnDevice** here) {
+    Kernel* kernel = kernels_.find(function);
     if (kernel == nullptr) {
         return Status::invalid_resource_handle;
     }
-    const KernelOnDevice& here = kernel->devices[static_cast<std::size_t>(current_device())];
-    if (here.code == nullptr) {
-        return Status::no_kernel_image;
+    *here = &kernel->devices[static_cast<std::size_t>(current_device())];
+    return (*here)->code == nullptr ? Status::no_kernel_image : Status::success;
+}
+
+Status Runtime::function_attributes(const void* function, FunctionAttributes* attributes) {
+    const Lock lock(mutex_);
+    KernelOnDevice* here = nullptr;
+    if (const Status status = find_here(function, &here); status != Status::success) {
+        return status;
     }
-    attributes->static_shared = here.code->static_shared;
-    attributes->constant = here.code->constant;
-    attributes->local = here.code->local;
-    attributes->max_threads = max_threads_per_block(*device(current_device()), *here.code);
-    attributes->registers = static_cast<int>(here.code->registers);
-    attributes->code_sm = here.code->code_sm;
-    attributes->max_dynamic_shared = here.limits.max_dynamic_shared;
-    attributes->carveout = here.limits.carveout;
+    attributes->static_shared = here->code->static_shared;
+    attributes->constant = here->code->constant;
+    attributes->local = here->code->local;
+    attributes->max_threads = max_threads_per_block(*device(current_device()), *here->code);
+    attributes->registers = static_cast<int>(here->code->registers);
+    attributes->code_sm = here->code->code_sm;
+    attributes->max_dynamic_shared = here->limits.max_dynamic_shared;
+    attributes->carveout = here->limits.carveout;
     return Status::success;
 }
 
 Status Runtime::set_function_limit(const void* function, FunctionLimit limit, int value) {
     const Lock lock(mutex_);
-    Kernel* kernel = kernels_.find(function);
-    if (kernel == nullptr) {
-        return Status::invalid_resource_handle;
-    }
-    KernelOnDevice& here = kernel->devices[static_cast<std::size_t>(current_device())];
-    if (here.code == nullptr) {
-        return Status::no_kernel_image;
+    KernelOnDevice* here = nullptr;
+    if (const Status status = find_here(function, &here); status != Status::success) {
+        return status;
     }
     if (limit == FunctionLimit::carveout) {
         if (value < -1 || value > 100) {
             return Status::invalid_value;
         }
-        here.limits.carveout = value;
+        here->limits.carveout = value;
         return Status::success;
     }
     const std::uint64_t optin = device(current_device())->shared_per_block_optin;
-    if (value < 0 || static_cast<std::uint64_t>(value) + here.code->static_shared > optin) {
+    if (value < 0 || static_cast<std::uint64_t>(value) + here->code->static_shared > optin) {
         return Status::invalid_value;
     }
-    here.limits.max_dynamic_shared = static_cast<std::uint64_t>(value);
+    here->limits.max_dynamic_shared = static_cast<std::uint64_t>(value);
     return Status::success;
 }
 
 Status Runtime::occupancy(const void* function, int block, std::uint64_t dynamic_shared,
                           int* blocks) {
     const Lock lock(mutex_);
-    const Kernel* kernel = kernels_.find(function);
-    if (kernel == nullptr) {
-        return Status::invalid_resource_handle;
-    }
-    const KernelOnDevice& here = kernel->devices[static_cast<std::size_t>(current_device())];
-    if (here.code == nullptr) {
-        return Status::no_kernel_image;
+    KernelOnDevice* here = nullptr;
+    if (const Status status = find_here(function, &here); status != Status::success) {
+        return status;
     }
     if (block <= 0) {
         return Status::invalid_value;
     }
-    *blocks = resident_blocks(*device(current_device()), *here.code, here.limits, block,
+    *blocks = resident_blocks(*device(current_device()), *here->code, here->limits, block,
                               dynamic_shared);
     return Status::success;
 }
@@ -198,18 +195,14 @@ Status Runtime::occupancy(const void* function, int block, std::uint64_t dynamic
 Status Runtime::available_shared(const void* function, int blocks, int block,
                                  std::uint64_t* bytes) {
     const Lock lock(mutex_);
-    const Kernel* kernel = kernels_.find(function);
-    if (kernel == nullptr) {
-        return Status::invalid_resource_handle;
-    }
-    const KernelOnDevice& here = kernel->devices[static_cast<std::size_t>(current_device())];
-    if (here.code == nullptr) {
-        return Status::no_kernel_image;
+    KernelOnDevice* here = nullptr;
+    if (const Status status = find_here(function, &here); status != Status::success) {
+        return status;
     }
     if (blocks <= 0 || block <= 0) {
         return Status::invalid_value;
     }
-    *bytes = available_dynamic_shared(*device(current_device()), *here.code, here.limits, blocks,
+    *bytes = available_dynamic_shared(*device(current_device()), *here->code, here->limits, blocks,
                                       block);
     return Status::success;
 }

@@ -43,7 +43,8 @@ void fill_counting(std::uint8_t* to, std::uint64_t bytes, std::uint32_t modulus)
 
 }  // namespace
 
-Status Runtime::allocate(void** address, std::uint64_t bytes) {
+template <typename Allocate>
+Status Runtime::allocate_recorded(const char* call, void** address, Allocate allocate) {
     const Lock lock(mutex_);
     if (session_.devices.empty()) {
         return Status::no_device;
@@ -54,84 +55,65 @@ Status Runtime::allocate(void** address, std::uint64_t bytes) {
     }
     Address place = 0;
     Allocation allocation;
-    const Status status = memory_.allocate(current_device(), bytes, &place, &allocation);
+    const Status status = allocate(&place, &allocation);
     if (status == Status::success && place != 0) {
-        record_allocation(LLAMAPROOF_RECORD_ALLOCATE, "cudaMalloc", place, allocation);
+        record_allocation(LLAMAPROOF_RECORD_ALLOCATE, call, place, allocation);
     }
     *address = reinterpret_cast<void*>(place);
     return status;
+}
+
+template <typename Free>
+Status Runtime::free_recorded(const char* call, void* address, Free free) {
+    const Lock lock(mutex_);
+    if (const Status status = streams_.forbid_during_capture(thread_id());
+        status != Status::success) {
+        return status;
+    }
+    Allocation freed;
+    const Status status = free(address_of(address), &freed);
+    if (status == Status::success) {
+        record_allocation(LLAMAPROOF_RECORD_FREE, call, address_of(address), freed);
+    }
+    return status;
+}
+
+Status Runtime::allocate(void** address, std::uint64_t bytes) {
+    return allocate_recorded("cudaMalloc", address, [&](Address* place, Allocation* allocation) {
+        return memory_.allocate(current_device(), bytes, place, allocation);
+    });
 }
 
 Status Runtime::allocate_managed(void** address, std::uint64_t bytes) {
-    const Lock lock(mutex_);
-    if (session_.devices.empty()) {
-        return Status::no_device;
-    }
-    if (const Status status = streams_.forbid_during_capture(thread_id());
-        status != Status::success) {
-        return status;
-    }
-    Address place = 0;
-    Allocation allocation;
-    const Status status = memory_.allocate_managed(current_device(), bytes, &place, &allocation);
-    if (status == Status::success && place != 0) {
-        record_allocation(LLAMAPROOF_RECORD_ALLOCATE, "cudaMallocManaged", place, allocation);
-    }
-    *address = reinterpret_cast<void*>(place);
-    return status;
-}
-
-Status Runtime::free(void* address) {
-    const Lock lock(mutex_);
-    if (address == nullptr) {
-        return Status::success;
-    }
-    if (const Status status = streams_.forbid_during_capture(thread_id());
-        status != Status::success) {
-        return status;
-    }
-    Allocation freed;
-    const Status status = memory_.free(address_of(address), &freed);
-    if (status == Status::success) {
-        record_allocation(LLAMAPROOF_RECORD_FREE, "cudaFree", address_of(address), freed);
-    }
-    return status;
+    return allocate_recorded(
+        "cudaMallocManaged", address, [&](Address* place, Allocation* allocation) {
+            return memory_.allocate_managed(current_device(), bytes, place, allocation);
+        });
 }
 
 Status Runtime::allocate_host(void** address, std::uint64_t bytes) {
-    const Lock lock(mutex_);
-    if (session_.devices.empty()) {
-        return Status::no_device;
-    }
-    if (const Status status = streams_.forbid_during_capture(thread_id());
-        status != Status::success) {
-        return status;
-    }
-    Address place = 0;
-    Allocation allocation;
-    const Status status = memory_.allocate_host(bytes, &place, &allocation);
-    if (status == Status::success && place != 0) {
-        record_allocation(LLAMAPROOF_RECORD_ALLOCATE, "cudaMallocHost", place, allocation);
-    }
-    *address = reinterpret_cast<void*>(place);
-    return status;
+    return allocate_recorded(
+        "cudaMallocHost", address, [&](Address* place, Allocation* allocation) {
+            return memory_.allocate_host(bytes, place, allocation);
+        });
 }
 
-Status Runtime::free_host(void* address) {
-    const Lock lock(mutex_);
+Status Runtime::free(void* address) {
     if (address == nullptr) {
         return Status::success;
     }
-    if (const Status status = streams_.forbid_during_capture(thread_id());
-        status != Status::success) {
-        return status;
+    return free_recorded("cudaFree", address, [&](Address place, Allocation* freed) {
+        return memory_.free(place, freed);
+    });
+}
+
+Status Runtime::free_host(void* address) {
+    if (address == nullptr) {
+        return Status::success;
     }
-    Allocation freed;
-    const Status status = memory_.free_host(address_of(address), &freed);
-    if (status == Status::success) {
-        record_allocation(LLAMAPROOF_RECORD_FREE, "cudaFreeHost", address_of(address), freed);
-    }
-    return status;
+    return free_recorded("cudaFreeHost", address, [&](Address place, Allocation* freed) {
+        return memory_.free_host(place, freed);
+    });
 }
 
 Status Runtime::register_host(void* address, std::uint64_t bytes) {
@@ -140,38 +122,25 @@ Status Runtime::register_host(void* address, std::uint64_t bytes) {
         status != Status::success) {
         return status;
     }
-    const Status status = memory_.register_host(address_of(address), bytes);
+    Allocation allocation;
+    const Status status = memory_.register_host(address_of(address), bytes, &allocation);
     if (status == Status::success) {
         record_allocation(LLAMAPROOF_RECORD_ALLOCATE, "cudaHostRegister", address_of(address),
-                          {bytes, 0, LLAMAPROOF_MEMORY_REGISTERED, -1});
+                          allocation);
     }
     return status;
 }
 
 Status Runtime::unregister_host(void* address) {
-    const Lock lock(mutex_);
-    if (const Status status = streams_.forbid_during_capture(thread_id());
-        status != Status::success) {
-        return status;
-    }
-    Allocation freed;
-    const Status status = memory_.unregister_host(address_of(address), &freed);
-    if (status == Status::success) {
-        record_allocation(LLAMAPROOF_RECORD_FREE, "cudaHostUnregister", address_of(address),
-                          {freed.bytes, 0, freed.kind, -1});
-    }
-    return status;
+    return free_recorded("cudaHostUnregister", address, [&](Address place, Allocation* freed) {
+        return memory_.unregister_host(place, freed);
+    });
 }
 
 Status Runtime::copy(CopyOperation copy, int direction, const void* const* stream_handle) {
     Lock lock(mutex_);
-    Stream* stream = streams_.default_stream(current_device());
-    if (stream_handle != nullptr) {
-        if (const Status status = check_stream(*stream_handle, &stream);
-            status != Status::success) {
-            return status;
-        }
-    } else if (const Status status = streams_.forbid_legacy(); status != Status::success) {
+    Stream* stream = nullptr;
+    if (const Status status = stream_of_copy(stream_handle, &stream); status != Status::success) {
         return status;
     }
     if (copy.width == 0 || copy.rows == 0 || copy.slices == 0) {
@@ -201,13 +170,8 @@ Status Runtime::copy(CopyOperation copy, int direction, const void* const* strea
 
 Status Runtime::set(SetOperation set, const void* const* stream_handle) {
     Lock lock(mutex_);
-    Stream* stream = streams_.default_stream(current_device());
-    if (stream_handle != nullptr) {
-        if (const Status status = check_stream(*stream_handle, &stream);
-            status != Status::success) {
-            return status;
-        }
-    } else if (const Status status = streams_.forbid_legacy(); status != Status::success) {
+    Stream* stream = nullptr;
+    if (const Status status = stream_of_copy(stream_handle, &stream); status != Status::success) {
         return status;
     }
     if (set.width == 0 || set.rows == 0) {
@@ -224,6 +188,14 @@ Status Runtime::set(SetOperation set, const void* const* stream_handle) {
     record.value[3] = static_cast<std::uint64_t>(set.value & 0xFF);
     recorder_.add(record);
     return submit(lock, stream, set);
+}
+
+Status Runtime::stream_of_copy(const void* const* handle, Stream** stream) {
+    if (handle != nullptr) {
+        return check_stream(*handle, stream);
+    }
+    *stream = streams_.default_stream(current_device());
+    return streams_.forbid_legacy();
 }
 
 Place Runtime::place(const void* address, Address* start, std::uint64_t* bytes) {
@@ -263,9 +235,7 @@ Status Runtime::release_physical(std::uint64_t handle) {
     const Lock lock(mutex_);
     Memory::Freed freed;
     const Status status = memory_.release_physical(handle, &freed);
-    for (const auto& [ended, allocation] : freed) {
-        record_allocation(LLAMAPROOF_RECORD_FREE, "cuMemRelease", ended, allocation);
-    }
+    record_freed("cuMemRelease", freed);
     return status;
 }
 
@@ -279,9 +249,7 @@ Status Runtime::unmap(Address address, std::uint64_t bytes) {
     const Lock lock(mutex_);
     Memory::Freed freed;
     const Status status = memory_.unmap(address, bytes, &freed);
-    for (const auto& [ended, allocation] : freed) {
-        record_allocation(LLAMAPROOF_RECORD_FREE, "cuMemUnmap", ended, allocation);
-    }
+    record_freed("cuMemUnmap", freed);
     return status;
 }
 
@@ -306,6 +274,12 @@ void Runtime::record_allocation(llamaproof_record_kind kind, const char* call, A
     record.value[2] = allocation.charged;
     record.value[3] = allocation.kind;
     recorder_.add(record);
+}
+
+void Runtime::record_freed(const char* call, const Memory::Freed& freed) {
+    for (const auto& [handle, allocation] : freed) {
+        record_allocation(LLAMAPROOF_RECORD_FREE, call, handle, allocation);
+    }
 }
 
 void Runtime::record_copy(const CopyOperation& copy, const Stream& stream) {

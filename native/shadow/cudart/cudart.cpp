@@ -34,6 +34,14 @@ Address address_of(const void* pointer) { return reinterpret_cast<Address>(point
 
 Dim3 dim3_of(dim3 size) { return {size.x, size.y, size.z}; }
 
+LaunchOptions options_of(dim3 grid, dim3 block, std::size_t dynamic_shared) {
+    LaunchOptions options;
+    options.grid = dim3_of(grid);
+    options.block = dim3_of(block);
+    options.dynamic_shared = dynamic_shared;
+    return options;
+}
+
 void put(int (&to)[3], const int (&from)[3]) { std::memcpy(to, from, sizeof to); }
 
 void fill(cudaDeviceProp* prop, const Device& device, int ordinal) {
@@ -219,10 +227,7 @@ Status launch(const void* function, const LaunchOptions& options, void** argumen
 
 Status launch_with_attributes(const cudaLaunchConfig_t& config, const void* function,
                               void** arguments) {
-    LaunchOptions options;
-    options.grid = dim3_of(config.gridDim);
-    options.block = dim3_of(config.blockDim);
-    options.dynamic_shared = config.dynamicSmemBytes;
+    LaunchOptions options = options_of(config.gridDim, config.blockDim, config.dynamicSmemBytes);
     for (unsigned i = 0; i < config.numAttrs; ++i) {
         const cudaLaunchAttribute& attribute = config.attrs[i];
         switch (attribute.id) {
@@ -308,28 +313,17 @@ cudaError_t __cudaGetKernel(cudaKernel_t* kernel, const void* function) {
 
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 gridDim, dim3 blockDim, void** args,
                                size_t sharedMem, cudaStream_t stream) {
-    LaunchOptions options;
-    options.grid = dim3_of(gridDim);
-    options.block = dim3_of(blockDim);
-    options.dynamic_shared = sharedMem;
-    return FINISH(launch(kernel, options, args, stream));
+    return FINISH(launch(kernel, options_of(gridDim, blockDim, sharedMem), args, stream));
 }
 
 cudaError_t cudaLaunchKernel(const void* func, dim3 gridDim, dim3 blockDim, void** args,
                              size_t sharedMem, cudaStream_t stream) {
-    LaunchOptions options;
-    options.grid = dim3_of(gridDim);
-    options.block = dim3_of(blockDim);
-    options.dynamic_shared = sharedMem;
-    return FINISH(launch(func, options, args, stream));
+    return FINISH(launch(func, options_of(gridDim, blockDim, sharedMem), args, stream));
 }
 
 cudaError_t cudaLaunchCooperativeKernel(const void* func, dim3 gridDim, dim3 blockDim, void** args,
                                         size_t sharedMem, cudaStream_t stream) {
-    LaunchOptions options;
-    options.grid = dim3_of(gridDim);
-    options.block = dim3_of(blockDim);
-    options.dynamic_shared = sharedMem;
+    LaunchOptions options = options_of(gridDim, blockDim, sharedMem);
     options.cooperative = true;
     return FINISH(launch(func, options, args, stream));
 }
@@ -751,10 +745,8 @@ cudaError_t cudaGraphKernelNodeSetParams(cudaGraphNode_t node,
     if (params->extra != nullptr) {
         shadow::fatal("cudaGraphKernelNodeSetParams with `extra` is not known");
     }
-    LaunchOptions options;
-    options.grid = dim3_of(params->gridDim);
-    options.block = dim3_of(params->blockDim);
-    options.dynamic_shared = params->sharedMemBytes;
+    const LaunchOptions options =
+        options_of(params->gridDim, params->blockDim, params->sharedMemBytes);
     return FINISH(
         runtime().set_kernel_node(node, params->func, options, params->kernelParams));
 }

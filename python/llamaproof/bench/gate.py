@@ -86,10 +86,15 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One judgement of a rule: of a cell, a row of cells, or a pair."""
+    """One judgement of a rule: of a cell, a row of cells, or a pair.
+
+    Attributes:
+        value: the ratio or exponent judged; 0 where there is none.
+    """
 
     outcome: Outcome
     text: str
+    value: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +221,11 @@ class Judged:
         """Samples of a cell's cost; None without them."""
         return _cost(self.evidence.results.get(cell), metric)
 
+    def is_measured(self, cell: Cell) -> bool:
+        """Whether a cell has any cost."""
+        result = self.evidence.results.get(cell)
+        return result is not None and result.status == "measured"
+
     def why_not(self, cell: Cell) -> str:
         """Why a cell has no cost."""
         return _why_not(self.evidence.results.get(cell))
@@ -233,11 +243,12 @@ class Judged:
         if ratio.value >= self.gate.regression:
             shown += f", a {ratio.value:.1f}x REGRESSION: as costly as attention on the CPU"
         if ratio.low > limit.at_most:
-            return Finding(outcome=Outcome.FAILS, text=f"{shown}, more than {limit.at_most}")
+            text = f"{shown}, more than {limit.at_most}"
+            return Finding(outcome=Outcome.FAILS, text=text, value=ratio.value)
         if ratio.high <= limit.at_most:
             return _within(limit, ratio.high, shown)
         text = f"{shown}: the noise leaves it on both sides of {limit.at_most}"
-        return Finding(outcome=Outcome.NOT_CHECKED, text=text)
+        return Finding(outcome=Outcome.NOT_CHECKED, text=text, value=ratio.value)
 
     def rows(self) -> Iterator[list[Cell]]:
         """Requested cells that differ in n_kv alone, by n_kv."""
@@ -267,6 +278,9 @@ def _slope(rule: Rule, judged: Judged) -> Iterator[Finding]:
         if len(cells) < rule.parameters["least_points"]:
             continue
         name = _row_name(cells[0])
+        if without := [cell for cell in cells if not judged.is_measured(cell)]:
+            yield _missing(name, _absent(judged, without))
+            continue
         for limit in judged.limits(rule):
             metric = limit.metric
             pairs = [(cell, judged.cost(cell, metric)) for cell in cells]
@@ -288,7 +302,8 @@ def _judge_slope(
     )
     shown = f"{name}: {limit.metric} grow with n_kv to the power {_span(slope)}"
     if slope.high > limit.at_most:
-        return Finding(outcome=Outcome.FAILS, text=f"{shown}, more than {limit.at_most}")
+        text = f"{shown}, more than {limit.at_most}"
+        return Finding(outcome=Outcome.FAILS, text=text, value=slope.value)
     return _within(limit, slope.high, shown)
 
 
@@ -387,6 +402,12 @@ def _against(rule: Rule, judged: Judged) -> Iterator[Finding]:
             text = f"{cell.label}: {role} does not run it on the GPU"
             yield Finding(outcome=Outcome.HOLDS, text=text)
             continue
+        if not judged.is_measured(cell):
+            yield _missing(f"{cell.label} against {role}", judged.why_not(cell))
+            continue
+        if other is None or other.status != "measured":
+            yield _missing(f"{cell.label} against {role}", f"{role}: {_why_not(other)}")
+            continue
         for limit in judged.limits(rule):
             mine, theirs = judged.cost(cell, limit.metric), _cost(other, limit.metric)
             what = f"{cell.label}: {limit.metric} against {role}"
@@ -399,6 +420,9 @@ def _against(rule: Rule, judged: Judged) -> Iterator[Finding]:
 
 
 def _pair(rule: Rule, judged: Judged, cell: Cell, other: Cell, what: str) -> Iterator[Finding]:
+    if without := [c for c in (cell, other) if not judged.is_measured(c)]:
+        yield _missing(what, _absent(judged, without))
+        return
     for limit in judged.limits(rule):
         metric = limit.metric
         first, second = judged.cost(cell, metric), judged.cost(other, metric)
@@ -412,9 +436,10 @@ def _pair(rule: Rule, judged: Judged, cell: Cell, other: Cell, what: str) -> Ite
 def _within(limit: _Limited, value: float, shown: str) -> Finding:
     """What is within its limit: a figure that is beyond the limit of cost is worth a word."""
     if value <= limit.noted_from:
-        return Finding(outcome=Outcome.HOLDS, text=f"{shown}, at most {limit.at_most}")
+        text = f"{shown}, at most {limit.at_most}"
+        return Finding(outcome=Outcome.HOLDS, text=text, value=value)
     text = f"{shown}, more than {limit.noted_from} by itself, at most {limit.at_most}"
-    return Finding(outcome=Outcome.NOTED, text=text)
+    return Finding(outcome=Outcome.NOTED, text=text, value=value)
 
 
 def _is_none_at_all(cost: Sequence[float] | None) -> bool:

@@ -175,6 +175,7 @@ def _verdict(verdicts: Sequence[RuleVerdict]) -> Iterator[Block]:
     )
     for verdict in verdicts:
         found = [f for f in verdict.findings if f.outcome is not Outcome.HOLDS]
+        found.sort(key=lambda f: (list(_TONES).index(f.outcome), -f.value))
         if found:
             yield Heading(text=verdict.rule.name, level=3)
             yield Table(

@@ -13,7 +13,7 @@ _SHOWN = 6
 def verdict_lines(
     verdicts: Sequence[RuleVerdict], requested: Sequence[Cell], *, most: int | None = _SHOWN
 ) -> Iterator[str]:
-    """A line per rule, and below it what it failed on or could not check.
+    """A line per rule, and below it what it failed on or could not check, the worst first.
 
     Args:
         most: findings shown of each rule; None for all, those that hold too.
@@ -24,7 +24,7 @@ def verdict_lines(
     for verdict in verdicts:
         yield _rule_line(verdict)
         shown = [f for f in verdict.findings if most is None or f.outcome is not Outcome.HOLDS]
-        shown.sort(key=lambda finding: _ORDER.index(finding.outcome))
+        shown.sort(key=lambda finding: (_ORDER.index(finding.outcome), -finding.value))
         for finding in shown[:most]:
             yield f"    {finding.outcome.value}: {finding.text}"
         if most is not None and len(shown) > most:

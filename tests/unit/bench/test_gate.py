@@ -102,6 +102,23 @@ def test_a_cell_7_5_times_slower_is_called_what_it_is() -> None:
     assert slow.label in texts[0] and "REGRESSION" in texts[0]
 
 
+def test_the_worst_cell_is_shown_first_and_every_missing_one_once() -> None:
+    slow = replace(AT_20[0], n_kv=65536)
+
+    def cost(cell: Cell) -> float:
+        return good_cost(cell) * (9.0 if cell == slow else 2.0 if cell.gqa_ratio == 20 else 1.0)
+
+    given = whole(timed(GRID, cost))
+    verdict = verdicts_of(given)["no-worse-than-0.3.16"]
+    first = list(verdict_lines([verdict], GRID))[2]
+    assert slow.label in first and "9.0x REGRESSION" in first
+    results = counted(GRID, good_cost)
+    del results[AT_20[0]]
+    without = evidence(results, stock=results, newest=results)
+    for name in ("no-cliff-20-16", "no-worse-than-0.3.36"):
+        assert verdicts_of(without)[name].count(Outcome.NOT_CHECKED) == 1
+
+
 def test_slower_by_less_than_the_limits_holds_and_by_more_fails() -> None:
     assert failing(whole(timed(GRID, lambda cell: 1.03 * good_cost(cell)))) == set()
     assert failing(whole(timed(GRID, lambda cell: 1.15 * good_cost(cell)))) == {

@@ -21,6 +21,7 @@ from llamaproof.dispatch.libraries import linux_libraries
 from llamaproof.dispatch.run import collect
 from llamaproof.errors import BadInput
 from llamaproof.target import open_target
+from tests.unit.dispatch import planted
 
 pytestmark = [pytest.mark.wheel, pytest.mark.native]
 
@@ -57,6 +58,30 @@ def test_glm_4_7_flash_and_its_like_run_on_every_card_the_wheel_is_for(wheel: st
     wanted = requirement.parse(EVERY_FOURTH)
     evidence = collect(wheel, gpus(wheel), wanted.cells)
     assert [str(u.cell) for u in requirement.unmet(wanted, evidence.outcomes)] == []
+
+
+def test_planted_a_kernel_beyond_the_shared_memory_of_sm_75_aborts_there_alone(
+    wheel: str, tmp_path: Path
+) -> None:
+    played = {gpu.sm: gpu for gpu in gpus(wheel)}
+    if not {75, 80} <= played.keys():
+        pytest.skip("the wheel has code for sm_75 or for sm_80 missing")
+    cells = requirement.parse("576/512@20:f16#512").cells
+    sound = collect(wheel, [played[75]], cells).reports[0].outcomes
+    taken = {o.use.shared_bytes for o in sound.values() if o.use is not None}
+    limit = played[75].shared_per_block_optin
+    assert taken and max(taken) <= limit
+
+    folder = tmp_path / "libraries"
+    with open_target(wheel) as target:
+        backend = planted.copy(target.lib_dir, folder)
+    for amount in taken:
+        planted.ask_for_shared_memory(backend, amount, limit + 1024)
+    found = collect(str(folder), [played[75], played[80]], cells).outcomes
+    assert {o.kind for o in found[played[80].name].values()} == {"kernel"}
+    assert {o.kind for o in found[played[75].name].values()} == {"abort"}
+    for outcome in found[played[75].name].values():
+        assert outcome.message.startswith("CUDA error: invalid argument")
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import traceback
 from collections.abc import Callable
 
 from llamaproof.errors import NOT_CHECKED, LlamaproofError
@@ -35,6 +36,11 @@ def exit_code_of(command: Callable[[], int], *, interrupted: str = "interrupted"
         return INTERRUPTED
     except OSError as error:
         print(f"error: {as_error(error)}", file=sys.stderr)
+        return NOT_CHECKED
+    except Exception:
+        # Python's own exit code for this is 1, which would say that a defect was found.
+        traceback.print_exc()
+        print("error: this is a fault of the tool's own: nothing was decided", file=sys.stderr)
         return NOT_CHECKED
 
 

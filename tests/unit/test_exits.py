@@ -38,6 +38,15 @@ def test_a_full_disk_is_told_with_what_to_do_next(capsys: pytest.CaptureFixture[
     assert MAKE_ROOM not in capsys.readouterr().err
 
 
+def test_a_fault_of_our_own_is_no_defect_of_what_was_examined(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert raising(ZeroDivisionError("division by zero")) == 2
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError: division by zero" in said
+    assert "nothing was decided" in said
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_and_a_termination_end_alike(
     number: signal.Signals, capsys: pytest.CaptureFixture[str]

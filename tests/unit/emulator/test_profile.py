@@ -47,13 +47,13 @@ SECTORS = "memory_l2_theoretical_sectors_global"
 
 HEADER = (
     "ID", "Process ID", "Kernel Name", "Block Size", "Grid Size", "smsp__inst_executed.sum",
-    "dram__sectors_read.sum", ncu.OPCODES,
+    "dram__sectors_read.sum", "memory_l2_theoretical_sectors_global", ncu.OPCODES,
 )  # fmt: skip
 ROWS = (
-    ("", "", "", "", "", "inst", "sector", "inst"),
-    ("0", "7", "void scan<(int)4>(int *)", "(32, 2, 1)", "(528, 1, 1)", "1,234,567", "nan",
+    ("", "", "", "", "", "inst", "sector", "", "inst"),
+    ("0", "7", "void scan<(int)4>(int *)", "(32, 2, 1)", "(528, 1, 1)", "1,234,567", "nan", "64",
      "1,500 (HMMA: 1,000; LDSM: 480; BAR: 20)"),
-    ("1", "7", "fixup", "(512,1,1)", "(528,1,16)", "12", "3.5", "0"),
+    ("1", "7", "fixup", "(512,1,1)", "(528,1,16)", "12", "3.5", "7", "0"),
 )  # fmt: skip
 
 
@@ -122,6 +122,8 @@ def test_a_raw_page_is_read_whole() -> None:
     first, second = ncu.read(PAGE, where="counters.csv")
     assert (first.grid, first.block) == ((528, 1, 1), (32, 2, 1))
     assert first.metrics["smsp__inst_executed.sum"] == 1234567
+    assert first.metrics["memory_l2_theoretical_sectors_global"] == 64
+    assert "Process ID" not in first.metrics
     assert "dram__sectors_read.sum" not in first.metrics
     assert first.opcodes == {"HMMA": 1000, "LDSM": 480, "BAR": 20}
     assert (second.kernel, second.opcodes) == ("fixup", {})

@@ -70,6 +70,11 @@ METRICS = (
 # Chips and releases of the profiler lack some; each try drops those that it names.
 _MOST_TRIES = 12
 _SILENCE_LIMIT_S = 600.0
+# Columns of a raw page in front of its metrics.
+_OF_THE_LAUNCH = (
+    "ID", "Process ID", "Process Name", "Host Name", "Kernel Name", "Context", "Stream",
+    "Block Size", "Grid Size", "Device", "CC",
+)  # fmt: skip
 _REMARK = re.compile(r"^==(ERROR|WARNING)==")
 # `12 (HMMA: 8; LDSM: 4)`: instances by name, with or without what surrounds them.
 _INSTANCE = re.compile(r"([A-Z][A-Z0-9_.]*)\s*[:=]\s*([\d,]+)")
@@ -204,7 +209,7 @@ def _names(remarks: str, metric: str) -> bool:
 def _launch(row: Mapping[str, str]) -> Profiled:
     metrics = {}
     for name, text in row.items():
-        value = _number(text) if "__" in name else None
+        value = _number(text) if name not in _OF_THE_LAUNCH else None
         if value is not None:
             metrics[name] = value
     opcodes = _INSTANCE.findall(row.get(OPCODES) or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from llamaproof.bench.document import (
     to_html,
     to_markdown,
 )
-from llamaproof.bench.gate import Outcome, RuleVerdict
+from llamaproof.bench.gate import Outcome, Rule, RuleVerdict
 from llamaproof.bench.plots import plots_of
-from llamaproof.bench.record import SECONDS, Record
+from llamaproof.bench.record import SECONDS, Record, Unit
 from llamaproof.errors import LlamaproofError
 from llamaproof.files import write_whole
 
@@ -67,7 +68,7 @@ def blocks_of(record: Record, verdicts: Sequence[RuleVerdict] | None) -> Iterato
     if verdicts is None:
         yield Paragraph(text="Nothing was judged in this run.")
     else:
-        yield from _verdict(verdicts)
+        yield from _verdict(record, verdicts)
     yield Heading(text="Pictures")
     for plot in plots_of(record):
         yield Picture(name=plot.name, caption=plot.caption, svg=plot.svg)
@@ -159,12 +160,30 @@ def _ceilings(record: Record) -> str:
     )
 
 
-def _verdict(verdicts: Sequence[RuleVerdict]) -> Iterator[Block]:
+def _limit(rule: Rule, unit: Unit) -> str:
+    if math.isinf(rule.at_most):
+        return ""
+    if unit != "counted work" or rule.figure_at_most == rule.at_most:
+        return f"{rule.at_most:g}"
+    return f"{rule.at_most:g} (a figure {rule.figure_at_most:g})"
+
+
+def _verdict(record: Record, verdicts: Sequence[RuleVerdict]) -> Iterator[Block]:
     yield Table(
-        head=["rule", "outcome", "held", "failed", "not checked", "noted", "why this rule"],
+        head=[
+            "rule",
+            "at most",
+            "outcome",
+            "held",
+            "failed",
+            "not checked",
+            "noted",
+            "why this rule",
+        ],
         rows=[
             [
                 v.rule.name,
+                _limit(v.rule, record.unit),
                 v.outcome.value,
                 *(str(v.count(outcome)) for outcome in _TONES),
                 v.rule.reason,

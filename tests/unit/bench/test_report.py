@@ -53,6 +53,17 @@ def test_both_pages_hold_the_verdict_and_every_cell(folder: Path) -> None:
         assert "0.3.36 were given" in page
 
 
+def test_a_report_of_counts_shows_both_limits_of_a_rule(tmp_path: Path) -> None:
+    record = measured_record()
+    record.unit = "counted work"
+    record.results = list(counted(SHOWN, good_cost).values())
+    verdicts = judge(load_gate(), evidence_of(record))
+    write_report(record, verdicts, tmp_path)
+    page = (tmp_path / "bench.html").read_text()
+    assert "1.6 (a figure 2.2)" in page and "1.1 (a figure 1.6)" in page
+    assert "The time given with counts is a model" in page
+
+
 def test_pictures_are_well_formed_linked_and_inlined(folder: Path) -> None:
     pictures = sorted(folder.glob("*.svg"))
     assert [p.stem for p in pictures] == [

@@ -22,7 +22,7 @@ from llamaproof.bench.left_out import left_out_lines
 from llamaproof.bench.options import add_options, cells_of, role_of
 from llamaproof.bench.progress import Progress
 from llamaproof.bench.record import Machine, Record, TargetInfo, Unit
-from llamaproof.bench.report import tables_of, write_report
+from llamaproof.bench.report import comparison_titles, tables_of, write_report
 from llamaproof.bench.run import Limits, Run
 from llamaproof.bench.verdict import verdict_lines
 from llamaproof.bench.worker import Hello, Where, Worker
@@ -258,6 +258,7 @@ def _tables(record: Record) -> str:
     parts = []
     for title, rows in tables_of(record, without=_FOR_REPORTS):
         parts += [f"\n{title}", table.aligned(rows)]
+    parts += [f"\n{title}" for title, _ in comparison_titles(record)]
     return "\n".join(parts)
 
 

@@ -10,6 +10,7 @@ from llamaproof import shadow
 from llamaproof.bench import workload
 from llamaproof.bench.bound import least_seconds
 from llamaproof.bench.cells import Cell
+from llamaproof.bench.record import MODELLED
 from llamaproof.bench.samples import Work
 from llamaproof.emulator.evidence import ExecutedLaunch, launch_of, read_of
 from llamaproof.emulator.executor import Executor
@@ -100,5 +101,5 @@ def counts_of(launches: Sequence[ExecutedLaunch], gpu: shadow.Gpu) -> dict[str, 
     }
     bound = least_seconds(launches, gpu)
     if bound is not None:
-        work["modelled_microseconds"] = 1e6 * bound
+        work[MODELLED] = 1e6 * bound
     return work

@@ -26,6 +26,8 @@ Unit = Literal["device seconds", "host seconds", "counted work"]
 Status = Literal["measured", "falls back", "aborts", "failed", "left out"]
 
 SECONDS = "seconds"
+# Microseconds that a cell's counted work takes at least, by the model of bench/bound.py.
+MODELLED = "modelled_microseconds"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from llamaproof.bench import table
+from llamaproof.bench.comparison import (
+    Comparison,
+    comparison_rows,
+    comparisons,
+    summary_line,
+)
 from llamaproof.bench.document import (
     Block,
     Heading,
@@ -19,7 +25,7 @@ from llamaproof.bench.document import (
 )
 from llamaproof.bench.gate import Outcome, Rule, RuleVerdict
 from llamaproof.bench.plots import plots_of
-from llamaproof.bench.record import SECONDS, Record, Unit
+from llamaproof.bench.record import MODELLED, SECONDS, Record, Unit
 from llamaproof.errors import LlamaproofError
 from llamaproof.files import write_whole
 
@@ -76,6 +82,7 @@ def blocks_of(record: Record, verdicts: Sequence[RuleVerdict] | None) -> Iterato
     for title, rows in tables_of(record):
         yield Heading(text=title, level=3)
         yield Table(head=rows[0], rows=rows[1:])
+    yield from _comparisons(record)
     yield from _without_result(record)
 
 
@@ -100,6 +107,22 @@ def tables_of(record: Record, *, without: Sequence[str] = ()) -> Iterator[tuple[
         for metric in metrics:
             title = f"{names}, {metric.replace('_', ' ')}: {table.COMPARISON_LEGEND}"
             yield title, table.comparison_rows(record, 0, index, metric)
+
+
+def comparison_titles(record: Record) -> Iterator[tuple[str, list[Comparison]]]:
+    """What the first target's cost comes to against each other's; time, or work as a whole."""
+    metric = MODELLED if record.unit == "counted work" else SECONDS
+    for index in range(1, len(record.targets)):
+        names = f"{record.targets[0].name} against {record.targets[index].name}"
+        found = comparisons(record, 0, index, metric)
+        yield f"{names}, {metric.replace('_', ' ')}: {summary_line(found)}", found
+
+
+def _comparisons(record: Record) -> Iterator[Block]:
+    for title, found in comparison_titles(record):
+        yield Heading(text=title, level=3)
+        rows = comparison_rows(found)
+        yield Table(head=rows[0], rows=rows[1:])
 
 
 def _unit(record: Record, metric: str) -> str:

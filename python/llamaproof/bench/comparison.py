@@ -1,0 +1,58 @@
+"""Two targets of a record cell by cell: which costs more, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llamaproof.bench.cells import Cell
+from llamaproof.bench.record import Record
+from llamaproof.bench.stats import Interval, Verdict, cost_ratio, verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A cell that both targets ran: the cost of the first over that of the second."""
+
+    cell: Cell
+    ratio: Interval
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict(self.ratio)
+
+
+def comparisons(record: Record, first: int, second: int, metric: str) -> list[Comparison]:
+    """Every cell for which both targets have this kind of cost, in the order measured."""
+    others = record.of(second)
+    found = []
+    for cell, result in record.of(first).items():
+        mine = result.costs.get(metric)
+        theirs = others[cell].costs.get(metric) if cell in others else None
+        if mine and theirs and min(*mine, *theirs) > 0:
+            found.append(Comparison(cell=cell, ratio=cost_ratio(mine, theirs)))
+    return found
+
+
+def summary_line(found: Sequence[Comparison]) -> str:
+    """`12 FASTER, 3 SAME; 0.81x over all cells (geometric mean), 0.52x to 1.01x`."""
+    if not found:
+        return "no cell was measured on both"
+    counts = Counter(each.verdict for each in found)
+    words = ", ".join(f"{counts[kind]} {kind.value}" for kind in Verdict if counts[kind])
+    ratios = [each.ratio.value for each in found]
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    span = f"{min(ratios):.2f}x to {max(ratios):.2f}x"
+    return f"{words}; {mean:.2f}x over all cells (geometric mean), {span}"
+
+
+def comparison_rows(found: Sequence[Comparison]) -> list[list[str]]:
+    """A line per cell, the first the head; ratios that are not known to any width say so."""
+    rows = [["cell", "verdict", "ratio", "from", "to"]]
+    for each in found:
+        ends = (each.ratio.low, each.ratio.high)
+        bounded = [f"{end:.3f}" if 0 < end < math.inf else "unknown" for end in ends]
+        rows.append([each.cell.label, each.verdict.value, f"{each.ratio.value:.3f}", *bounded])
+    return rows

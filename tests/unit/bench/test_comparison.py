@@ -1,0 +1,56 @@
+"""Each comparison ends in a verdict with its ratio and interval; noise alone decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from llamaproof.bench.cells import Cell
+from llamaproof.bench.comparison import comparison_rows, comparisons, summary_line
+from llamaproof.bench.record import SECONDS, CellResult, Record
+from llamaproof.bench.stats import Verdict
+from tests.unit.bench.synthetic import GRID, Cost, good_cost, timed
+from tests.unit.bench.test_run import new_record
+
+SOME = [cell for cell in GRID if cell.gqa_ratio == 20 and not cell.prompt]
+
+
+def record_of(first: Cost, second: Cost, *, noise: float) -> Record:
+    record = new_record(2)
+    for index, cost in enumerate((first, second)):
+        for result in timed(SOME, cost, noise=noise, seed=index).values():
+            record.put(replace(result, target=index))
+    return record
+
+
+def test_noise_alone_is_same_or_ambiguous_in_every_cell() -> None:
+    for noise in (0.002, 0.02, 0.2):
+        found = comparisons(record_of(good_cost, good_cost, noise=noise), 0, 1, SECONDS)
+        assert len(found) == len(SOME)
+        assert {each.verdict for each in found} <= {Verdict.SAME, Verdict.AMBIGUOUS}
+
+
+def test_a_slower_kernel_is_slower_with_its_ratio_and_interval() -> None:
+    def slow(cell: Cell) -> float:
+        return good_cost(cell) * (7.5 if cell == SOME[3] else 0.5)
+
+    found = comparisons(record_of(slow, good_cost, noise=0.003), 0, 1, SECONDS)
+    rows = {row[0]: row[1:] for row in comparison_rows(found)}
+    verdict, ratio, low, high = rows[SOME[3].label]
+    assert verdict == "SLOWER" and float(low) < 7.5 < float(high) and abs(float(ratio) - 7.5) < 0.1
+    line = summary_line(found)
+    assert f"{len(SOME) - 1} FASTER, 1 SLOWER" in line and ", 0.5" in line
+
+
+def test_cells_that_one_target_did_not_run_are_not_compared() -> None:
+    record = record_of(good_cost, good_cost, noise=0.003)
+    record.put(CellResult(target=1, cell=SOME[0], status="falls back", reason="refused"))
+    assert len(comparisons(record, 0, 1, SECONDS)) == len(SOME) - 1
+    assert summary_line([]) == "no cell was measured on both"
+
+
+def test_too_few_rounds_say_that_the_interval_is_unknown() -> None:
+    record = record_of(good_cost, good_cost, noise=0.003)
+    for result in list(record.results):
+        record.put(replace(result, rounds=result.rounds[:2]))
+    rows = comparison_rows(comparisons(record, 0, 1, SECONDS))
+    assert rows[1][1] == "AMBIGUOUS" and rows[1][3:] == ["unknown", "unknown"]

@@ -30,7 +30,7 @@ DEFAULT_GPU = "L40S"
 _EPILOG = f"""\
 A requirement is written {requirement.SYNTAX}:
   576/512@20:f16          head sizes 576 and 512, ratio 20, f16 K/V, every number of tokens
-  576/512@%4:f16,q8_0      every ratio divisible by 4
+  576/512@%4:f16,q8_0     every ratio divisible by 4
   576/512@2-128:f16       every ratio from 2 to 128
   128@4,8:q8_0/f16#1,512  K in q8_0 and V in f16, at 1 and 512 tokens
 Each is asked with a causal mask, at two depths of context, on every GPU examined.

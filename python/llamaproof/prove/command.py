@@ -26,6 +26,8 @@ from llamaproof.prove.section import Outcome, Section, guarded, worst
 from llamaproof.target import open_target, sha256_of
 
 _CARDS = "names such as L40S,H200; T4+ is a card of T4's sm and of each newer one; repeatable"
+# argparse takes a % in a help text for its own.
+_SYNTAX = requirement.SYNTAX.replace("%", "%%")
 _MAY_BE_LEFT_OUT = (numbers.NAME, work.NAME)
 _EPILOG = (
     "Exit codes: 0 every proof that was asked for holds; 1 one found a defect; 2 one could not be "
@@ -73,7 +75,7 @@ def configure_parser(subparsers: Any) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--require", action="append", default=[], metavar="CELLS",
-        help=f"what must run on the GPU, written {requirement.SYNTAX}; repeatable",
+        help=f"what must run on the GPU, written {_SYNTAX}; repeatable",
     )  # fmt: skip
     parser.add_argument(
         "--against", metavar="OTHER",

@@ -104,12 +104,17 @@ class Stage:
     Attributes:
         folder: for the worker's files; there as long as the context that made it.
         job: what a job needs in it to run on the session.
-        env: the environment of the worker.
+        session_env: what the session adds to the worker's environment.
     """
 
     folder: Path
     job: Mapping[str, Any]
-    env: Mapping[str, str]
+    session_env: Mapping[str, str]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """This process's environment, with what the session adds."""
+        return {**os.environ, **self.session_env}
 
 
 @contextmanager
@@ -139,7 +144,7 @@ def staged(
                 "session": handover.describe(session),
                 "executor": str(executor) if executor is not None else None,
             },
-            env={**os.environ, **session.environment},
+            session_env=session.environment,
         )
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof import shadow
-from llamaproof.dispatch import handover
-from llamaproof.dispatch.libraries import linux_libraries
+from llamaproof.dispatch.jobs import WORKER_ENVIRONMENT, staged
 from llamaproof.dispatch.model_log import (
     ERROR_MARK,
     Buffer,
@@ -151,11 +150,10 @@ def run_on_shadow(
     Raises:
         BadInput: the target has no bindings, or libraries that the shadow runtime cannot serve.
     """
-    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
-        folder = Path(scratch)
-        session = shadow.prepare(linux_libraries(target), [gpu], folder=folder)
-        env = {**os.environ, **session.environment}
-        return _run_worker(target, model, settings, env, folder, on_phase, session)
+    with staged(target, [gpu]) as stage:
+        return _run_worker(
+            target, model, settings, stage.env, stage.folder, on_phase, stage.job["session"]
+        )
 
 
 def run_on_this_machine(
@@ -182,7 +180,7 @@ def _run_worker(
     env: Mapping[str, str],
     folder: Path,
     on_phase: OnPhase | None,
-    session: shadow.Session | None,
+    session: Mapping[str, Any] | None,
 ) -> ModelRun:
     if target.package is None:
         raise BadInput(
@@ -191,8 +189,7 @@ def _run_worker(
             hint="give a wheel or a llama_cpp package",
         )
     spec, output = folder / "spec.json", folder / "output.jsonl"
-    described = None if session is None else handover.describe(session)
-    job = {**_spec(target.package, model, settings), "session": described}
+    job = {**_spec(target.package, model, settings), "session": session}
     spec.write_text(json.dumps(job), encoding="utf-8")
     completed = run(
         (sys.executable, "-m", "llamaproof.dispatch.model_worker", spec, output),
@@ -272,10 +269,7 @@ def with_import_path(env: Mapping[str, str]) -> dict[str, str]:
     return {
         **env,
         "PYTHONPATH": os.pathsep.join(paths),
-        # Kernels are recorded as they are launched: a replayed CUDA graph would hide them.
-        "GGML_CUDA_DISABLE_GRAPHS": "1",
-        # gdb, called on an abort, takes seconds and tells nothing here.
-        "GGML_NO_BACKTRACE": "1",
+        **WORKER_ENVIRONMENT,
     }
 
 

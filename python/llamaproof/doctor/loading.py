@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof import shadow
-from llamaproof.dispatch import handover
-from llamaproof.dispatch.libraries import linux_libraries
+from llamaproof.dispatch.jobs import staged
 from llamaproof.dispatch.model_run import with_import_path
 from llamaproof.doctor.explanations import explain_failure
 from llamaproof.doctor.findings import Finding, fine, stops
@@ -104,11 +103,9 @@ def probe_on_shadow(target: Target, gpu: shadow.Gpu, env: Mapping[str, str]) -> 
         BadInput: the shadow runtime cannot serve the package's libraries.
     """
     assert target.package is not None
-    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
-        folder = Path(scratch)
-        session = shadow.prepare(linux_libraries(target), [gpu], folder=folder)
-        env = {**env, **session.environment}
-        return _probe(target.package, env, folder, whole=False, session=session)
+    with staged(target, [gpu]) as stage:
+        env = {**env, **stage.session_env}
+        return _probe(target.package, env, stage.folder, whole=False, session=stage.job["session"])
 
 
 def _probe(
@@ -117,12 +114,11 @@ def _probe(
     folder: Path,
     *,
     whole: bool,
-    session: shadow.Session | None,
+    session: Mapping[str, Any] | None,
 ) -> Probe:
     job, output = folder / "job.json", folder / "probe.json"
-    described = None if session is None else handover.describe(session)
     job.write_text(
-        json.dumps({"package": str(package), "whole": whole, "session": described}),
+        json.dumps({"package": str(package), "whole": whole, "session": session}),
         encoding="utf-8",
     )
     completed = run(

@@ -120,10 +120,7 @@ Status Memory::allocate(int device, std::uint64_t bytes, Address* address,
 Status Memory::free(Address address, Allocation* freed) {
     const auto managed = host_.find(address);
     if (managed != host_.end() && managed->second.kind == LLAMAPROOF_MEMORY_MANAGED) {
-        *freed = managed->second;
-        tell(LLAMAPROOF_MEMORY_HOST_GONE, -1, address, freed->bytes, 0, "cudaFree");
-        munmap(pointer(address), freed->charged);
-        host_.erase(managed);
+        free_visible(managed, freed, "cudaFree");
         return Status::success;
     }
     const auto found = allocations_.find(address);
@@ -157,22 +154,12 @@ Status Memory::free(Address address, Allocation* freed) {
 }
 
 Status Memory::allocate_host(std::uint64_t bytes, Address* address, Allocation* allocation) {
-    *address = 0;
-    if (bytes == 0) {
-        return Status::success;
+    const Status status = allocate_visible({bytes, 0, LLAMAPROOF_MEMORY_PINNED, -1}, address,
+                                           allocation, "cudaMallocHost");
+    if (status == Status::success && *address != 0) {
+        raise_to(pinned_usage_, allocation->charged);
     }
-    const std::uint64_t size = round_up(bytes, kGap);
-    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
-        return Status::memory_allocation;
-    }
-    *address = reinterpret_cast<Address>(memory);
-    *allocation = {bytes, size, LLAMAPROOF_MEMORY_PINNED, -1};
-    host_[*address] = *allocation;
-    raise_to(pinned_usage_, size);
-    tell(LLAMAPROOF_MEMORY_HOST_VISIBLE, -1, *address, bytes, 0, "cudaMallocHost");
-    return Status::success;
+    return status;
 }
 
 Status Memory::free_host(Address address, Allocation* freed) {
@@ -180,11 +167,8 @@ Status Memory::free_host(Address address, Allocation* freed) {
     if (found == host_.end() || found->second.kind != LLAMAPROOF_MEMORY_PINNED) {
         return Status::invalid_value;
     }
-    *freed = found->second;
-    tell(LLAMAPROOF_MEMORY_HOST_GONE, -1, address, freed->bytes, 0, "cudaFreeHost");
-    munmap(pointer(address), freed->charged);
+    free_visible(found, freed, "cudaFreeHost");
     pinned_usage_.current -= freed->charged;
-    host_.erase(found);
     return Status::success;
 }
 
@@ -221,21 +205,36 @@ Status Memory::unregister_host(Address address, Allocation* freed) {
 
 Status Memory::allocate_managed(int device, std::uint64_t bytes, Address* address,
                                 Allocation* allocation) {
+    return allocate_visible({bytes, 0, LLAMAPROOF_MEMORY_MANAGED, device}, address, allocation,
+                            "cudaMallocManaged");
+}
+
+Status Memory::allocate_visible(Allocation wanted, Address* address, Allocation* allocation,
+                                const char* call) {
     *address = 0;
-    if (bytes == 0) {
+    if (wanted.bytes == 0) {
         return Status::success;
     }
-    const std::uint64_t size = round_up(bytes, kGap);
-    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE,
+    wanted.charged = round_up(wanted.bytes, kGap);
+    void* memory = mmap(nullptr, wanted.charged, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
         return Status::memory_allocation;
     }
     *address = reinterpret_cast<Address>(memory);
-    *allocation = {bytes, size, LLAMAPROOF_MEMORY_MANAGED, device};
-    host_[*address] = *allocation;
-    tell(LLAMAPROOF_MEMORY_HOST_VISIBLE, -1, *address, bytes, 0, "cudaMallocManaged");
+    *allocation = wanted;
+    host_[*address] = wanted;
+    tell(LLAMAPROOF_MEMORY_HOST_VISIBLE, -1, *address, wanted.bytes, 0, call);
     return Status::success;
+}
+
+void Memory::free_visible(std::map<Address, Allocation>::iterator which, Allocation* freed,
+                          const char* call) {
+    const Address address = which->first;
+    *freed = which->second;
+    tell(LLAMAPROOF_MEMORY_HOST_GONE, -1, address, freed->bytes, 0, call);
+    munmap(pointer(address), freed->charged);
+    host_.erase(which);
 }
 
 Status Memory::reserve(std::uint64_t bytes, Address* address) {
@@ -304,7 +303,8 @@ Status Memory::map(Address address, std::uint64_t bytes, std::uint64_t offset,
     const auto reservation = holder(reservations_, address);
     const auto physical = physical_.find(handle);
     if (reservation == reservations_.end() || physical == physical_.end() ||
-        physical->second.released || bytes == 0 || bytes % granularity != 0 || address % granularity != 0 ||
+        physical->second.released || bytes == 0 || bytes % granularity != 0 ||
+        address % granularity != 0 ||
         address + bytes > reservation->first + reservation->second ||
         offset + bytes > physical->second.bytes) {
         return Status::invalid_value;

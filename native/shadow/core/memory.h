@@ -108,6 +108,11 @@ class Memory {
         bool accessible = false;
     };
 
+    // Memory that host and device both see: pinned, or managed.
+    Status allocate_visible(Allocation wanted, Address* address, Allocation* allocation,
+                            const char* call);
+    void free_visible(std::map<Address, Allocation>::iterator which, Allocation* freed,
+                      const char* call);
     Heap& heap(int device);
     bool charge(int device, std::uint64_t bytes);
     void discharge(int device, std::uint64_t bytes);

@@ -242,13 +242,7 @@ class Judged:
         shown = f"{what} is {_times(ratio)}"
         if ratio.value >= self.gate.regression:
             shown += f", a {ratio.value:.1f}x REGRESSION: as costly as attention on the CPU"
-        if ratio.low > limit.at_most:
-            text = f"{shown}, more than {limit.at_most}"
-            return Finding(outcome=Outcome.FAILS, text=text, value=ratio.value)
-        if ratio.high <= limit.at_most:
-            return _within(limit, ratio.high, shown)
-        text = f"{shown}: the noise leaves it on both sides of {limit.at_most}"
-        return Finding(outcome=Outcome.NOT_CHECKED, text=text, value=ratio.value)
+        return _judged(ratio, limit, shown)
 
     def rows(self) -> Iterator[list[Cell]]:
         """Requested cells that differ in n_kv alone, by n_kv."""
@@ -301,10 +295,7 @@ def _judge_slope(
         [n for n, _ in known], [c for _, c in known], alpha=rule.parameters["alpha"]
     )
     shown = f"{name}: {limit.metric} grow with n_kv to the power {_span(slope)}"
-    if slope.high > limit.at_most:
-        text = f"{shown}, more than {limit.at_most}"
-        return Finding(outcome=Outcome.FAILS, text=text, value=slope.value)
-    return _within(limit, slope.high, shown)
+    return _judged(slope, limit, shown)
 
 
 def _doubling(rule: Rule, judged: Judged) -> Iterator[Finding]:
@@ -431,6 +422,17 @@ def _pair(rule: Rule, judged: Judged, cell: Cell, other: Cell, what: str) -> Ite
             yield _missing(f"{what}, {metric}", _absent(judged, absent))
         elif not (_is_none_at_all(first) or _is_none_at_all(second)):
             yield judged.compare(first, second, limit, f"{what}, {metric}")
+
+
+def _judged(found: Interval, limit: _Limited, shown: str) -> Finding:
+    """An interval against its limit: it fails or holds as a whole, or was not checked."""
+    if found.low > limit.at_most:
+        text = f"{shown}, more than {limit.at_most}"
+        return Finding(outcome=Outcome.FAILS, text=text, value=found.value)
+    if found.high <= limit.at_most:
+        return _within(limit, found.high, shown)
+    text = f"{shown}: the noise leaves it on both sides of {limit.at_most}"
+    return Finding(outcome=Outcome.NOT_CHECKED, text=text, value=found.value)
 
 
 def _within(limit: _Limited, value: float, shown: str) -> Finding:

@@ -261,6 +261,30 @@ def test_noise_across_a_limit_is_not_checked_and_never_passes() -> None:
     assert "no-worse-than-0.3.16" in unchecked(whole(noisy))
 
 
+@pytest.mark.parametrize("noise", [0.002, 0.02, 0.2])
+def test_noise_alone_fails_no_rule(noise: float) -> None:
+    """Two samplings of one cost, however noisy: what cannot be told apart is not checked."""
+    given = evidence(
+        timed(GRID, good_cost, noise=noise),
+        stock=timed(GRID, good_cost, noise=noise, seed=7),
+        newest=timed(GRID, good_cost, noise=noise, seed=8),
+    )
+    assert failing(given) == set()
+    assert bool(unchecked(given)) is (noise > 0.01)
+
+
+def test_7_5_times_the_work_is_found_without_a_gpu() -> None:
+    reference = counted(GRID, good_cost)
+    slow = AT_20[0]
+    results = counted(GRID, lambda cell: good_cost(cell) * (7.6 if cell == slow else 1.0))
+    given = evidence(results, stock=reference, newest=reference)
+    for name in ("no-worse-than-0.3.16", "no-worse-than-0.3.36", "no-cliff-20-16"):
+        verdict = verdicts_of(given)[name]
+        texts = [f.text for f in verdict.findings if f.outcome is Outcome.FAILS]
+        assert len(texts) == 4 and all(slow.label in text for text in texts)
+        assert name == "no-cliff-20-16" or all("7.6x REGRESSION" in text for text in texts)
+
+
 def test_every_rule_has_a_reason_and_every_reason_is_shown_in_the_data() -> None:
     assert all(len(rule.reason) > 40 for rule in GATE.rules)
     assert len({rule.name for rule in GATE.rules}) == len(GATE.rules)

@@ -44,32 +44,43 @@ MMA = "fattn-mma-f16.cuh"
 COMMON = "fattn-common.cuh"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Edit:
-    """One place of ggml-cuda's source, told by a text that it holds exactly once."""
+    """One place of ggml-cuda's source, told by a text that it holds exactly once.
 
-    file: str
-    old: str
-    new: str
+    Args:
+        places: the text and what takes its place; several where series differ, of which the source
+            must have exactly one.
+    """
+
+    def __init__(self, file: str, *places: tuple[str, str]) -> None:
+        self._file = file
+        self._places = places
 
     def apply(self, folder: Path) -> None:
-        path = folder / self.file
+        path = folder / self._file
         text = path.read_text(encoding="utf-8")
-        assert text.count(self.old) == 1, (
-            f"{self.file} holds {self.old!r} {text.count(self.old)} times: the source has moved, "
-            "and this defect must be planted anew"
+        found = [place for place in self._places for _ in range(text.count(place[0]))]
+        assert len(found) == 1, (
+            f"{self._file} holds {len(found)} times what this defect takes the place of "
+            f"({self._places[0][0]!r}): the source has moved, and it must be planted anew"
         )
-        path.write_text(text.replace(self.old, self.new), encoding="utf-8")
+        path.write_text(text.replace(*found[0]), encoding="utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Instance:
-    """Template arguments of flash_attn_ext_f16: head sizes, and columns by token and by head."""
+    """Template arguments of flash_attn_ext_f16: head sizes, and columns by token and by head.
+
+    Attributes:
+        kernel: the whole name, mangled.
+    """
 
     head_k: int
     head_v: int
     ncols1: int
     ncols2: int
+
+    kernel: str
 
     @classmethod
     def launched(cls, result: CellResult) -> Instance:
@@ -77,8 +88,8 @@ class Instance:
         for launch in result.launches:
             found = _INSTANCE.search(launch.kernel)
             if found:
-                head_k, head_v, ncols1, ncols2 = map(int, found.groups())
-                return cls(head_k=head_k, head_v=head_v, ncols1=ncols1, ncols2=ncols2)
+                k, v, ncols1, ncols2 = map(int, found.groups())
+                return cls(kernel=launch.kernel, head_k=k, head_v=v, ncols1=ncols1, ncols2=ncols2)
         raise AssertionError(f"no mma kernel among {[x.kernel for x in result.launches]}")
 
 
@@ -109,12 +120,16 @@ class Bench:
             yield cls(lib_dir=target.lib_dir, session=session, folder=folder)
 
     def execute(
-        self, cells: Sequence[Cell], *, ptx: Path | None = None, name: str = "sound"
+        self, cells: Sequence[Cell], *, name: str, ptx: Path | None = None, kernel: str = ""
     ) -> Mapping[Cell, CellResult]:
-        """Execute cells; with `ptx`, its kernels in place of those of the same names."""
+        """Execute cells; with `ptx`, in place of the PTX that `kernel` is in.
+
+        Args:
+            name: of a folder for what this run needs.
+        """
         work = self._folder / name
-        work.mkdir(exist_ok=True)
-        session = self._session if ptx is None else self._with(ptx, work)
+        work.mkdir()
+        session = self._session if ptx is None else self._with(ptx, kernel, work)
         job, answer = work / "job.json", work / "result.json"
         document = {
             "lib_dir": str(self._lib_dir),
@@ -131,45 +146,29 @@ class Bench:
         assert "error" not in result, result
         return {c: result_of(a) for c, a in zip(cells, result["answers"], strict=True)}
 
-    def _with(self, ptx: Path, work: Path) -> shadow.Session:
-        """The session with one fatbin's PTX replaced: the one whose kernels `ptx` has."""
-        kernels = set(re.findall(r"\.entry (\w+)\(", ptx.read_text(encoding="utf-8")))
+    def _with(self, ptx: Path, kernel: str, work: Path) -> shadow.Session:
+        """The session with one fatbin's PTX replaced: the one that the kernel is in."""
+        compiled = re.findall(r"\.entry (\w+)\(", ptx.read_text(encoding="utf-8"))
+        assert kernel in compiled, f"the wheel launches {kernel}; compiled were {compiled}"
         lines = self._session.file.read_text(encoding="utf-8").splitlines()
         replaced = 0
         for i, line in enumerate(lines):
             if not line.startswith("index "):
                 continue
-            index = _Index(Path(line.removeprefix("index ")).read_text(encoding="utf-8"))
-            replaced += index.replace(kernels, ptx)
+            # A kernel index of `llamaproof.shadow.index`: a part for each fatbin.
+            index = Path(line.removeprefix("index ")).read_text(encoding="utf-8")
+            parts = re.split(r"(?m)^(?=fatbin )", index)
+            for j, part in enumerate(parts):
+                if re.search(rf"(?m)^kernel {re.escape(kernel)} ", part):
+                    parts[j] = re.sub(r"(?m)^(ptx \d+) .*$", rf"\1 {ptx}", part)
+                    replaced += 1
             copied = work / f"index{i}.txt"
-            copied.write_text(index.text, encoding="utf-8")
+            copied.write_text("".join(parts), encoding="utf-8")
             lines[i] = f"index {copied}"
-        assert replaced == 1, f"{replaced} translation units have the kernels of {ptx}"
+        assert replaced == 1, f"{replaced} translation units have {kernel}"
         file = work / "session.txt"
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return dataclasses.replace(self._session, file=file)
-
-
-class _Index:
-    """A kernel index of `llamaproof.shadow.index`: a part for each fatbin."""
-
-    def __init__(self, text: str) -> None:
-        self._parts = re.split(r"(?m)^(?=fatbin )", text)
-
-    @property
-    def text(self) -> str:
-        return "".join(self._parts)
-
-    def replace(self, kernels: set[str], ptx: Path) -> int:
-        """Put `ptx` where all these kernels are; returns how many places that is."""
-        found = 0
-        for i, part in enumerate(self._parts):
-            if kernels <= set(re.findall(r"(?m)^kernel (\w+) ", part)):
-                self._parts[i], count = re.subn(
-                    r"(?m)^(ptx \d+) .*$", lambda m: f"{m.group(1)} {ptx}", part
-                )
-                found += count
-        return found
 
 
 def compile_instance(folder: Path, instance: Instance, edits: Sequence[Edit], *, sm: int) -> Path:

@@ -47,54 +47,56 @@ FULL = cell("576/512", 16, 1, 1024)
 # A head size whose kernel loads its tiles ahead, in two stages.
 AHEAD = cell("64", 4, 8, 1024)
 CELLS = (ONE, MANY, FULL, AHEAD)
+# A ratio that no head group divides.
+PARTIAL = cell("576/512", 10, 1, 512)
 
 # The edits, one for each defect: when a patch moves a line, this is what to change.
 TILE_OFFSET = Edit(
-    file=MMA,
-    old="KV + i*stride_KV + k*h2_per_chunk",
-    new="KV + (i + 1)*stride_KV + k*h2_per_chunk",
+    MMA, ("KV + i*stride_KV + k*h2_per_chunk", "KV + (i + 1)*stride_KV + k*h2_per_chunk")
 )
-NO_ROW_BOUND = Edit(
-    file=MMA, old="if (jt*ncols1 + j < ne01", new="if (jt*ncols1 + j < ne01 + ncols1"
-)
-NO_HEAD_BOUND = Edit(file=MMA, old="ne01 && c < nheads", new="ne01 && c < ncols2")
+NO_TOKEN_BOUND = Edit(MMA, ("if (jt*ncols1 + j < ne01", "if (jt*ncols1 + j < ne01 + ncols1"))
+NO_HEAD_BOUND = Edit(MMA, ("ne01 && c < nheads", "ne01 && c < ncols2"))
+# Between writing the parts of a tile to shared memory and adding them up.
 NO_BARRIER = Edit(
-    file=MMA,
-    old="__syncthreads();\n\n        if (np == 1 || threadIdx.y % np == 0) {",
-    new="if (np == 1 || threadIdx.y % np == 0) {",
-)
+    MMA,
+    ("__syncthreads();\n\n        if (np == 1 || threadIdx.y % np == 0) {",
+     "if (np == 1 || threadIdx.y % np == 0) {"),
+    ("        __syncthreads();\n\n        {\n", "        {\n"),
+)  # fmt: skip
 MASK_ROW = Edit(
-    file=MMA,
-    old="__half22float2(tile_mask[j*(c::nbatch_fa/2 + 4) + i])",
-    new="__half22float2(tile_mask[(j > 0 ? j - 1 : 0)*(c::nbatch_fa/2 + 4) + i])",
-)
+    MMA,
+    ("__half22float2(tile_mask[j*(c::nbatch_fa/2 + 4) + i])",
+     "__half22float2(tile_mask[(j > 0 ? j - 1 : 0)*(c::nbatch_fa/2 + 4) + i])"),
+)  # fmt: skip
 NO_RESCALE = Edit(
-    file=MMA,
-    old="KQ_rowsum[col] = KQ_max_scale[col]*KQ_rowsum[col] + KQ_rowsum_add[col];",
-    new="KQ_rowsum[col] = KQ_max_scale[col]*KQ_rowsum[col] + KQ_rowsum_add[col];"
-    " KQ_max_scale[col] = 1.0f;",
-)
+    MMA,
+    ("KQ_rowsum[col] = KQ_max_scale[col]*KQ_rowsum[col] + KQ_rowsum_add[col];",
+     "KQ_rowsum[col] = KQ_max_scale[col]*KQ_rowsum[col] + KQ_rowsum_add[col];"
+     " KQ_max_scale[col] = 1.0f;"),
+)  # fmt: skip
 # A softmax that leaves the maximum in: its numerators are too large for the f16 they become.
 F16_OVERFLOW = Edit(
-    file=MMA,
-    old="expf(KQ_C_16[k*ntiles/2 + t].x[l] - KQ_max_new[KQ_index])",
-    new="expf(KQ_C_16[k*ntiles/2 + t].x[l])",
-)
+    MMA,
+    ("expf(KQ_C_16[k*ntiles/2 + t].x[l] - KQ_max_new[KQ_index])",
+     "expf(KQ_C_16[k*ntiles/2 + t].x[l])"),
+)  # fmt: skip
 SKIPPED_BLOCK = Edit(
-    file=COMMON,
-    old="const float scale_add = diff_add >= SOFTMAX_FTZ_THRESHOLD",
-    new="const float scale_add = bidx % 2 == 0 && diff_add >= SOFTMAX_FTZ_THRESHOLD",
-)
+    COMMON,
+    ("const float scale_add = diff_add >= SOFTMAX_FTZ_THRESHOLD ? expf(diff_add) : 0.0f;\n\n"
+     "        dst_val =",
+     "const float scale_add = bidx % 2 == 0 ? expf(diff_add) : 0.0f;\n\n        dst_val ="),
+    ("int bidx = bidx_first + threadIdx.y;", "int bidx = bidx_first + 1 + threadIdx.y;"),
+)  # fmt: skip
 PAST_THE_END = Edit(
-    file=MMA,
-    old="if (!last_iter) {\n            if (ncols2 > 1 || mask_h2) {",
-    new="{\n            if (ncols2 > 1 || mask_h2) {",
-)
+    MMA,
+    ("if (!last_iter) {\n            if (ncols2 > 1 || mask_h2) {",
+     "{\n            if (ncols2 > 1 || mask_h2) {"),
+)  # fmt: skip
 FIVE_READS = Edit(
-    file=MMA,
-    old="cp_async_cg_16<preload>(tile_KV_32 +",
-    new="for (int r = 0; r < 5; ++r) cp_async_wait_all(), cp_async_cg_16<preload>(tile_KV_32 +",
-)
+    MMA,
+    ("cp_async_cg_16<preload>(tile_KV_32 +",
+     "for (int r = 0; r < 5; ++r) cp_async_wait_all(), cp_async_cg_16<preload>(tile_KV_32 +"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,20 +107,23 @@ class Kernels:
     sound: Mapping[Cell, CellResult]
     folder: Path
 
-    def edited(self, edited: Cell, *edits: Edit, name: str) -> CellResult:
-        sound = self.sound[edited]
+    def edited(self, where: Cell, *edits: Edit, name: str) -> CellResult:
+        """A cell, with the kernel that the wheel launches for it edited and compiled anew."""
+        sound = self.sound[where]
         work = self.folder / name
         work.mkdir()
         instance = Instance.launched(sound)
         ptx = compile_instance(work, instance, edits, sm=sound.launches[0].ptx_sm)
-        return self.bench.execute([edited], ptx=ptx, name=f"{name}-run")[edited]
+        found = self.bench.execute([where], name=f"{name}-run", ptx=ptx, kernel=instance.kernel)
+        return found[where]
 
 
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernels]:
     folder = tmp_path_factory.mktemp("planted")
     with Bench.opened(WHEELS[-1], folder) as bench:
-        yield Kernels(bench=bench, sound=bench.execute(CELLS), folder=folder)
+        sound = bench.execute([*CELLS, PARTIAL], name="sound")
+        yield Kernels(bench=bench, sound=sound, folder=folder)
 
 
 def named(result: CellResult, kind: FindingKind) -> Finding:
@@ -131,8 +136,8 @@ def named(result: CellResult, kind: FindingKind) -> Finding:
 
 
 def test_the_wheels_kernels_are_sound(kernels: Kernels) -> None:
-    for result in kernels.sound.values():
-        assert result.verdict is Verdict.HOLDS
+    assert {kernels.sound[c].verdict for c in CELLS} == {Verdict.HOLDS}
+    assert kernels.sound[PARTIAL].verdict in (Verdict.HOLDS, Verdict.FALLS_BACK)
 
 
 @pytest.mark.parametrize("where", CELLS, ids=str)
@@ -154,7 +159,7 @@ def test_a_tile_one_row_late(kernels: Kernels) -> None:
 
 
 def test_a_bound_on_the_tokens_of_a_tile_removed(kernels: Kernels) -> None:
-    result = kernels.edited(MANY, NO_ROW_BOUND, name="row-bound")
+    result = kernels.edited(MANY, NO_TOKEN_BOUND, name="token-bound")
     assert result.nmse <= NMSE_LIMIT  # what it reads it throws away: no number shows it
     assert result.verdict is Verdict.FINDINGS
     found = named(result, FindingKind.OUT_OF_BOUNDS)
@@ -162,9 +167,9 @@ def test_a_bound_on_the_tokens_of_a_tile_removed(kernels: Kernels) -> None:
 
 
 def test_a_bound_on_the_heads_of_a_group_removed(kernels: Kernels) -> None:
-    if NO_HEAD_BOUND.old not in (SOURCE / "ggml-cuda" / MMA).read_text(encoding="utf-8"):
-        pytest.skip("this series' kernels have whole head groups alone, and no such bound")
-    result = kernels.edited(ONE, NO_HEAD_BOUND, name="head-bound")
+    if kernels.sound[PARTIAL].verdict is Verdict.FALLS_BACK:
+        pytest.skip("this series' kernels take whole head groups alone, and have no such bound")
+    result = kernels.edited(PARTIAL, NO_HEAD_BOUND, name="head-bound")
     found = named(result, FindingKind.OUT_OF_BOUNDS)
     assert "past the end" in found.detail
 

@@ -17,6 +17,13 @@ SCHEMA = "llamaproof.dispatch"
 SCHEMA_VERSION = 1
 
 
+ESTIMATES = (
+    "holds no machine code for these cards, and their driver would compile its PTX. Which kernel "
+    "runs, and its shared memory, are certain; its registers are estimates, and so are grids "
+    "that follow from how many blocks fit a multiprocessor"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class GpuReport:
     """The outcomes of one GPU.
@@ -26,14 +33,21 @@ class GpuReport:
         sm: compute capability, as 89.
         device: how ggml describes the device.
         shadow: whether a stand-in played the card; False for a real one.
+        code: the architectures of the code it loads (`loaded_code.loaded_code`).
     """
 
     gpu: str
     sm: int
     device: str
     shadow: bool
+    code: tuple[str, ...]
     outcomes: Mapping[Cell, Outcome]
     seconds: float
+
+    @property
+    def estimates(self) -> bool:
+        """Whether registers are estimates: PTX was not compiled, as a driver would."""
+        return self.shadow and any(arch.startswith("compute_") for arch in self.code)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +75,11 @@ class DispatchEvidence:
     def outcomes(self) -> dict[str, Mapping[Cell, Outcome]]:
         """By GPU."""
         return {report.gpu: report.outcomes for report in self.reports}
+
+    @property
+    def estimated_gpus(self) -> tuple[str, ...]:
+        """The GPUs whose registers are estimates."""
+        return tuple(report.gpu for report in self.reports if report.estimates)
 
     def json(self) -> dict[str, Any]:
         """The versioned document.
@@ -95,6 +114,8 @@ class DispatchEvidence:
                     "sm": report.sm,
                     "device": report.device,
                     "shadow": report.shadow,
+                    "code": list(report.code),
+                    "registers_estimated": report.estimates,
                     "answers": row,
                 }
                 for report, row in zip(self.reports, answers, strict=True)

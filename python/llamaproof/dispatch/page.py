@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from llamaproof.dispatch.comparison import Change
-from llamaproof.dispatch.evidence import DispatchEvidence, GpuReport
+from llamaproof.dispatch.evidence import ESTIMATES, DispatchEvidence, GpuReport
 from llamaproof.dispatch.grid import PLAIN, SHALLOW, Cell, HeadSizes
 from llamaproof.dispatch.outcome import Outcome
 from llamaproof.dispatch.requirement import Requirement, Unmet
@@ -118,6 +118,9 @@ def _facts(evidence: DispatchEvidence) -> str:
             else "the libraries themselves on a real GPU",
         ),
     ]
+    if evidence.estimated_gpus:
+        cards = ", ".join(evidence.estimated_gpus)
+        facts.append(("estimates", f"{cards}: the target {ESTIMATES}"))
     cells = "".join(f"<tr><th>{k}</th><td>{escape(v)}</td></tr>" for k, v in facts)
     return f"<table>{cells}</table>"
 

@@ -14,6 +14,7 @@ from llamaproof.dispatch.evidence import DispatchEvidence, GpuReport
 from llamaproof.dispatch.grid import Cell
 from llamaproof.dispatch.jobs import Worker
 from llamaproof.dispatch.libraries import linux_libraries
+from llamaproof.dispatch.loaded_code import loaded_code
 from llamaproof.dispatch.run import FAILED, SILENCE_LIMIT_S, Progress, outcome_of
 from llamaproof.errors import BadInput
 from llamaproof.target import Target, open_target
@@ -48,6 +49,7 @@ def collect_real(
             sm=facts["sm"],
             device=facts["device"],
             shadow=facts["on_stand_in"],
+            code=loaded_code(needs.code, facts["sm"]),
             outcomes={
                 cell: outcome_of(cell, answer, frozenset())
                 for cell, answer in zip(distinct, facts["answers"], strict=True)

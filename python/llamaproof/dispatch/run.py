@@ -14,6 +14,7 @@ from llamaproof.dispatch.grid import Cell
 from llamaproof.dispatch.hollow import hollow_kernels
 from llamaproof.dispatch.jobs import Worker, staged
 from llamaproof.dispatch.libraries import linux_libraries
+from llamaproof.dispatch.loaded_code import loaded_code
 from llamaproof.dispatch.message import last_words, shadow_runtime_gave_up
 from llamaproof.dispatch.outcome import FALLS_BACK, Launch, Outcome, aborts, from_launches
 from llamaproof.errors import LlamaproofError
@@ -88,6 +89,7 @@ def _examine(
         sm=gpu.sm,
         device=result["device"],
         shadow=True,
+        code=loaded_code(code, gpu.sm),
         outcomes=outcomes,
         seconds=time.monotonic() - started,
     )

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from llamaproof.dispatch.agreement import Agreement, grouped
 from llamaproof.dispatch.comparison import Change
-from llamaproof.dispatch.evidence import DispatchEvidence, GpuReport
+from llamaproof.dispatch.evidence import ESTIMATES, DispatchEvidence, GpuReport
 from llamaproof.dispatch.grid import Cell
 from llamaproof.dispatch.outcome import Outcome
 from llamaproof.dispatch.requirement import Requirement, Unmet
@@ -60,8 +60,11 @@ def print_evidence(evidence: DispatchEvidence, console: Console) -> None:
             "where columns are idle[/dim]",
             highlight=False,
         )
-        return
-    console.print(_all_gpus_table(evidence))
+    else:
+        console.print(_all_gpus_table(evidence))
+    if evidence.estimated_gpus:
+        cards = escape(", ".join(evidence.estimated_gpus))
+        console.print(f"[yellow]{cards}[/yellow]: the target {ESTIMATES}", highlight=False)
 
 
 def print_aborts(evidence: DispatchEvidence, console: Console) -> None:

@@ -18,7 +18,11 @@ CELLS = tuple(
 
 
 def evidence(
-    *, step: int = 16, aborting: tuple[int, ...] = (), gpus: tuple[str, ...] = ("L40S",)
+    *,
+    step: int = 16,
+    aborting: tuple[int, ...] = (),
+    gpus: tuple[str, ...] = ("L40S",),
+    code: str = "sm_89",
 ) -> DispatchEvidence:
     """A release with kernels for (576, 512) at multiples of `step`; some ratios may abort."""
 
@@ -44,6 +48,7 @@ def evidence(
                 sm=89,
                 device=f"NVIDIA {gpu}",
                 shadow=True,
+                code=(code,),
                 outcomes={c: outcome(c) for c in CELLS},
                 seconds=1.0,
             )

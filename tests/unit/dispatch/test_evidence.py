@@ -39,6 +39,17 @@ def test_the_document_gives_every_cell_its_outcome_on_every_gpu() -> None:
                 assert told["columns"] == outcome.use.columns
 
 
+def test_what_is_estimated_is_said_wherever_the_evidence_is() -> None:
+    certain, estimated = evidence(), evidence(code="compute_75")
+    words = "its registers are estimates"
+    for found, said in ((certain, False), (estimated, True)):
+        assert (words in " ".join(printed(table.print_evidence, found).split())) == said
+        assert (words in page.render(found)) == said
+        (gpu,) = found.json()["gpus"]
+        assert gpu["registers_estimated"] == said
+        assert gpu["code"] == (["compute_75"] if said else ["sm_89"])
+
+
 def test_a_row_of_the_document_is_the_cell_it_came_from() -> None:
     assert [rows.from_row(rows.to_row(c)) for c in CELLS] == list(CELLS)
 

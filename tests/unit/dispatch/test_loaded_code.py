@@ -1,0 +1,43 @@
+"""The code that a card loads, and what is said where a driver would have to compile it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from llamaproof.dispatch.loaded_code import loaded_code
+from tests.unit.shadow import elf_writer as write
+
+_CUBIN = write.cubin("k", registers=32, shared=64, frame=0, threads=128)
+
+
+def _library(folder: Path, *fatbins: bytes) -> Path:
+    path = folder / "libggml-cuda.so"
+    section = write.Section(name=".nv_fatbin", content=b"".join(fatbins), address=0x4000)
+    path.write_bytes(write.elf([section]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("sm", "code"),
+    [
+        (75, ()),
+        (80, ("compute_80",)),
+        (89, ("sm_89",)),
+        (90, ("compute_80",)),
+    ],
+)
+def test_a_card_loads_its_machine_code_else_ptx_else_nothing(
+    tmp_path: Path, sm: int, code: tuple[str, ...]
+) -> None:
+    unit = write.fatbin(
+        write.entry(write.PTX, 80, b".version 9.0\n"), write.entry(write.CUBIN, 89, _CUBIN)
+    )
+    assert loaded_code([_library(tmp_path, unit, unit)], sm) == code
+
+
+def test_units_that_were_built_apart_are_all_told(tmp_path: Path) -> None:
+    ptx = write.fatbin(write.entry(write.PTX, 75, b".version 9.0\n"))
+    cubin = write.fatbin(write.entry(write.CUBIN, 89, _CUBIN))
+    assert loaded_code([_library(tmp_path, ptx, cubin)], 89) == ("compute_75", "sm_89")

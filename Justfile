@@ -32,6 +32,10 @@ test-stock: native
     {{ venv }} -m pytest -m "not wheel and not gpu" \
         tests/unit/shadow tests/unit/emulator tests/unit/dispatch tests/unit/tracer tests/unit/prove
 
+# Run the tests that need the wheel in dist/ and nvcc: its kernels, sound and with planted defects
+test-wheel: native
+    CUDA_HOME="$({{ venv }} -m build_tools toolkit)" {{ venv }} -m pytest -m wheel tests/unit
+
 # Install the wheels of dist/ into an empty environment and use them there
 check-wheel *WHEELS: env
     @{{ venv }} -m build_tools check "$@"

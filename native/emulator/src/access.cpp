@@ -36,8 +36,9 @@ uint32_t aligned_lanes(Warp & warp, const Inst & inst, uint32_t mask, const Lane
         if ((address.at[lane] & (bytes - 1)) == 0) {
             good |= 1u << lane;
         } else {
-            warp.worker->report(FindingKind::misaligned, warp, inst, lane, address.at[lane],
-                                "an access of " + std::to_string(bytes) + " bytes at " + hexadecimal(address.at[lane]));
+            warp.worker->report(FindingKind::misaligned, warp, inst, lane, address.at[lane], [&] {
+                return "an access of " + std::to_string(bytes) + " bytes at " + hexadecimal(address.at[lane]);
+            });
         }
     }
     return good;
@@ -115,10 +116,11 @@ uint32_t access_global(Warp & warp, const Inst & inst, uint32_t mask, const Lane
             const int lane = __builtin_ctz(rest);
             Allocation * allocation = worker.launch->memory->find(address.at[lane]);
             if (allocation == nullptr || !allocation->holds(address.at[lane], bytes)) {
-                const std::string where = place_in_words(*worker.launch->memory, address.at[lane], bytes);
-                worker.report(FindingKind::out_of_bounds, warp, inst, lane, address.at[lane],
-                              std::string(write ? "a write of " : "a read of ") + std::to_string(bytes) + " bytes at " +
-                                  hexadecimal(address.at[lane]) + ", " + where);
+                worker.report(FindingKind::out_of_bounds, warp, inst, lane, address.at[lane], [&] {
+                    return std::string(write ? "a write of " : "a read of ") + std::to_string(bytes) + " bytes at " +
+                           hexadecimal(address.at[lane]) + ", " +
+                           place_in_words(*worker.launch->memory, address.at[lane], bytes);
+                });
                 continue;
             }
             of_lane[lane] = allocation;
@@ -133,10 +135,11 @@ uint32_t access_global(Warp & warp, const Inst & inst, uint32_t mask, const Lane
             const int lane = __builtin_ctz(rest);
             const Allocation & allocation = uniform ? *remembered : *of_lane[lane];
             if (allocation.is_written(address.at[lane], bytes)) continue;
-            worker.report(FindingKind::uninitialised_read, warp, inst, lane, address.at[lane],
-                          "a read of " + std::to_string(bytes) + " bytes at " + hexadecimal(address.at[lane]) + ", offset " +
-                              std::to_string(address.at[lane] - allocation.base) + " of the allocation of " + std::to_string(allocation.size) +
-                              " bytes, that nothing has written");
+            worker.report(FindingKind::uninitialised_read, warp, inst, lane, address.at[lane], [&] {
+                return "a read of " + std::to_string(bytes) + " bytes at " + hexadecimal(address.at[lane]) + ", offset " +
+                       std::to_string(address.at[lane] - allocation.base) + " of the allocation of " + std::to_string(allocation.size) +
+                       " bytes, that nothing has written";
+            });
         }
     }
     const uint64_t total = uint64_t(bytes) * static_cast<uint64_t>(__builtin_popcount(good));
@@ -232,9 +235,10 @@ uint32_t access_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lane
                 good |= 1u << lane;
                 continue;
             }
-            worker.report(FindingKind::out_of_bounds, warp, inst, lane, address.at[lane],
-                          "an access of " + std::to_string(bytes) + " bytes at " + hexadecimal(address.at[lane]) +
-                              " of shared memory, which has " + std::to_string(size) + " bytes");
+            worker.report(FindingKind::out_of_bounds, warp, inst, lane, address.at[lane], [&] {
+                return "an access of " + std::to_string(bytes) + " bytes at " + hexadecimal(address.at[lane]) +
+                       " of shared memory, which has " + std::to_string(size) + " bytes";
+            });
         }
         mask = good;
         if (mask == 0) return 0;
@@ -251,8 +255,9 @@ uint32_t access_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lane
         if (four && note_read_of_four(block, at / 4, tag)) continue;
         if (note_shared(block, at / granule, granules, tag, use, pending)) continue;
         if (pending) {
-            worker.report(FindingKind::async_not_waited, warp, inst, lane, at,
-                          "shared memory at " + hexadecimal(at) + " is the target of an asynchronous copy that was not waited for");
+            worker.report(FindingKind::async_not_waited, warp, inst, lane, at, [&] {
+                return "shared memory at " + hexadecimal(at) + " is the target of an asynchronous copy that was not waited for";
+            });
             continue;
         }
         if (value != nullptr && std::memcmp(block.shared + at, value + static_cast<size_t>(lane) * bytes, bytes) == 0) {
@@ -262,9 +267,10 @@ uint32_t access_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lane
             // Writing what is there already harms nobody.
             if (!others_read) continue;
         }
-        worker.report(FindingKind::shared_race, warp, inst, lane, at,
-                      std::string(use == SharedUse::read ? "a read" : "a write") + " of shared memory at " + hexadecimal(at) +
-                          " that another warp " + (use == SharedUse::read ? "writes" : "reads or writes") + " with no barrier between");
+        worker.report(FindingKind::shared_race, warp, inst, lane, at, [&] {
+            return std::string(use == SharedUse::read ? "a read" : "a write") + " of shared memory at " + hexadecimal(at) +
+                   " that another warp " + (use == SharedUse::read ? "writes" : "reads or writes") + " with no barrier between";
+        });
     }
     return mask;
 }

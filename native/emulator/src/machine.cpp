@@ -114,12 +114,12 @@ void prepare_block(Worker & worker, uint64_t linear) {
 }
 
 // Runs one warp until it waits, ends, or its slice is over.
-void run_warp(Worker & worker, Warp & warp) {
+void run_warp(Worker & worker, Warp & warp, uint64_t slice) {
     const Kernel & kernel = *worker.launch->kernel;
     const Inst * code = kernel.code.data();
     uint64_t * executed = worker.executed.data();
     uint64_t lanes_active = 0, steps = 0;
-    while (warp.state == WarpState::running && steps < time_slice) {
+    while (warp.state == WarpState::running && steps < slice) {
         if (warp.pc == warp.rpc || warp.active == 0) {
             if (warp.stack.empty()) {
                 warp.state = WarpState::done;
@@ -215,7 +215,8 @@ void run_block(Worker & worker, uint64_t linear) {
     for (;;) {
         bool any_running = false;
         for (Warp & warp : block.warps) {
-            if (warp.state == WarpState::running) run_warp(worker, warp);
+            const uint64_t left = limit == 0 ? time_slice : limit + 1 - std::min(limit, block.instructions);
+            if (warp.state == WarpState::running) run_warp(worker, warp, std::min(time_slice, left));
             any_running = any_running || warp.state == WarpState::running;
         }
         if (limit != 0 && block.instructions > limit) {
@@ -271,20 +272,20 @@ void Counts::add(const Counts & other) {
     atomics += other.atomics;
 }
 
-void Worker::report(FindingKind kind, const Warp & warp, const Inst & inst, int lane, uint64_t address, const std::string & detail) {
+Finding * Worker::count_finding(FindingKind kind, const Warp & warp, const Inst & inst, int lane, uint64_t address) {
     const auto [found, fresh] = findings.try_emplace({static_cast<int>(kind), inst.pc});
     Finding & finding = found->second;
     ++finding.count;
     const auto thread = static_cast<uint32_t>(warp.index * lanes + static_cast<uint32_t>(lane));
     // Of several the one of the first block is told, whichever worker met it.
-    if (!fresh && finding.block <= warp.block->linear) return;
+    if (!fresh && finding.block <= warp.block->linear) return nullptr;
     finding.kind = kind;
     finding.pc = inst.pc;
     finding.line = inst.line;
     finding.block = warp.block->linear;
     finding.thread = thread;
     finding.address = address;
-    finding.detail = detail;
+    return &finding;
 }
 
 void stop_at(const Warp & warp, const Inst & inst, const std::string & what) {

@@ -11,6 +11,7 @@
 #include <shared_mutex>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace llamaproof::emulator {
@@ -311,7 +312,20 @@ struct Worker {
     std::vector<uint8_t> register_storage, shared_storage, local_storage;
     std::vector<uint32_t> predicate_storage;
 
-    void report(FindingKind kind, const Warp & warp, const Inst & inst, int lane, uint64_t address, const std::string & detail);
+    // `detail` is a text or a function that makes one, called only for the occurrence that is told: a kernel may do wrong
+    // millions of times.
+    template <class Detail> void report(FindingKind kind, const Warp & warp, const Inst & inst, int lane, uint64_t address, const Detail & detail) {
+        Finding * finding = count_finding(kind, warp, inst, lane, address);
+        if (finding == nullptr) return;
+        if constexpr (std::is_invocable_v<Detail>) {
+            finding->detail = detail();
+        } else {
+            finding->detail = detail;
+        }
+    }
+
+private:
+    Finding * count_finding(FindingKind kind, const Warp & warp, const Inst & inst, int lane, uint64_t address);
 };
 
 // Lands the asynchronous copies of `mask` except those of the newest `keep_groups` groups.

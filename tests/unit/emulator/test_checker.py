@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llamaproof.emulator.machine import Emulator, Finding, FindingKind
+from llamaproof.emulator.machine import EmulationError, Emulator, Finding, FindingKind
 from tests.unit.emulator.lanes import HEADER, run
 from tests.unit.emulator.test_memory import kernel
 
@@ -273,3 +273,33 @@ ret;
     assert counts.by_class["integer"] == 6
     assert counts.barriers == 6
     assert counts.active_lanes == 3 * (2 * 4 * 32 + 8)
+
+
+def test_a_loop_without_end_is_stopped_at_the_limit(emulator: Emulator) -> None:
+    text = """
+.entry k(.param .u64 out)
+{
+.reg .b64 %p; .reg .b32 %r;
+ld.param.u64 %p, [out]; mov.u32 %r, 0;
+again: add.u32 %r, %r, 1; st.global.u32 [%p], %r; bra again;
+}
+"""
+    turns = np.zeros(1, np.uint32)
+    with pytest.raises(EmulationError, match="more than 3000 warp instructions"):
+        run(emulator, text, [turns], instruction_limit=3000)
+    assert 990 <= turns[0] <= 1000
+
+
+def test_a_finding_met_again_and_again_is_told_once_and_counted(emulator: Emulator) -> None:
+    text = """
+.entry k(.param .u64 out)
+{
+.reg .b64 %p; .reg .b32 %r; .reg .pred %q;
+ld.param.u64 %p, [out]; mov.u32 %r, 0;
+again: add.u32 %r, %r, 1; add.u64 %p, %p, 4; st.global.u32 [%p+4096], %r;
+setp.lt.u32 %q, %r, 50; @%q bra again;
+}
+"""
+    (finding,) = run(emulator, text, [np.zeros(1024, np.uint32)]).findings
+    assert (finding.kind, finding.count) == (FindingKind.OUT_OF_BOUNDS, 50 * 32)
+    assert "4 bytes past the end" in finding.detail

@@ -1,8 +1,8 @@
 """What the name of a flash-attention kernel says about it.
 
 The template parameters are those of ggml/src/ggml-cuda/fattn-*.cu{,h} in the llama.cpp of
-llama-cpp-python 0.3.16, 0.3.17 and 0.3.36; a name of another shape is reported as unknown, with
-its arguments, and never guessed at.
+llama-cpp-python 0.3.16 (as released, and as the series patches it), 0.3.17 and 0.3.36; a name of
+another shape is reported as unknown, with its arguments, and never guessed at.
 """
 
 from __future__ import annotations
@@ -159,8 +159,11 @@ def _tensor_core_names(arguments: tuple[str, ...]) -> tuple[Family, tuple[str, .
     flags = next((i for i, a in enumerate(arguments) if a in ("true", "false")), len(arguments))
     kinds = (len(arguments), flags)
     tile = ("DKQ", "DV", "ncols1", "ncols2")
+    warps = (*tile, "nwarps", "ntiles", "use_logit_softcap", "mla")
     if kinds == (8, 6):
-        return "mma", (*tile, "nwarps", "ntiles", "use_logit_softcap", "mla")
+        return "mma", warps
+    if kinds == (9, 6):
+        return "mma", (*warps, "nstages_target")
     if kinds == (6, 4):
         return "mma", (*tile, "use_logit_softcap", "V_is_K_view")
     if kinds == (7, 4):

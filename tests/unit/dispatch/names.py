@@ -6,6 +6,8 @@ _ARGUMENTS_0_3_16_TYPED = "EEvPKcS2_S2_S2_S2_PKiPfP6float2ffffjfiiiiiiiiiiiiilii
 
 MMA_576_4x16 = f"_Z18flash_attn_ext_f16ILi576ELi512ELi4ELi16ELi8ELi2ELb0ELb1{_ARGUMENTS_0_3_16}"
 MMA_576_1x16 = f"_Z18flash_attn_ext_f16ILi576ELi512ELi1ELi16ELi2ELi2ELb0ELb1{_ARGUMENTS_0_3_16}"
+# the same, with the pipeline's stages among the template's parameters, as the series has them
+MMA_576_1x32 = f"_Z18flash_attn_ext_f16ILi576ELi512ELi1ELi32ELi4ELi2ELb0ELb1ELi2{_ARGUMENTS_0_3_16}"
 MMA_128_8x1 = f"_Z18flash_attn_ext_f16ILi128ELi128ELi8ELi1ELi4ELi1ELb0ELb0{_ARGUMENTS_0_3_16}"
 WMMA_256_8 = f"_Z18flash_attn_ext_f16ILi256ELi8ELi4ELi128E6__halfLb0{_ARGUMENTS_0_3_16_TYPED}"
 VEC_128_8_Q8_0 = (

@@ -13,6 +13,7 @@ from tests.unit.dispatch import names
     ("name", "family", "head_k", "head_v", "ncols1", "ncols2"),
     [
         (names.MMA_576_4x16, "mma", 576, 512, 4, 16),
+        (names.MMA_576_1x32, "mma", 576, 512, 1, 32),
         (names.MMA_128_8x1, "mma", 128, 128, 8, 1),
         (names.WMMA_256_8, "wmma", 256, 256, 8, 1),
         (names.VEC_128_8_Q8_0, "vec", 128, 128, 8, 1),
@@ -43,6 +44,7 @@ def test_the_template_arguments_have_the_names_of_the_source() -> None:
         "use_logit_softcap": "false",
         "mla": "true",
     }
+    assert dict(parse(names.MMA_576_1x32).parameters)["nstages_target"] == "2"
     assert dict(parse(names.WMMA_256_8).parameters)["KQ_acc_t"] == "__half"
 
 

@@ -26,6 +26,7 @@ from llamaproof.emulator.profile.comparison import (
     compare_launches,
     compare_outputs,
     signature,
+    take_registers,
 )
 from llamaproof.emulator.profile.figures import FIGURES, Outcome, compare
 from llamaproof.emulator.profile.ncu import Profiled
@@ -47,13 +48,13 @@ SECTORS = "memory_l2_theoretical_sectors_global"
 
 HEADER = (
     "ID", "Process ID", "Kernel Name", "Block Size", "Grid Size", "smsp__inst_executed.sum",
-    "dram__sectors_read.sum", "memory_l2_theoretical_sectors_global", ncu.OPCODES,
+    "dram__sectors_read.sum", "memory_l2_theoretical_sectors_global", ncu.OPCODES, ncu.LANES,
 )  # fmt: skip
 ROWS = (
-    ("", "", "", "", "", "inst", "sector", "", "inst"),
+    ("", "", "", "", "", "inst", "sector", "", "inst", "inst"),
     ("0", "7", "void scan<(int)4>(int *)", "(32, 2, 1)", "(528, 1, 1)", "1,234,567", "nan", "64",
-     "1,500 (HMMA: 1,000; LDSM: 480; BAR: 20)"),
-    ("1", "7", "fixup", "(512,1,1)", "(528,1,16)", "12", "3.5", "7", "0"),
+     "1,500 (HMMA: 1,000; LDSM: 480; BAR: 20)", "640 (BAR.SYNC.DEFER_BLOCKING: 640)"),
+    ("1", "7", "fixup", "(512,1,1)", "(528,1,16)", "12", "3.5", "7", "0", "0"),
 )  # fmt: skip
 
 
@@ -73,7 +74,8 @@ def counts(**changes: Any) -> Counts:
     figures |= {
         "warp_instructions": 1000, "mma_ops": 100, "barriers": 8,
         "sectors_read_requested": 640, "sectors_read_per_block": 600, "sectors_read_unique": 500,
-        "sectors_written_requested": 64,
+        "sectors_written_requested": 64, "global_bytes_read": 640 * 16 + 64 * 8 + 32 * 2 + 32 * 4,
+        "global_bytes_written": 64 * 8,
         "by_class": {"matrix_load": 50, "async_copy": 22, "load_global": 4, "store_global": 2},
     }  # fmt: skip
     return Counts(**{**figures, **changes})
@@ -87,7 +89,7 @@ def executed(**changes: Any) -> ExecutedLaunch:
     return replace(launch, **changes)
 
 
-def profiled(**opcodes: int) -> Profiled:
+def profiled() -> Profiled:
     return Profiled(
         kernel=DEMANGLED,
         grid=(528, 1, 1),
@@ -100,8 +102,12 @@ def profiled(**opcodes: int) -> Profiled:
             "lts__t_sectors_srcunit_tex_op_read.sum": 610.0,
         },
         opcodes={
-            "HMMA": 100, "LDSM": 50, "LDGSTS": 20, "LDGDEPBAR": 2, "BAR": 8, "LDG": 4, "STG": 2,
-            **opcodes,
+            # One more load and one more barrier than warps carry out: issued with no lane.
+            "HMMA": 100, "LDSM": 50, "LDGSTS": 20, "LDGDEPBAR": 2, "BAR": 9, "LDG": 5, "STG": 2,
+        },
+        lanes={
+            "BAR.SYNC.DEFER_BLOCKING": 256, "LDGSTS.E.BYPASS.LTC64B.128": 640,
+            "LDG.E.64.CONSTANT": 64, "LDG.E.U16.CONSTANT": 32, "LDG.E": 32, "STG.E.64": 64,
         },
     )  # fmt: skip
 
@@ -126,6 +132,7 @@ def test_a_raw_page_is_read_whole() -> None:
     assert "Process ID" not in first.metrics
     assert "dram__sectors_read.sum" not in first.metrics
     assert first.opcodes == {"HMMA": 1000, "LDSM": 480, "BAR": 20}
+    assert first.lanes == {"BAR.SYNC.DEFER_BLOCKING": 640}
     assert (second.kernel, second.opcodes) == ("fixup", {})
     assert second.metrics["dram__sectors_read.sum"] == 3.5
 
@@ -154,7 +161,10 @@ def test_a_launch_that_does_the_same_holds() -> None:
     assert found.exit_code == HOLDS
     told = outcomes(found)
     assert told["matrix products (HMMA)"] is Outcome.SAME
+    assert told["barriers (BAR)"] is Outcome.SAME
+    assert told["bytes read, as lanes ask"] is Outcome.SAME
     assert told["sectors, as warps ask for them"] is Outcome.SAME
+    assert told["global loads (LDG)"] is Outcome.WITHIN
     assert told["sectors read from L2"] is Outcome.WITHIN
     assert told["sectors read from memory"] is Outcome.NOT_MEASURED
 
@@ -164,11 +174,14 @@ def test_a_launch_that_does_the_same_holds() -> None:
     [
         ({"opcodes": {"HMMA": 101}}, "matrix products (HMMA)"),
         ({"opcodes": {"LDSM": 25}}, "matrix loads (LDSM)"),
-        ({"opcodes": {"BAR": 9}}, "barriers (BAR)"),
-        ({"opcodes": {"LDGSTS": 100}}, "asynchronous copies (LDGSTS)"),
+        ({"lanes": {"BAR.SYNC.DEFER_BLOCKING": 288}}, "barriers (BAR)"),
+        ({"lanes": {"LDG.E": 64}}, "bytes read, as lanes ask"),
+        ({"lanes": {"STG.E": 32}}, "bytes written, as lanes ask"),
+        ({"opcodes": {"LDGSTS": 100}}, "copies to shared memory (LDGSTS)"),
+        ({"opcodes": {"LDG": 3}}, "global loads (LDG)"),
         ({"grid": (264, 1, 1)}, "blocks launched"),
-        ({"metrics": {SECTORS: 705.0}}, "sectors, as warps ask for them"),
-        ({"metrics": {"smsp__inst_executed.sum": 3000.0}}, "warp instructions"),
+        ({"metrics": {SECTORS: 703.0}}, "sectors, as warps ask for them"),
+        ({"metrics": {"smsp__inst_executed.sum": 3001.0}}, "warp instructions"),
         (
             {"metrics": {"lts__t_sectors_srcunit_tex_op_read.sum": 499.0}},
             "sectors read from L2",
@@ -204,6 +217,26 @@ def test_every_figure_has_a_reason_and_bounds_where_it_needs_them() -> None:
         assert figure.reason
         judged = compare(figure, executed(), profiled())
         assert judged.outcome is not Outcome.DIFFERS
+
+
+def test_the_emulated_card_takes_registers_that_were_measured_for_those_estimated(
+    tmp_path: Path,
+) -> None:
+    index = tmp_path / "kernels.txt"
+    other = MANGLED.replace("Li4ELi4E", "Li8ELi4E")
+    index.write_text(
+        f"fatbin 0x40\ncode 90 ptx 89\nkernel {MANGLED} 200 0 16 64 3 1 0:8 8:4\n"
+        f"kernel {other} 200 0 16 64 3 1 0:8\nkernel measured 200 0 16 64 3 0 0:8\nend\n"
+    )
+    session = tmp_path / "session.txt"
+    session.write_text(f"llamaproof-shadow-session 1\nlibrary /x.so\nindex {index}\n")
+    seen = replace(profiled(), metrics={"launch__registers_per_thread": 255.0})
+    take_registers(session, [seen])
+    name = session.read_text().splitlines()[-1].removeprefix("index ")
+    assert name != str(index)
+    changed = Path(name).read_text()
+    assert f"kernel {MANGLED} 255 0 16 64 3 1 0:8 8:4\n" in changed
+    assert changed.replace(" 255 ", " 200 ") == index.read_text()
 
 
 def recorded(output: Any) -> Recording:

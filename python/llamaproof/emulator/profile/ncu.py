@@ -13,6 +13,7 @@ import io
 import os
 import re
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,21 +23,21 @@ from llamaproof.errors import BadInput, CommandFailed
 
 # Warp instructions by opcode of the machine code (HMMA, LDSM, BAR, ...), as instances.
 OPCODES = "sass__inst_executed_per_opcode"
+# Lanes that executed, those predicated off left out, by whole opcode (LDG.E.64.CONSTANT, ...).
+LANES = "sass__thread_inst_executed_true_per_opcode_with_modifier_all"
 
 _PIPES = ("alu", "fma", "lsu", "xu", "cbu", "adu", "uniform", "tensor_op_hmma")
 _SHARED_OPS = ("", "_op_ld", "_op_st")
 
 METRICS = (
     OPCODES,
-    "sass__inst_executed_per_opcode_with_modifier_all",
+    LANES,
     "gpu__time_duration.sum",
     "launch__registers_per_thread",
     "launch__shared_mem_per_block_dynamic",
     "launch__shared_mem_per_block_static",
     "smsp__inst_executed.sum",
-    "inst_executed",
-    "thread_inst_executed",
-    "thread_inst_executed_true",
+    "sass__thread_inst_executed_true_per_opcode",
     *(f"sm__inst_executed_pipe_{pipe}.sum" for pipe in _PIPES),
     "smsp__inst_executed_op_ldsm.sum",
     "smsp__inst_executed_op_ldgsts.sum",
@@ -88,7 +89,9 @@ class Profiled:
     Attributes:
         kernel: its name, demangled, with template arguments.
         metrics: by full name, in base units.
-        opcodes: warp instructions by opcode of the machine code; empty where not collected.
+        opcodes: warp instructions by opcode of the machine code, those among them that no lane
+            executed; empty where not collected.
+        lanes: lanes that executed, by whole opcode; empty where not collected.
     """
 
     kernel: str
@@ -96,6 +99,7 @@ class Profiled:
     block: tuple[int, int, int]
     metrics: Mapping[str, float]
     opcodes: Mapping[str, int]
+    lanes: Mapping[str, int]
 
 
 def find() -> Path:
@@ -186,11 +190,15 @@ def read(text: str, *, where: object) -> tuple[Profiled, ...]:
             hint="write it with: ncu --import REPORT --csv --page raw --print-units base",
         )
     rows = csv.DictReader(io.StringIO("\n".join(lines[start:])))
+    # A metric with an instance for each instruction of a kernel fills hundreds of kilobytes.
+    limit = csv.field_size_limit(sys.maxsize)
     try:
         # The second line holds units, and no ID.
         launches = tuple(_launch(row) for row in rows if row["ID"].strip())
-    except (KeyError, ValueError, AttributeError) as error:
+    except (KeyError, ValueError, AttributeError, csv.Error) as error:
         raise BadInput(f"a damaged page of the profiler: {error}", where=where) from error
+    finally:
+        csv.field_size_limit(limit)
     if not launches:
         raise BadInput("the profiler's page holds no launch", where=where)
     return launches
@@ -212,14 +220,18 @@ def _launch(row: Mapping[str, str]) -> Profiled:
         value = _number(text) if name not in _OF_THE_LAUNCH else None
         if value is not None:
             metrics[name] = value
-    opcodes = _INSTANCE.findall(row.get(OPCODES) or "")
     return Profiled(
         kernel=row["Kernel Name"],
         grid=_extent(row["Grid Size"]),
         block=_extent(row["Block Size"]),
         metrics=metrics,
-        opcodes={name: int(count.replace(",", "")) for name, count in opcodes},
+        opcodes=_instances(row.get(OPCODES)),
+        lanes=_instances(row.get(LANES)),
     )
+
+
+def _instances(text: str | None) -> dict[str, int]:
+    return {name: int(n.replace(",", "")) for name, n in _INSTANCE.findall(text or "")}
 
 
 def _number(text: str | None) -> float | None:

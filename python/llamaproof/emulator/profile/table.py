@@ -50,8 +50,8 @@ def print_comparison(found: Comparison, console: Console) -> None:
         f"{len(found.launches)} launches compared, {len(differing)} figures differ"
     )
     console.print(
-        f"NMSE may be at most {OUTPUT_NMSE_LIMIT:.2g}: 16 squared units of rounding of f16, in "
-        "which attention accumulates, in an order of its own on each machine.",
+        f"NMSE may be at most {OUTPUT_NMSE_LIMIT:.2g}: the square of f16's unit of rounding, since "
+        "attention accumulates in f16, on each machine in an order of its own.",
         style="dim",
     )
 

@@ -173,6 +173,10 @@ def test_a_launch_that_does_the_same_holds() -> None:
     ("changed", "figure"),
     [
         ({"opcodes": {"HMMA": 101}}, "matrix products (HMMA)"),
+        (
+            {"metrics": {"sm__inst_executed_pipe_tensor_op_hmma.sum": 99.0}},
+            "tensor pipe, its own counter",
+        ),
         ({"opcodes": {"LDSM": 25}}, "matrix loads (LDSM)"),
         ({"lanes": {"BAR.SYNC.DEFER_BLOCKING": 288}}, "barriers (BAR)"),
         ({"lanes": {"LDG.E": 64}}, "bytes read, as lanes ask"),
@@ -307,8 +311,8 @@ FAKE_NCU = """#!/usr/bin/env python3
 import subprocess, sys
 arguments = sys.argv[1:]
 at = arguments.index("--metrics")
-if "gpu__time_duration.sum" in arguments[at + 1] and {refuses!r} == "one":
-    print("==ERROR== Failed to find metric gpu__time_duration.sum")
+if "dram__sectors_read.sum" in arguments[at + 1] and {refuses!r} == "one":
+    print("==ERROR== Failed to find metric dram__sectors_read.sum")
     sys.exit(1)
 if {refuses!r} == "all":
     print("==ERROR== ERR_NVGPUCTRPERM - The user does not have permission")
@@ -332,7 +336,7 @@ def test_a_metric_this_chip_lacks_is_left_out(
     report = tmp_path / "report.ncu-rep"
     ncu.profile(["true"], env={"PATH": "/usr/bin:/bin"}, report=report)
     asked = report.read_text().split(",")
-    assert set(ncu.METRICS) - set(asked) == {"gpu__time_duration.sum"}
+    assert set(ncu.METRICS) - set(asked) == {"dram__sectors_read.sum"}
 
 
 def test_a_profiler_that_may_not_count_is_an_error(

@@ -13,6 +13,7 @@ Such figures are held to bounds, or shown.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -206,6 +207,15 @@ FIGURES = (
         emulated=_count("mma_ops"),
         measured=_opcodes("HMMA"),
         reason="one mma is one HMMA",
+    ),
+    Figure(
+        name="tensor pipe, its own counter",
+        rule=Rule.WITHIN,
+        emulated=_count("mma_ops"),
+        measured=_metrics("sm__inst_executed_pipe_tensor_op_hmma.sum"),
+        lowest=_count("mma_ops"),
+        highest=lambda launch: float(launch.counts.mma_ops or math.inf),
+        reason="the same where there are matrix products; else other f16 work of that pipe",
     ),
     Figure(
         name="matrix loads (LDSM)",

@@ -26,46 +26,19 @@ OPCODES = "sass__inst_executed_per_opcode"
 # Lanes that executed, those predicated off left out, by whole opcode (LDG.E.64.CONSTANT, ...).
 LANES = "sass__thread_inst_executed_true_per_opcode_with_modifier_all"
 
-_PIPES = ("alu", "fma", "lsu", "xu", "cbu", "adu", "uniform", "tensor_op_hmma")
-_SHARED_OPS = ("", "_op_ld", "_op_st")
-
 METRICS = (
     OPCODES,
     LANES,
-    "gpu__time_duration.sum",
     "launch__registers_per_thread",
     "launch__shared_mem_per_block_dynamic",
-    "launch__shared_mem_per_block_static",
     "smsp__inst_executed.sum",
     "sass__thread_inst_executed_true_per_opcode",
-    *(f"sm__inst_executed_pipe_{pipe}.sum" for pipe in _PIPES),
-    "smsp__inst_executed_op_ldsm.sum",
-    "smsp__inst_executed_op_ldgsts.sum",
-    *(
-        f"smsp__sass_inst_executed_op_{space}_{op}.sum"
-        for space in ("global", "shared", "local")
-        for op in ("ld", "st")
-    ),
-    "memory_l1_tag_requests_global",
+    "sm__inst_executed_pipe_tensor_op_hmma.sum",
     "memory_l2_theoretical_sectors_global",
-    "memory_l1_wavefronts_shared",
-    "memory_l1_wavefronts_shared_ideal",
-    *(
-        f"l1tex__t_{what}_pipe_lsu_mem_{space}_op_{op}.sum"
-        for what in ("requests", "sectors")
-        for space in ("global", "local")
-        for op in ("ld", "st")
-    ),
-    "sm__sass_l1tex_t_sectors_pipe_lsu_mem_global_op_ldgsts_cache_access.sum",
-    "sm__sass_l1tex_t_sectors_pipe_lsu_mem_global_op_ldgsts_cache_bypass.sum",
+    "l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum",
     "lts__t_sectors_srcunit_tex_op_read.sum",
-    "lts__t_sectors_srcunit_tex_op_write.sum",
     "dram__sectors_read.sum",
-    "dram__sectors_write.sum",
-    *(f"l1tex__data_pipe_lsu_wavefronts_mem_shared{op}.sum" for op in _SHARED_OPS),
-    *(f"l1tex__data_bank_conflicts_pipe_lsu_mem_shared{op}.sum" for op in _SHARED_OPS),
-    "l1tex__data_bank_conflicts_pipe_lsu_mem_shared_op_ldgsts.sum",
-    "smsp__sass_l1tex_data_pipe_lsu_wavefronts_mem_shared_op_ldgsts.sum",
+    "l1tex__data_bank_conflicts_pipe_lsu_mem_shared.sum",
 )
 
 # Chips and releases of the profiler lack some; each try drops those that it names.

@@ -49,6 +49,8 @@ def compare(before: Outcome, after: Outcome) -> Verdict:
     A kernel is better than the CPU, and the CPU better than an abort. Of two kernels one is better
     when it computes no more columns for nothing and reads K no more often, and one of both less;
     where these two pull apart, or a tile is not known, they are different: neither figure is time.
+    So they are where K is read more often and is loaded further ahead: a kernel that waits for K
+    and one that does not are not told apart by how often they read it.
     """
     if before.kind != after.kind:
         return "better" if ORDER.index(after.kind) > ORDER.index(before.kind) else "worse"
@@ -64,6 +66,9 @@ def _compare_kernels(before: KernelUse, after: KernelUse) -> Verdict:
     k_passes = after.k_passes - before.k_passes
     if columns == 0 and k_passes == 0:
         return "same" if _design(before) == _design(after) else "different"
+    fewer, more = sorted((before, after), key=lambda use: use.k_passes)
+    if columns == 0 and more.kernel.stages > fewer.kernel.stages > 0:
+        return "different"
     if columns <= 0 and k_passes <= 0:
         return "better"
     if columns >= 0 and k_passes >= 0:

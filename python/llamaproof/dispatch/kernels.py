@@ -77,6 +77,20 @@ class AttentionKernel:
             return self.label
         return f"{self.family} {self.ncols1}x{self.ncols2}"
 
+    @property
+    def stages(self) -> int:
+        """Pieces of K that are on their way at a time, where the card can; 0 when unknown.
+
+        Where the name does not say it: `nstages_target` of fattn_mma_f16_config in 0.3.16's
+        fattn-mma-f16.cuh, which is 1 for DKQ 576 and 2 for every other head size.
+        """
+        values = dict(self.parameters)
+        if "nstages_target" in values:
+            return int(values["nstages_target"])
+        if "ntiles" in values:
+            return 1 if self.head_k == 576 else 2
+        return 0
+
 
 def is_attention(function: str) -> bool:
     """Whether a function is a flash-attention kernel proper, not one of its helpers."""

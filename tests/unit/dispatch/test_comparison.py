@@ -49,6 +49,18 @@ def test_kernels_are_compared_by_idle_columns_and_passes_over_k(
     assert compare(ran(CELL, mma(*before)), ran(CELL, mma(*after))) == verdict
 
 
+def test_more_passes_over_k_that_is_loaded_further_ahead_are_different_and_not_worse() -> None:
+    prompt = cell(ratio=32, n_tokens=64)
+    one_stage = ran(prompt, names.MMA_576_4x16)
+    ahead = ran(prompt, names.MMA_576_1x32)
+    not_ahead = ran(prompt, names.MMA_576_1x32.replace("ELi2EEv", "ELi1EEv"))
+    assert compare(one_stage, ahead) == compare(ahead, one_stage) == "different"
+    assert (compare(one_stage, not_ahead), compare(not_ahead, one_stage)) == ("worse", "better")
+    # Columns that are computed for nothing are not hidden by loading ahead.
+    single = cell(ratio=16)
+    assert compare(ran(single, names.MMA_576_1x16), ran(single, names.MMA_576_1x32)) == "worse"
+
+
 def test_releases_that_spell_the_same_tile_differently_are_the_same() -> None:
     shape = cell(ratio=16)
     assert compare(ran(shape, names.MMA_576_1x16), ran(shape, names.MMA_0_3_36_1x16)) == "same"

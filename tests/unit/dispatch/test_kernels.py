@@ -48,6 +48,20 @@ def test_the_template_arguments_have_the_names_of_the_source() -> None:
     assert dict(parse(names.WMMA_256_8).parameters)["KQ_acc_t"] == "__half"
 
 
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        (names.MMA_576_4x16, 1),
+        (names.MMA_128_8x1, 2),
+        (names.MMA_576_1x32, 2),
+        (names.MMA_0_3_36_1x16, 0),
+        (names.VEC_128_1_F16, 0),
+    ],
+)
+def test_stages_are_those_of_the_name_or_of_the_release(name: str, stages: int) -> None:
+    assert parse(name).stages == stages
+
+
 def test_k_and_v_types_are_named() -> None:
     assert dict(parse(names.VEC_0_3_36_2).parameters)["type_K"] == "q8_0"
     assert dict(parse(names.VEC_0_3_36_2).parameters)["type_V"] == "bf16"

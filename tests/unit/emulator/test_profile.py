@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from llamaproof import shadow
 from llamaproof.dispatch import rows
 from llamaproof.dispatch.grid import HeadSizes, make_cell
 from llamaproof.emulator.evidence import ExecutedLaunch
@@ -28,7 +29,7 @@ from llamaproof.emulator.profile.comparison import (
     signature,
     take_registers,
 )
-from llamaproof.emulator.profile.figures import FIGURES, Outcome, compare
+from llamaproof.emulator.profile.figures import FIGURES, Outcome, compare, figures_for
 from llamaproof.emulator.profile.ncu import Profiled
 from llamaproof.emulator.profile.recording import Recording
 from llamaproof.emulator.profile.table import print_comparison
@@ -241,6 +242,16 @@ def test_the_emulated_card_takes_registers_that_were_measured_for_those_estimate
     changed = Path(name).read_text()
     assert f"kernel {MANGLED} 255 0 16 64 3 1 0:8 8:4\n" in changed
     assert changed.replace(" 255 ", " 200 ") == index.read_text()
+
+
+def test_time_below_the_models_bound_is_a_defect_of_the_model() -> None:
+    gpu = shadow.find_gpu("H200")
+    (_, *_, time) = figures_for(gpu)
+    least = time.emulated(executed())
+    assert least > 0
+    for nanoseconds, outcome in ((0.9 * least, Outcome.DIFFERS), (9 * least, Outcome.WITHIN)):
+        real = replace(profiled(), metrics={"gpu__time_duration.sum": nanoseconds})
+        assert compare(time, executed(), real).outcome is outcome
 
 
 def recorded(output: Any) -> Recording:

@@ -19,7 +19,14 @@ from llamaproof.dispatch.libraries import linux_libraries
 from llamaproof.emulator.evidence import ExecutedLaunch, launch_of
 from llamaproof.emulator.library import default_library
 from llamaproof.emulator.profile import recording
-from llamaproof.emulator.profile.figures import FIGURES, Compared, Outcome, compare
+from llamaproof.emulator.profile.figures import (
+    FIGURES,
+    Compared,
+    Figure,
+    Outcome,
+    compare,
+    figures_for,
+)
 from llamaproof.emulator.profile.ncu import Profiled
 from llamaproof.emulator.profile.recording import Computed, Floats, Recording
 from llamaproof.errors import DEFECT, HOLDS, BadInput
@@ -159,7 +166,9 @@ def compare_with(
         [launch_of(report) for report in reports if "kernel" in report]
         for reports in computed.result["reports"]
     ]
-    compared, mismatches = compare_launches(recorded.cells, launches, recorded.launches)
+    compared, mismatches = compare_launches(
+        recorded.cells, launches, recorded.launches, figures_for(gpu)
+    )
     return Comparison(
         target=target.name,
         device=recorded.device,
@@ -182,6 +191,7 @@ def compare_launches(
     cells: Sequence[Cell],
     emulated: Sequence[Sequence[ExecutedLaunch]],
     recorded: Sequence[Profiled],
+    figures: Sequence[Figure] = FIGURES,
 ) -> tuple[tuple[ComparedLaunch, ...], tuple[str, ...]]:
     """Launch by launch in order; where the order parts, in words, and nothing after it."""
     expected = [(cell, launch) for cell, own in zip(cells, emulated, strict=True) for launch in own]
@@ -190,8 +200,8 @@ def compare_launches(
         if signature(launch.kernel) != signature(real.kernel):
             words = f"{cell}: the card launches {real.kernel}, the emulated one {launch.kernel}"
             return tuple(compared), (words,)
-        figures = tuple(compare(figure, launch, real) for figure in FIGURES)
-        compared.append(ComparedLaunch(cell=cell, kernel=real.kernel, figures=figures))
+        judged = tuple(compare(figure, launch, real) for figure in figures)
+        compared.append(ComparedLaunch(cell=cell, kernel=real.kernel, figures=judged))
     if len(expected) != len(recorded):
         words = f"the card makes {len(recorded)} launches, the emulated one {len(expected)}"
         return tuple(compared), (words,)

@@ -18,8 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from llamaproof.bench.bound import least_seconds
 from llamaproof.emulator.evidence import ExecutedLaunch
 from llamaproof.emulator.profile.ncu import Profiled
+from llamaproof.shadow import Gpu
 
 
 class Rule(str, Enum):
@@ -351,3 +353,23 @@ FIGURES = (
         reason="follows the warp instructions",
     ),
 )
+
+
+def figures_for(gpu: Gpu) -> tuple[Figure, ...]:
+    """The figures, and the model's bound of time on this card against the time it took."""
+
+    def bound_ns(launch: ExecutedLaunch) -> float:
+        return 1e9 * (least_seconds([launch], gpu) or 0.0)
+
+    return (
+        *FIGURES,
+        Figure(
+            name="nanoseconds, by the model at least",
+            rule=Rule.WITHIN,
+            emulated=bound_ns,
+            measured=_metrics("gpu__time_duration.sum"),
+            lowest=bound_ns,
+            highest=lambda _launch: math.inf,
+            reason="a lower bound: latencies, waits and idle multiprocessors are not in it",
+        ),
+    )

@@ -29,6 +29,7 @@ LANES = "sass__thread_inst_executed_true_per_opcode_with_modifier_all"
 METRICS = (
     OPCODES,
     LANES,
+    "gpu__time_duration.sum",
     "launch__registers_per_thread",
     "launch__shared_mem_per_block_dynamic",
     "smsp__inst_executed.sum",

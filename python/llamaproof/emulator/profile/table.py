@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from llamaproof.emulator.profile.comparison import OUTPUT_NMSE_LIMIT, Comparison
-from llamaproof.emulator.profile.figures import FIGURES, Compared, Outcome
+from llamaproof.emulator.profile.figures import Compared, Outcome
 
 _STYLES = {
     Outcome.SAME: "green",
@@ -82,9 +82,12 @@ def _figures(found: Comparison) -> Table:
     for name in ("emulated", "measured", "least", "most"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("launches", no_wrap=True)
-    for figure in FIGURES:
-        own = [f for x in found.launches for f in x.figures if f.figure is figure]
-        table.add_row(figure.name, figure.rule.value, *_sums(own), _tally(own))
+    by_figure: dict[str, list[Compared]] = {}
+    for launch in found.launches:
+        for compared in launch.figures:
+            by_figure.setdefault(compared.figure.name, []).append(compared)
+    for name, own in by_figure.items():
+        table.add_row(name, own[0].figure.rule.value, *_sums(own), _tally(own))
     return table
 
 

@@ -34,8 +34,9 @@ from llamaproof.emulator.profile.ncu import Profiled
 from llamaproof.emulator.profile.recording import Recording
 from llamaproof.emulator.profile.table import print_comparison
 from llamaproof.emulator.profile.worker import digest
-from llamaproof.errors import DEFECT, HOLDS, BadInput, CommandFailed
+from llamaproof.errors import DEFECT, HOLDS, BadInput, CommandFailed, LlamaproofError
 from llamaproof.ggml import GgmlType
+from llamaproof.target import sha256_of
 
 CELL = make_cell(HeadSizes(k=576, v=512), GgmlType.F16, GgmlType.F16, 20, 1, 1024)
 MANGLED = (
@@ -321,6 +322,9 @@ def test_data_is_told_apart_to_the_last_bit() -> None:
 FAKE_NCU = """#!/usr/bin/env python3
 import subprocess, sys
 arguments = sys.argv[1:]
+if "--import" in arguments:
+    print({page!r})
+    sys.exit()
 at = arguments.index("--metrics")
 if "dram__sectors_read.sum" in arguments[at + 1] and {refuses!r} == "one":
     print("==ERROR== Failed to find metric dram__sectors_read.sum")
@@ -335,7 +339,7 @@ sys.exit(subprocess.call(arguments[at + 2:]))
 
 def fake_ncu(folder: Path, monkeypatch: pytest.MonkeyPatch, refuses: str) -> None:
     program = folder / "ncu"
-    program.write_text(FAKE_NCU.format(refuses=refuses))
+    program.write_text(FAKE_NCU.format(refuses=refuses, page=PAGE))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
 
@@ -356,6 +360,44 @@ def test_a_profiler_that_may_not_count_is_an_error(
     fake_ncu(tmp_path, monkeypatch, "all")
     with pytest.raises(CommandFailed, match="no report"):
         ncu.profile(["true"], env={"PATH": "/usr/bin:/bin"}, report=tmp_path / "report.ncu-rep")
+
+
+def recorded_by(folder: Path, monkeypatch: pytest.MonkeyPatch, worker: str = "") -> Recording:
+    tools = folder / "tools"
+    tools.mkdir()
+    fake_ncu(tools, monkeypatch, "one")
+    target = folder / "target"
+    target.mkdir()
+    (target / "libggml.so").write_bytes(b"library")
+    monkeypatch.setattr(recording, "_WORKER", "tests.unit.emulator.fake_profile_worker")
+    monkeypatch.setenv("FAKE_WORKER", worker)
+    return recording.record(str(target), [CELL], folder / "out")
+
+
+def test_a_recording_holds_results_counts_and_what_they_are_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = recorded_by(tmp_path, monkeypatch)
+    assert made.repeatable
+    assert (made.device, made.cells, made.inputs) == ("Fake GPU", (CELL,), ("11",))
+    assert [x.kernel for x in made.launches] == ["void scan<(int)4>(int *)", "fixup"]
+    assert made.libraries["libggml.so"] == sha256_of(tmp_path / "target" / "libggml.so")
+    assert np.array_equal(made.outputs[0], np.ones(3))
+    assert (tmp_path / "out" / "report.ncu-rep").is_file()
+
+
+def test_results_that_do_not_repeat_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not recorded_by(tmp_path, monkeypatch, "unsteady").repeatable
+
+
+def test_a_machine_without_a_gpu_makes_no_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(LlamaproofError, match="no device"):
+        recorded_by(tmp_path, monkeypatch, "refused")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_cells_cover_what_they_should() -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,8 @@ def main(job_path: str, result_path: str, outputs_path: str) -> None:
         Path(result_path).write_text(json.dumps(answer))
         return
     value = os.getpid() if mode == "unsteady" else 1
-    np.savez(outputs_path, **{f"cell{i}": np.full(3, value) for i in range(len(cells))})
+    named: dict[str, Any] = {f"cell{i}": np.full(3, value) for i in range(len(cells))}
+    np.savez(outputs_path, **named)
     Path(result_path).write_text(json.dumps({**result, "inputs": ["11"] * len(cells)}))
     for done in range(len(cells)):
         print(done + 1)

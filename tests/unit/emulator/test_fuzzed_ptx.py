@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import zipfile
@@ -32,7 +33,7 @@ DAMAGES = 40
 NUMBERS = ("-1", "0", "4294967295", "18446744073709551616", "0x7fffffffffffffff", "1e400")
 WORDS = (";", "{", "}", "[", "]", ",", ".", "@", "%", "|", '"', "/*", "\0", "\xff", ".param", "<")
 NUMBER = re.compile(rb"(?<![\w$%])\d+")
-OPCODE = re.compile(rb"(?m)^\t(?:@!?%p\d+ )?([a-z][\w.:]+)[ \t]")
+OPCODE = re.compile(rb"(?m)^[ \t]*(?:@!?%p\d+ )?([a-z][\w.:]+)[ \t]")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def damaged(rng: random.Random, text: bytes) -> bytes:
         elif kind == 5:
             text = exchanged(rng, text, NUMBER, rng.choice(NUMBERS).encode())
         elif kind == 6:  # an instruction with the operands of another
-            opcodes = [m.group(1) for m in OPCODE.finditer(text, at)][:50]
+            opcodes = [m.group(1) for m in itertools.islice(OPCODE.finditer(text, at), 50)]
             text = exchanged(rng, text, OPCODE, rng.choice(opcodes)) if opcodes else text
         else:  # two lines trade places
             lines = text.split(b"\n")

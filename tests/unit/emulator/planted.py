@@ -44,27 +44,22 @@ MMA = "fattn-mma-f16.cuh"
 COMMON = "fattn-common.cuh"
 
 
+@dataclass(frozen=True)
 class Edit:
-    """One place of ggml-cuda's source, told by a text that it holds exactly once.
+    """One place of ggml-cuda's source, told by a text that it holds exactly once."""
 
-    Args:
-        places: the text and what takes its place; several where series differ, of which the source
-            must have exactly one.
-    """
-
-    def __init__(self, file: str, *places: tuple[str, str]) -> None:
-        self._file = file
-        self._places = places
+    file: str
+    old: str
+    new: str
 
     def apply(self, folder: Path) -> None:
-        path = folder / self._file
+        path = folder / self.file
         text = path.read_text(encoding="utf-8")
-        found = [place for place in self._places for _ in range(text.count(place[0]))]
-        assert len(found) == 1, (
-            f"{self._file} holds {len(found)} times what this defect takes the place of "
-            f"({self._places[0][0]!r}): the source has moved, and it must be planted anew"
+        assert text.count(self.old) == 1, (
+            f"{self.file} holds {self.old!r} {text.count(self.old)} times: the source has moved, "
+            "and this defect must be planted anew"
         )
-        path.write_text(text.replace(*found[0]), encoding="utf-8")
+        path.write_text(text.replace(self.old, self.new), encoding="utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,57 +46,54 @@ MANY = cell("576/512", 20, 35, 512)
 FULL = cell("576/512", 16, 1, 1024)
 # A head size whose kernel loads its tiles ahead, in two stages.
 AHEAD = cell("64", 4, 8, 1024)
-CELLS = (ONE, MANY, FULL, AHEAD)
 # A ratio that no head group divides.
 PARTIAL = cell("576/512", 10, 1, 512)
+CELLS = (ONE, MANY, FULL, AHEAD, PARTIAL)
 
 # The edits, one for each defect: when a patch moves a line, this is what to change.
 TILE_OFFSET = Edit(
-    MMA, ("KV + i*stride_KV + k*h2_per_chunk", "KV + (i + 1)*stride_KV + k*h2_per_chunk")
+    MMA,
+    "KV + i*stride_KV + k*h2_per_chunk",
+    "KV + (i + 1)*stride_KV + k*h2_per_chunk",
 )
-NO_TOKEN_BOUND = Edit(MMA, ("if (jt*ncols1 + j < ne01", "if (jt*ncols1 + j < ne01 + ncols1"))
-NO_HEAD_BOUND = Edit(MMA, ("ne01 && c < nheads", "ne01 && c < ncols2"))
+NO_TOKEN_BOUND = Edit(MMA, "if (jt*ncols1 + j < ne01", "if (jt*ncols1 + j < ne01 + ncols1")
+NO_HEAD_BOUND = Edit(MMA, "ne01 && c < nheads", "ne01 && c < ncols2")
 # Between writing the parts of a tile to shared memory and adding them up.
 NO_BARRIER = Edit(
     MMA,
-    ("__syncthreads();\n\n        if (np == 1 || threadIdx.y % np == 0) {",
-     "if (np == 1 || threadIdx.y % np == 0) {"),
-    ("        __syncthreads();\n\n        {\n", "        {\n"),
-)  # fmt: skip
+    "__syncthreads();\n\n        // The first 2*2*gridDim.x*ncols",
+    "// The first 2*2*gridDim.x*ncols",
+)
 MASK_ROW = Edit(
     MMA,
-    ("__half22float2(tile_mask[j*(c::nbatch_fa/2 + 4) + i])",
-     "__half22float2(tile_mask[(j > 0 ? j - 1 : 0)*(c::nbatch_fa/2 + 4) + i])"),
-)  # fmt: skip
+    "__half22float2(tile_mask[j*(c::nbatch_fa/2 + 4) + i])",
+    "__half22float2(tile_mask[(j > 0 ? j - 1 : 0)*(c::nbatch_fa/2 + 4) + i])",
+)
 NO_RESCALE = Edit(
     MMA,
-    ("KQ_rowsum[col] = KQ_max_scale[col]*KQ_rowsum[col] + KQ_rowsum_add[col];",
-     "KQ_rowsum[col] = KQ_max_scale[col]*KQ_rowsum[col] + KQ_rowsum_add[col];"
-     " KQ_max_scale[col] = 1.0f;"),
-)  # fmt: skip
+    "KQ_rowsum[col] = KQ_max_scale[col]*KQ_rowsum[col] + KQ_rowsum_add[col];",
+    "KQ_rowsum[col] = KQ_max_scale[col]*KQ_rowsum[col] + KQ_rowsum_add[col];"
+    " KQ_max_scale[col] = 1.0f;",
+)
 # A softmax that leaves the maximum in: its numerators are too large for the f16 they become.
 F16_OVERFLOW = Edit(
     MMA,
-    ("expf(KQ_C_16[k*ntiles/2 + t].x[l] - KQ_max_new[KQ_index])",
-     "expf(KQ_C_16[k*ntiles/2 + t].x[l])"),
-)  # fmt: skip
+    "expf(KQ_C_16[k*ntiles/2 + t].x[l] - KQ_max_new[KQ_index])",
+    "expf(KQ_C_16[k*ntiles/2 + t].x[l])",
+)
 SKIPPED_BLOCK = Edit(
-    COMMON,
-    ("const float scale_add = diff_add >= SOFTMAX_FTZ_THRESHOLD ? expf(diff_add) : 0.0f;\n\n"
-     "        dst_val =",
-     "const float scale_add = bidx % 2 == 0 ? expf(diff_add) : 0.0f;\n\n        dst_val ="),
-    ("int bidx = bidx_first + threadIdx.y;", "int bidx = bidx_first + 1 + threadIdx.y;"),
-)  # fmt: skip
+    COMMON, "int bidx = bidx_first + threadIdx.y;", "int bidx = bidx_first + 1 + threadIdx.y;"
+)
 PAST_THE_END = Edit(
     MMA,
-    ("if (!last_iter) {\n            if (ncols2 > 1 || mask_h2) {",
-     "{\n            if (ncols2 > 1 || mask_h2) {"),
-)  # fmt: skip
+    "if (!last_iter) {\n            if (ncols2 > 1 || mask_h2) {",
+    "{\n            if (ncols2 > 1 || mask_h2) {",
+)
 FIVE_READS = Edit(
     MMA,
-    ("cp_async_cg_16<preload>(tile_KV_32 +",
-     "for (int r = 0; r < 5; ++r) cp_async_wait_all(), cp_async_cg_16<preload>(tile_KV_32 +"),
-)  # fmt: skip
+    "cp_async_cg_16<preload>(tile_KV_32 +",
+    "for (int r = 0; r < 5; ++r) cp_async_wait_all(), cp_async_cg_16<preload>(tile_KV_32 +",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +119,7 @@ class Kernels:
 def kernels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernels]:
     folder = tmp_path_factory.mktemp("planted")
     with Bench.opened(WHEELS[-1], folder) as bench:
-        sound = bench.execute([*CELLS, PARTIAL], name="sound")
+        sound = bench.execute(CELLS, name="sound")
         yield Kernels(bench=bench, sound=sound, folder=folder)
 
 
@@ -136,8 +133,7 @@ def named(result: CellResult, kind: FindingKind) -> Finding:
 
 
 def test_the_wheels_kernels_are_sound(kernels: Kernels) -> None:
-    assert {kernels.sound[c].verdict for c in CELLS} == {Verdict.HOLDS}
-    assert kernels.sound[PARTIAL].verdict in (Verdict.HOLDS, Verdict.FALLS_BACK)
+    assert {result.verdict for result in kernels.sound.values()} == {Verdict.HOLDS}
 
 
 @pytest.mark.parametrize("where", CELLS, ids=str)
@@ -167,8 +163,6 @@ def test_a_bound_on_the_tokens_of_a_tile_removed(kernels: Kernels) -> None:
 
 
 def test_a_bound_on_the_heads_of_a_group_removed(kernels: Kernels) -> None:
-    if kernels.sound[PARTIAL].verdict is Verdict.FALLS_BACK:
-        pytest.skip("this series' kernels take whole head groups alone, and have no such bound")
     result = kernels.edited(PARTIAL, NO_HEAD_BOUND, name="head-bound")
     found = named(result, FindingKind.OUT_OF_BOUNDS)
     assert "past the end" in found.detail
@@ -189,7 +183,8 @@ def test_the_mask_of_the_token_before(kernels: Kernels) -> None:
 
 
 def test_an_accumulator_that_is_not_rescaled(kernels: Kernels) -> None:
-    result = kernels.edited(ONE, NO_RESCALE, name="rescale")
+    # One token's blocks take a step of the cache each, and have nothing to rescale.
+    result = kernels.edited(MANY, NO_RESCALE, name="rescale")
     assert result.verdict is Verdict.WRONG
     assert result.not_finite == 0
 

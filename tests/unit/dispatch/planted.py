@@ -18,9 +18,9 @@ _GATE = re.compile(rb"\x48\x81[\x78-\x7f]\x10\x00\x02\x00\x00.{0,96}?\xa8\x0f", 
 # ... % 4 in place of % 16
 _RELAXED = b"\xa8\x03"
 
-# mov $imm32, %edx and mov $imm32, %r8d: the amount of shared memory on its way to
-# cudaFuncSetAttribute and to launch_fattn, both the third or a later argument.
-_AMOUNT_LOADS = (b"\xba", b"\x41\xb8", b"\x41\xb9", b"\xb9")
+# mov $imm32 to eax, ecx, edx, r8d, r9d: the amount of shared memory as a result, or on its way to
+# cudaFuncSetAttribute and to launch_fattn, where it is the third or a later argument.
+_AMOUNT_LOADS = (b"\xb8", b"\xb9", b"\xba", b"\x41\xb8", b"\x41\xb9")
 
 DISPATCH, SUPPORTS_OP = 0, 1  # in the order of the file: fattn.cu comes before ggml-cuda.cu
 

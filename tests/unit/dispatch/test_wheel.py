@@ -25,7 +25,7 @@ from tests.unit.dispatch import planted
 
 pytestmark = [pytest.mark.wheel, pytest.mark.native]
 
-EVERY_FOURTH = "576/512@%4:f16"
+EVERY_RATIO = "576/512@2-128:f16"
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def gpus(spec: str) -> tuple[shadow.Gpu, ...]:
 
 
 def test_glm_4_7_flash_and_its_like_run_on_every_card_the_wheel_is_for(wheel: str) -> None:
-    wanted = requirement.parse(EVERY_FOURTH)
+    wanted = requirement.parse(EVERY_RATIO)
     evidence = collect(wheel, gpus(wheel), wanted.cells)
     assert [str(u.cell) for u in requirement.unmet(wanted, evidence.outcomes)] == []
 
@@ -82,6 +82,12 @@ def test_planted_a_kernel_beyond_the_shared_memory_of_sm_75_aborts_there_alone(
     assert {o.kind for o in found[played[75].name].values()} == {"abort"}
     for outcome in found[played[75].name].values():
         assert outcome.message.startswith("CUDA error: invalid argument")
+
+
+@pytest.mark.slow
+def test_whatever_supports_op_promises_runs(wheel: str) -> None:
+    found = collect(wheel, gpus(wheel)[:1], cells_of(DEFAULT_GRID)).reports[0].outcomes
+    assert [(str(c), o.message) for c, o in found.items() if o.kind == "abort"] == []
 
 
 @pytest.mark.slow

@@ -98,6 +98,18 @@ def test_attention_off_its_layers_gpu_is_warned_of_once(
     assert line.startswith("[3] ")  # GGML_LOG_LEVEL_WARN
     for words in ("128/128", "GQA ratio 8", "K bf16, V bf16", "on CPU instead of CUDA0"):
         assert words in line
+    assert line.endswith("expect it to be slow")
+
+
+@pytest.mark.native
+def test_attention_of_a_cpu_layer_that_the_scheduler_takes_to_the_gpu_is_not_called_slow(
+    on_l40s: OnL40S, models: dict[str, Path], tmp_path: Path
+) -> None:
+    ran = on_l40s(*_arguments(models["glm-4.7-flash"], tmp_path, "--gpu-layers", "1"))
+    assert ran.returncode == 0, ran.output
+    (line,) = (line for line in ran.lines if WARNING in line)
+    assert "on CUDA0 instead of CPU" in line
+    assert line.endswith("K and V are copied there for every batch")
 
 
 @pytest.mark.native

@@ -18,13 +18,7 @@ from build_tools.port import try_series, write_ported
 from build_tools.progress import show
 from build_tools.repository import Repository
 from build_tools.series import Series, load_series, series_folder
-from build_tools.series_edit import (
-    add_patch,
-    drop_patch,
-    patch_from_edits,
-    refresh_patch,
-    reorder,
-)
+from build_tools.series_edit import add_patch, drop_patch, patch_from_edits, refresh_patch, reorder
 from build_tools.series_lock import read_lock
 from build_tools.staleness import against_lock, result_against_lock, tree_against_series
 from build_tools.tree import apply_series

@@ -17,10 +17,10 @@ from pathlib import Path
 from build_tools.arch import ArchList
 from build_tools.compile import tool
 from build_tools.toolkit import Toolkit, build_driver_stub
-from llamaproof.elf import read_elf
+from llamaproof.binary.elf import read_elf
+from llamaproof.binary.manylinux import oldest_platform
 from llamaproof.errors import LlamaproofError
 from llamaproof.files import write_whole
-from llamaproof.manylinux import oldest_platform
 from llamaproof.process import run
 
 DISTRIBUTION = "llama_cpp_python"

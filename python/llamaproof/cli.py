@@ -16,7 +16,7 @@ COMMANDS: tuple[str, ...] = (
     "llamaproof.dispatch.command",
     "llamaproof.doctor.command",
     "llamaproof.emulator.command",
-    "llamaproof.emulator.profile.command",
+    "llamaproof.profile.command",
     "llamaproof.prove.command",
 )
 

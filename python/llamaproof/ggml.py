@@ -18,7 +18,7 @@ from typing import Any, Literal, NewType
 import numpy as np
 import numpy.typing as npt
 
-from llamaproof.elf import Elf, read_elf
+from llamaproof.binary.elf import Elf, read_elf
 from llamaproof.errors import BadInput, LlamaproofError
 
 Tensor = NewType("Tensor", int)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from llamaproof.binary.manylinux import newest, oldest_platform
 from llamaproof.errors import BadInput
-from llamaproof.manylinux import newest, oldest_platform
 
 
 def test_glibc_alone_gives_its_own_number() -> None:

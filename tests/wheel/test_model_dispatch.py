@@ -15,10 +15,10 @@ import pytest
 
 from llamaproof import cli, shadow
 from llamaproof.dispatch.model_command import examine_model
-from llamaproof.dispatch.model_run import Settings
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
-from llamaproof.geometry import attention_of
-from llamaproof.headers import read_header
+from llamaproof.gguf.attention import attention_of
+from llamaproof.gguf.header import read_header
+from llamaproof.model_run.run import Settings
 from llamaproof.target import open_target
 
 pytestmark = [pytest.mark.wheel, pytest.mark.native]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from llamaproof import shadow
-from llamaproof.dispatch.libraries import linux_libraries
 from llamaproof.process import Completed
 from llamaproof.target import open_target
+from llamaproof.workers.loadable import linux_libraries
 from tests.wheel.conftest import RunPython
 from tests.wheel.test_smoke import DECODE
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from llamaproof.abi.findings import Finding
-from llamaproof.abi.model import POINTER_SIZE, Type
+from llamaproof.abi.interface import POINTER_SIZE, Type
 from llamaproof.abi.sides import Sides, named
 
 # Ends of Python's names for a ctypes type, and whether they stand for a pointer to the C name.

@@ -7,8 +7,8 @@ from typing import Any
 
 from llamaproof.abi.constants import counts_members
 from llamaproof.abi.findings import Finding, defect, note
-from llamaproof.abi.model import Constant, Field, Function, Interface, Record, Type
-from llamaproof.elf import Elf
+from llamaproof.abi.interface import Constant, Field, Function, Interface, Record, Type
+from llamaproof.binary.elf import Elf
 
 _LISTED = 20
 

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof import process
-from llamaproof.abi.model import Constant, Field, Function, Interface, Record, Type, type_from_json
+from llamaproof.abi.interface import (
+    Constant,
+    Field,
+    Function,
+    Interface,
+    Record,
+    Type,
+    type_from_json,
+)
 from llamaproof.errors import BadInput
 
 _WORKER = Path(__file__).with_name("bindings_worker.py")

@@ -8,13 +8,13 @@ from typing import Any
 
 from llamaproof.abi.baseline import compare_exports, compare_headers, export_facts
 from llamaproof.abi.bindings import find_package, read_bindings
+from llamaproof.abi.c_headers import locate_headers, parse
 from llamaproof.abi.claims import CONTENTS_FILE, check_claims, read_claims
 from llamaproof.abi.compare import Comparison, compare
 from llamaproof.abi.compiler import find_compiler
 from llamaproof.abi.cuda_runtime import check_cuda_runtime
 from llamaproof.abi.device import check_device_code, read_device_code
 from llamaproof.abi.findings import Finding, Result, sort_findings, unchecked
-from llamaproof.abi.headers import locate_headers, parse
 from llamaproof.abi.libraries import check_libraries, library_facts, lookups, read_libraries
 from llamaproof.abi.platform_tag import check_symbol_versions
 from llamaproof.abi.probe import ask_compiler

@@ -12,7 +12,7 @@ from rich.console import Console
 from llamaproof.abi.check import check_pair, check_target
 from llamaproof.abi.device import split_archs
 from llamaproof.abi.findings import Result
-from llamaproof.abi.report import print_result, write_json
+from llamaproof.abi.terminal import print_result, write_json
 from llamaproof.errors import BadInput
 from llamaproof.target import open_target
 

@@ -10,7 +10,7 @@ from llamaproof.abi.aliases import compare_aliases
 from llamaproof.abi.constants import compare_constants
 from llamaproof.abi.findings import Finding, defect, note
 from llamaproof.abi.functions import Exports, by_symbol, compare_functions, unbound
-from llamaproof.abi.model import Interface
+from llamaproof.abi.interface import Interface
 from llamaproof.abi.sides import Sides
 from llamaproof.abi.structs import compare_structs
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from llamaproof.abi.findings import Finding, defect, note
-from llamaproof.abi.model import Constant, Interface
+from llamaproof.abi.interface import Constant, Interface
 from llamaproof.abi.sides import Sides
 
 # Members that count the others: they grow with every release that adds one.

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from llamaproof.abi.claims import Claims
 from llamaproof.abi.findings import Finding, defect, note
-from llamaproof.elf import Elf
+from llamaproof.binary.elf import Elf
 
 # The first CUDA whose PyPI packages have no number in their name and share one folder.
 _UNNUMBERED_FROM = 13

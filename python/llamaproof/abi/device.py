@@ -8,9 +8,8 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from llamaproof import fatbin
 from llamaproof.abi.findings import Finding, defect, note
-from llamaproof.dispatch import kernels
+from llamaproof.binary import fatbin, kernel_names
 from llamaproof.errors import BadInput
 
 _ARCH = re.compile(r"(\d+)([af]?)(-real|-virtual)?")
@@ -170,7 +169,7 @@ def _missing_consequence(arch: str) -> str:
 
 def _attention(kernel: fatbin.Kernel, arch: str) -> AttentionCode:
     return AttentionCode(
-        kernel=kernels.parse(kernel.name).label,
+        kernel=kernel_names.parse(kernel.name).label,
         sm=arch,
         registers=kernel.registers or 0,
         shared_bytes=kernel.shared_bytes,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from llamaproof.abi.findings import Finding, defect, note, unchecked
-from llamaproof.abi.model import Function, Type
+from llamaproof.abi.interface import Function, Type
 from llamaproof.abi.sides import Sides, named
 
 Exports = Mapping[str, frozenset[str]]

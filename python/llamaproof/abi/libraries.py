@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llamaproof import manylinux
 from llamaproof.abi.claims import Claims
 from llamaproof.abi.cuda_runtime import is_cuda_library
 from llamaproof.abi.findings import Finding, defect, note, unchecked
-from llamaproof.elf import Elf, read_elf
+from llamaproof.binary import manylinux
+from llamaproof.binary.elf import Elf, read_elf
 
 _DRIVER = "libcuda.so.1"
 # What every Linux of a manylinux platform has, of those that a compute library can need.

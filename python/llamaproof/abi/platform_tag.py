@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from llamaproof import manylinux
 from llamaproof.abi.claims import Claims
 from llamaproof.abi.findings import Finding, defect
-from llamaproof.elf import Elf
+from llamaproof.binary import manylinux
+from llamaproof.binary.elf import Elf
 from llamaproof.errors import BadInput
 
 # PEP 513, 571 and 599: tags from before the glibc version was in the name.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llamaproof.abi import compiler as cxx
-from llamaproof.abi.headers import Declarations, include_lines
-from llamaproof.abi.model import Constant, Interface, Record, Type
+from llamaproof.abi.c_headers import Declarations, include_lines
+from llamaproof.abi.interface import Constant, Interface, Record, Type
 from llamaproof.errors import LlamaproofError
 
 _PROLOGUE = r"""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llamaproof.abi.findings import Level
-from llamaproof.abi.model import Type, TypeKind
+from llamaproof.abi.interface import Type, TypeKind
 
 Position = Literal["field", "argument", "result", "element"]
 """Where a type stands: in a record; passed by Python; returned to it; behind a pointer."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from llamaproof.abi.claims import Claims
 from llamaproof.abi.cuda_runtime import cuda_needs, requires_nvidia_packages
 from llamaproof.abi.findings import Finding, defect
-from llamaproof.elf import Elf
+from llamaproof.binary.elf import Elf
 
 _ORIGIN = re.compile(r"^\$(ORIGIN|\{ORIGIN\})(/|$)")
 

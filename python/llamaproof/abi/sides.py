@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llamaproof.abi.model import Interface, Record, Type
+from llamaproof.abi.interface import Interface, Record, Type
 from llamaproof.abi.rules import Position, Verdict, compare_types
 
 # Kinds of type that are one thing as far as a struct's layout goes.

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from llamaproof.abi.findings import Finding, defect
-from llamaproof.abi.model import Field, Record, Type
+from llamaproof.abi.interface import Field, Record, Type
 from llamaproof.abi.rules import Verdict
 from llamaproof.abi.sides import Sides, named
 

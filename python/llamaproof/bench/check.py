@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from llamaproof.attention.reference import MAX_NMSE, attention, nmse
 from llamaproof.bench import workload
 from llamaproof.bench.cells import Cell
-from llamaproof.bench.reference import MAX_NMSE, attention, nmse
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import Device, Ggml, GgmlType, Stream
 

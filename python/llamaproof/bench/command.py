@@ -16,17 +16,17 @@ from llamaproof.bench import record as records
 from llamaproof.bench import table
 from llamaproof.bench.cells import Cell
 from llamaproof.bench.check import CheckResult
-from llamaproof.bench.evidence import evidence_of, kept_records
 from llamaproof.bench.gate import Gate, RuleVerdict, exit_code, judge, load_gate
+from llamaproof.bench.gate_input import evidence_of, kept_records
 from llamaproof.bench.left_out import left_out_lines
 from llamaproof.bench.options import add_options, cells_of, role_of
-from llamaproof.bench.progress import Progress
 from llamaproof.bench.record import Machine, Record, TargetInfo, Unit
 from llamaproof.bench.report import comparison_titles, tables_of, write_report
 from llamaproof.bench.run import Limits, Run
 from llamaproof.bench.verdict import verdict_lines
 from llamaproof.bench.worker import Hello, Where, Worker
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
+from llamaproof.reports.progress import Progress
 from llamaproof.target import Target, open_target, sha256_of
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from llamaproof import shadow
 from llamaproof.bench import workload
-from llamaproof.bench.bound import least_seconds
 from llamaproof.bench.cells import Cell
 from llamaproof.bench.record import MODELLED
 from llamaproof.bench.samples import Work
-from llamaproof.emulator.evidence import ExecutedLaunch, launch_of, read_of
-from llamaproof.emulator.executor import Executor
-from llamaproof.emulator.library import default_library
+from llamaproof.emulator.results import ExecutedLaunch, launch_of, read_of
 from llamaproof.errors import LlamaproofError
+from llamaproof.executor.least_time import least_seconds
+from llamaproof.executor.library import default_library
+from llamaproof.executor.loaded import Executor
 from llamaproof.ggml import Device, Ggml, Stream
 from llamaproof.target import Target
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from llamaproof.bench import table
-from llamaproof.bench.comparison import (
-    Comparison,
-    comparison_rows,
-    comparisons,
-    summary_line,
-)
-from llamaproof.bench.document import (
+from llamaproof.bench.comparison import Comparison, comparison_rows, comparisons, summary_line
+from llamaproof.bench.gate import Outcome, Rule, RuleVerdict
+from llamaproof.bench.plots import plots_of
+from llamaproof.bench.record import MODELLED, SECONDS, Record, Unit
+from llamaproof.errors import LlamaproofError
+from llamaproof.files import write_whole
+from llamaproof.reports.blocks import (
     Block,
     Heading,
     Paragraph,
@@ -23,11 +23,6 @@ from llamaproof.bench.document import (
     to_html,
     to_markdown,
 )
-from llamaproof.bench.gate import Outcome, Rule, RuleVerdict
-from llamaproof.bench.plots import plots_of
-from llamaproof.bench.record import MODELLED, SECONDS, Record, Unit
-from llamaproof.errors import LlamaproofError
-from llamaproof.files import write_whole
 
 NAME = "bench"
 _TONES = {

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from llamaproof.elf import Elf, read_elf
+from llamaproof.binary.elf import Elf, read_elf
 from llamaproof.errors import BadInput
 
 # The driver is not among them: a machine has its own, or none.

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from llamaproof.attention import grid, node
 from llamaproof.bench.cells import Cell
-from llamaproof.dispatch import grid, node
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import Device, Ggml, GgmlType, Graph, Stream, Tensor
 

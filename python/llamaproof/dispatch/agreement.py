@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llamaproof.dispatch import rows
-from llamaproof.dispatch.evidence import outcome_json
-from llamaproof.dispatch.grid import Cell
-from llamaproof.dispatch.outcome import KernelUse, Outcome
+from llamaproof.attention import rows
+from llamaproof.attention.grid import Cell
 from llamaproof.errors import LlamaproofError
+from llamaproof.placement.outcome import KernelUse, Outcome
+from llamaproof.placement.survey import outcome_json
 
 # What both see of a kernel, by name. What an abort printed is not compared: a trap's launch, say,
 # is foreseen by one and runs into an error on the other.

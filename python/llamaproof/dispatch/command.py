@@ -13,17 +13,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from llamaproof import shadow
-from llamaproof.dispatch import model_command, requirement, table
+from llamaproof.attention.grid import Cell, HeadSizes, cells_of, grid_for
+from llamaproof.dispatch import model_command, requirement, terminal
 from llamaproof.dispatch.agreement import Agreement, agree
-from llamaproof.dispatch.evidence import DispatchEvidence
-from llamaproof.dispatch.grid import Cell, HeadSizes, cells_of, grid_for
 from llamaproof.dispatch.proof import assemble
-from llamaproof.dispatch.real_run import REAL_GPU, collect_real
 from llamaproof.dispatch.requirement import Requirement
-from llamaproof.dispatch.run import Progress as OnProgress
-from llamaproof.dispatch.run import collect
 from llamaproof.errors import DEFECT, BadInput
 from llamaproof.files import write_whole
+from llamaproof.placement.on_real_gpu import REAL_GPU, collect_real
+from llamaproof.placement.on_shadow import Progress as OnProgress
+from llamaproof.placement.on_shadow import collect
+from llamaproof.placement.survey import DispatchEvidence
 
 DEFAULT_GPU = "L40S"
 
@@ -112,7 +112,7 @@ def execute(args: argparse.Namespace) -> int:
         write_whole(args.html, proof.html())
     proof.show(console)
     if agreement is not None:
-        table.print_agreement(agreement, console)
+        terminal.print_agreement(agreement, console)
     return DEFECT if agreement is not None and agreement.disagreements else proof.exit_code
 
 

@@ -11,15 +11,15 @@ from typing import Any
 from rich.console import Console
 
 from llamaproof import shadow
-from llamaproof.dispatch.model_header import examine_header, header_json, print_header_report
-from llamaproof.dispatch.model_page import as_json, print_report
-from llamaproof.dispatch.model_report import ModelReport, report_of
-from llamaproof.dispatch.model_run import Settings, run_on_shadow
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
 from llamaproof.files import write_whole
-from llamaproof.geometry import ModelAttention, attention_of
 from llamaproof.ggml import GgmlType
-from llamaproof.headers import Header, read_header
+from llamaproof.gguf.attention import ModelAttention, attention_of
+from llamaproof.gguf.header import Header, read_header
+from llamaproof.model_run.header_report import examine_header, header_json, print_header_report
+from llamaproof.model_run.report import ModelReport, report_of
+from llamaproof.model_run.run import Settings, run_on_shadow
+from llamaproof.model_run.terminal import as_json, print_report
 from llamaproof.target import Target, open_target
 
 SCHEMA = "llamaproof.dispatch.models/1"

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.console import Console
 
-from llamaproof.dispatch import page, requirement, table
-from llamaproof.dispatch.comparison import Change, changes
-from llamaproof.dispatch.evidence import DispatchEvidence, changes_json, requirements_json
+from llamaproof.dispatch import html, requirement, terminal
+from llamaproof.dispatch.changes import Change, changes
 from llamaproof.dispatch.requirement import Requirement, Unmet
 from llamaproof.errors import DEFECT, HOLDS
+from llamaproof.placement.survey import DispatchEvidence, changes_json, requirements_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,23 +49,23 @@ class DispatchProof:
 
     def html(self) -> str:
         """A page that needs nothing else."""
-        return page.render(self.evidence, **self._asked())
+        return html.render(self.evidence, **self._asked())
 
     def html_fragment(self) -> str:
-        """The same as part of a page that has `page.STYLE`."""
-        return page.fragment(self.evidence, **self._asked())
+        """The same as part of a page that has `html.STYLE`."""
+        return html.fragment(self.evidence, **self._asked())
 
     def show(self, console: Console) -> None:
         """Print it."""
-        table.print_evidence(self.evidence, console)
-        table.print_aborts(self.evidence, console)
+        terminal.print_evidence(self.evidence, console)
+        terminal.print_aborts(self.evidence, console)
         if self.against is not None:
-            table.print_changes(self.against, self.evidence, self.changes, console)
-        table.print_requirements(self.requirements, self.failures, console)
+            terminal.print_changes(self.against, self.evidence, self.changes, console)
+        terminal.print_requirements(self.requirements, self.failures, console)
 
     def _asked(self) -> dict[str, Any]:
         comparison = (
-            page.Comparison(against=self.against, changes=self.changes)
+            html.Comparison(against=self.against, changes=self.changes)
             if self.against is not None
             else None
         )

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from llamaproof.dispatch.grid import (
+from llamaproof.attention.grid import (
     DEEP,
     DEFAULT_N_TOKENS,
     MAX_RATIO,
@@ -26,9 +26,9 @@ from llamaproof.dispatch.grid import (
     can_be_cached,
     make_cell,
 )
-from llamaproof.dispatch.outcome import Outcome
 from llamaproof.errors import BadInput
 from llamaproof.ggml import GgmlType
+from llamaproof.placement.outcome import Outcome
 
 SYNTAX = "DKQ[/DV]@RATIO[,RATIO|FIRST-LAST|%N]:TYPE[,TYPE][#TOKENS]"
 _HINT = (

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from llamaproof.dispatch.comparison import Change, Verdict
-from llamaproof.dispatch.grid import DEFAULT_TYPES, Cell, Extras, HeadSizes
-from llamaproof.dispatch.outcome import Kind, Outcome
+from llamaproof.attention.grid import DEFAULT_TYPES, Cell, Extras, HeadSizes
+from llamaproof.dispatch.changes import Change, Verdict
+from llamaproof.placement.outcome import Kind, Outcome
 
 Quality = Literal["good", "mixed", "cpu", "abort"]
 

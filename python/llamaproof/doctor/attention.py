@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llamaproof import shadow
-from llamaproof.dispatch.grid import DEEP, PLAIN, SHALLOW, Cell, Extras, HeadSizes
-from llamaproof.dispatch.model_report import ModelReport, report_of
-from llamaproof.dispatch.model_run import Settings, run_on_shadow, run_on_this_machine
-from llamaproof.dispatch.outcome import Outcome
-from llamaproof.dispatch.run import collect
+from llamaproof.attention.grid import DEEP, PLAIN, SHALLOW, Cell, Extras, HeadSizes
 from llamaproof.doctor.findings import Finding, fine, stops, unclear
 from llamaproof.doctor.gpu import Gpu
-from llamaproof.geometry import LayerAttention, ModelAttention
 from llamaproof.ggml import GgmlType
+from llamaproof.gguf.attention import LayerAttention, ModelAttention
+from llamaproof.model_run.report import ModelReport, report_of
+from llamaproof.model_run.run import Settings, run_on_shadow, run_on_this_machine
+from llamaproof.placement.on_shadow import collect
+from llamaproof.placement.outcome import Outcome
 from llamaproof.target import Target
 
 

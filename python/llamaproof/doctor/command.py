@@ -13,7 +13,7 @@ from rich.console import Console
 from llamaproof import shadow
 from llamaproof.doctor.diagnosis import INSTALLED, diagnose
 from llamaproof.doctor.package import Host
-from llamaproof.doctor.page import diagnosis_json, print_diagnosis
+from llamaproof.doctor.terminal import diagnosis_json, print_diagnosis
 from llamaproof.errors import BadInput
 from llamaproof.files import write_whole
 from llamaproof.target import open_target

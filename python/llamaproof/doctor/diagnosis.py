@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llamaproof import shadow
-from llamaproof.dispatch.model_header import HeaderReport, examine_header
-from llamaproof.dispatch.model_report import ModelReport
+from llamaproof.binary.elf import read_elf
 from llamaproof.doctor import attention
 from llamaproof.doctor.attention import FamiliarResult
 from llamaproof.doctor.findings import Finding, fine, note, stops, unclear
 from llamaproof.doctor.gpu import Driver, Gpu, ask_driver, examine_driver
 from llamaproof.doctor.loading import examine_probe, probe, probe_on_shadow, read_cpu_flags
 from llamaproof.doctor.package import Host, cuda_backend, examine_code, examine_package
-from llamaproof.elf import read_elf
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, LlamaproofError
-from llamaproof.geometry import ModelAttention, attention_of
 from llamaproof.ggml import GgmlType
-from llamaproof.headers import Header, read_header
+from llamaproof.gguf.attention import ModelAttention, attention_of
+from llamaproof.gguf.header import Header, read_header
+from llamaproof.model_run.header_report import HeaderReport, examine_header
+from llamaproof.model_run.report import ModelReport
 from llamaproof.target import Target
 
 INSTALLED = "installed"

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof import shadow
-from llamaproof.dispatch.jobs import staged
-from llamaproof.dispatch.model_run import with_import_path
 from llamaproof.doctor.explanations import explain_failure
 from llamaproof.doctor.findings import Finding, fine, stops
 from llamaproof.doctor.package import REINSTALL
+from llamaproof.model_run.run import with_import_path
 from llamaproof.process import describe_status, run
 from llamaproof.target import Target
+from llamaproof.workers.jobs import staged
 
 # llama_context_default_params of 0.3.16, 0.3.17 and 0.3.36 (llama-context.cpp): values that all
 # three share. Bindings of another release read other bytes of the struct and see other values.

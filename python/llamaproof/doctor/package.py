@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from llamaproof.binary.elf import Elf, read_elf
+from llamaproof.binary.fatbin import read_fatbins, select
+from llamaproof.binary.manylinux import newest
 from llamaproof.doctor.findings import Finding, fine, note, stops, unclear
-from llamaproof.elf import Elf, read_elf
 from llamaproof.errors import BadInput
-from llamaproof.fatbin import read_fatbins, select
-from llamaproof.manylinux import newest
 from llamaproof.target import Target
 
 CUDA_BACKEND = re.compile(r"libggml-cuda\.so(\.\d+)*$")

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llamaproof.dispatch import handover
-from llamaproof.dispatch.model_worker import devices_of, import_bindings
+from llamaproof.model_run.worker import devices_of, import_bindings
+from llamaproof.workers import handover
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -13,18 +13,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from llamaproof import shadow
-from llamaproof.dispatch.grid import Cell, HeadSizes
-from llamaproof.dispatch.libraries import linux_libraries
-from llamaproof.emulator import table
+from llamaproof.attention.grid import Cell, HeadSizes
+from llamaproof.emulator import terminal
 from llamaproof.emulator.coverage import coverage_of, print_coverage
-from llamaproof.emulator.evidence import NMSE_LIMIT
-from llamaproof.emulator.model import Settings, run_model
+from llamaproof.emulator.decode import Settings, run_model
+from llamaproof.emulator.results import NMSE_LIMIT
 from llamaproof.emulator.run import emulate
 from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES, cells_of
 from llamaproof.errors import HOLDS, NOT_CHECKED, BadInput
 from llamaproof.files import write_whole
 from llamaproof.ggml import GgmlType
 from llamaproof.target import open_target
+from llamaproof.workers.loadable import linux_libraries
 
 DEFAULT_GPU = "L40S"
 
@@ -110,7 +110,7 @@ def execute(args: argparse.Namespace) -> int:
             cells,
             on_progress=lambda done: bar.update(task, completed=done),
         )
-    table.print_evidence(evidence, console)
+    terminal.print_evidence(evidence, console)
     if args.json is not None:
         document = json.dumps(evidence.json(), separators=(",", ":"))
         write_whole(args.json, document + "\n")
@@ -143,7 +143,7 @@ def _execute_model(args: argparse.Namespace, console: Console) -> int:
             settings,
             on_progress=lambda what, done: bar.update(task, completed=done, description=what),
         )
-    table.print_model(evidence, console)
+    terminal.print_model(evidence, console)
     if args.json is not None:
         write_whole(args.json, json.dumps(evidence.json(), separators=(",", ":")) + "\n")
     return evidence.exit_code

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from llamaproof import fatbin
-from llamaproof.emulator.machine import EmulationError, Emulator
+from llamaproof.binary import fatbin
+from llamaproof.executor.machine import EmulationError, Emulator
 
 _SHOWN = 3
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from llamaproof import shadow
-from llamaproof.dispatch import rows
-from llamaproof.dispatch.grid import Cell
-from llamaproof.dispatch.jobs import Worker, staged
-from llamaproof.dispatch.message import last_words, shadow_runtime_gave_up
-from llamaproof.emulator.evidence import CellResult, EmulationEvidence, result_of
-from llamaproof.emulator.library import default_library
+from llamaproof.attention import rows
+from llamaproof.attention.grid import Cell
+from llamaproof.emulator.results import CellResult, EmulationEvidence, result_of
 from llamaproof.errors import LlamaproofError
+from llamaproof.executor.library import default_library
 from llamaproof.target import Target, open_target
+from llamaproof.workers.jobs import Worker, staged
+from llamaproof.workers.last_words import last_words, shadow_runtime_gave_up
 
 _WORKER = Worker(
     module="llamaproof.emulator.worker",

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from llamaproof.dispatch.grid import MAX_RATIO, Cell, HeadSizes, can_be_cached, make_cell
+from llamaproof.attention.grid import MAX_RATIO, Cell, HeadSizes, can_be_cached, make_cell
 from llamaproof.ggml import GgmlType
 
 

@@ -18,15 +18,16 @@ from typing import Any
 import numpy as np
 
 from llamaproof import ggml
-from llamaproof.dispatch import handover, rows
-from llamaproof.dispatch.cell import answers
-from llamaproof.dispatch.grid import Cell
-from llamaproof.dispatch.jobs import serve
-from llamaproof.dispatch.worker import find_device, to_standard_error
-from llamaproof.emulator.compute import Floats, compute, is_supported
-from llamaproof.emulator.executor import Executor
-from llamaproof.emulator.inputs import random_inputs
+from llamaproof.attention import rows
+from llamaproof.attention.compute import Floats, compute, is_supported
+from llamaproof.attention.grid import Cell
+from llamaproof.attention.inputs import random_inputs
+from llamaproof.executor.loaded import Executor
 from llamaproof.ggml import Device, Ggml, Stream
+from llamaproof.placement.examine import answers
+from llamaproof.placement.shadow_worker import find_device, to_standard_error
+from llamaproof.workers import handover
+from llamaproof.workers.jobs import serve
 
 # The heaviest cells of the default set take seconds.
 _HANG_LIMIT_S = 600.0

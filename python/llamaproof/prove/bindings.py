@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from llamaproof.abi.findings import Result
-from llamaproof.bench.document import Paragraph, Table, fragment
 from llamaproof.prove.section import Section, outcome_of
+from llamaproof.reports.blocks import Paragraph, Table, fragment
 
 NAME = "abi"
 TITLE = "The bindings match the binary"

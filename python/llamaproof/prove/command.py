@@ -14,7 +14,7 @@ from rich.console import Console
 from llamaproof import shadow
 from llamaproof.abi.check import check_target
 from llamaproof.abi.device import DeviceCode, read_device_code
-from llamaproof.abi.report import print_result
+from llamaproof.abi.terminal import print_result
 from llamaproof.bench.table import aligned
 from llamaproof.dispatch import requirement
 from llamaproof.dispatch.requirement import Requirement

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof import __version__
-from llamaproof.bench import document
-from llamaproof.bench.document import Table, fragment
-from llamaproof.dispatch import page
+from llamaproof.dispatch import html
 from llamaproof.files import write_whole
 from llamaproof.prove.section import Outcome, Section, worst
+from llamaproof.reports import blocks as document
+from llamaproof.reports.blocks import Table, fragment
 
 SCHEMA = "llamaproof.evidence"
 SCHEMA_VERSION = 2
@@ -65,7 +65,7 @@ class Evidence:
         ]
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            f"<title>{escape(title)}</title><style>{document.STYLE}{page.STYLE}</style></head>"
+            f"<title>{escape(title)}</title><style>{document.STYLE}{html.STYLE}</style></head>"
             f"<body><h1>{escape(title)}</h1>\n{chr(10).join(parts)}\n</body></html>\n"
         )
 

@@ -12,18 +12,18 @@ from rich.console import Console
 
 from llamaproof import shadow
 from llamaproof.abi.device import DeviceCode
-from llamaproof.bench.document import Block, Heading, Paragraph, Table, fragment
-from llamaproof.bench.progress import Progress
+from llamaproof.attention import rows
+from llamaproof.attention.grid import Cell
 from llamaproof.bench.table import aligned
-from llamaproof.dispatch import rows
-from llamaproof.dispatch.grid import Cell
-from llamaproof.emulator.evidence import NMSE_LIMIT, CellResult, EmulationEvidence, Verdict
+from llamaproof.emulator.results import NMSE_LIMIT, CellResult, EmulationEvidence, Verdict
 from llamaproof.emulator.run import emulate
 from llamaproof.emulator.shapes import PROOF_SHAPES, cells_of
 from llamaproof.errors import HOLDS, LlamaproofError
 from llamaproof.prove.cards import named
 from llamaproof.prove.placement import cards_of
 from llamaproof.prove.section import Outcome, Section, worst
+from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, fragment
+from llamaproof.reports.progress import Progress
 
 NAME = "numbers"
 TITLE = "Attention computes what the CPU computes"

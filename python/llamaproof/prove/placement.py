@@ -11,15 +11,15 @@ from rich.console import Console
 
 from llamaproof import shadow
 from llamaproof.abi.device import DeviceCode, read_device_code
-from llamaproof.bench.document import Paragraph, fragment
-from llamaproof.bench.progress import Progress
-from llamaproof.dispatch.evidence import DispatchEvidence
-from llamaproof.dispatch.grid import Cell, cells_of, grid_for
+from llamaproof.attention.grid import Cell, cells_of, grid_for
 from llamaproof.dispatch.proof import DispatchProof, assemble
 from llamaproof.dispatch.requirement import Requirement
-from llamaproof.dispatch.run import collect
+from llamaproof.placement.on_shadow import collect
+from llamaproof.placement.survey import DispatchEvidence
 from llamaproof.prove.cards import named
 from llamaproof.prove.section import Outcome, Section, outcome_of, worst
+from llamaproof.reports.blocks import Paragraph, fragment
+from llamaproof.reports.progress import Progress
 from llamaproof.target import open_target
 
 NAME = "dispatch"

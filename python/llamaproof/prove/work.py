@@ -14,18 +14,18 @@ from llamaproof import shadow
 from llamaproof.abi.device import DeviceCode
 from llamaproof.bench.cells import Cell, Selection, select_emulated
 from llamaproof.bench.command import Named, new_record
-from llamaproof.bench.document import Block, Heading, Paragraph, fragment
-from llamaproof.bench.evidence import evidence_of, kept_records
 from llamaproof.bench.gate import Outcome as RuleOutcome
 from llamaproof.bench.gate import RuleVerdict, exit_code, judge, load_gate
+from llamaproof.bench.gate_input import evidence_of, kept_records
 from llamaproof.bench.left_out import left_out_lines
-from llamaproof.bench.progress import Progress
 from llamaproof.bench.record import Record, usable_cpus
 from llamaproof.bench.report import blocks_of
 from llamaproof.bench.run import Limits, Run
 from llamaproof.bench.verdict import verdict_lines
 from llamaproof.bench.worker import Worker
 from llamaproof.prove.section import Outcome, Section, outcome_of
+from llamaproof.reports.blocks import Block, Heading, Paragraph, fragment
+from llamaproof.reports.progress import Progress
 from llamaproof.target import open_target
 
 NAME = "work"

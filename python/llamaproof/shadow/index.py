@@ -17,9 +17,9 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from llamaproof import fatbin
+from llamaproof.binary import fatbin
+from llamaproof.binary.fatbin import Entry, Fatbin, Kernel
 from llamaproof.errors import LlamaproofError
-from llamaproof.fatbin import Entry, Fatbin, Kernel
 from llamaproof.target import sha256_of
 
 _FORMAT = 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llamaproof.elf import read_elf
+from llamaproof.binary.elf import read_elf
 from llamaproof.errors import BadInput
 from llamaproof.process import run
 from tests.unit.abi.toy_wheel import stub

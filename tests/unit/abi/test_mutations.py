@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llamaproof.abi.bindings import read_bindings
+from llamaproof.abi.c_headers import locate_headers, parse
 from llamaproof.abi.compare import Comparison, compare
 from llamaproof.abi.compiler import find_compiler
-from llamaproof.abi.headers import locate_headers, parse
-from llamaproof.abi.model import Field, Interface, Record, Type
+from llamaproof.abi.interface import Field, Interface, Record, Type
 from llamaproof.abi.probe import ask_compiler
 from tests.unit.abi.toy import write_pair
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llamaproof.abi.bindings import read_bindings
+from llamaproof.abi.c_headers import locate_headers, parse
 from llamaproof.abi.check import REQUIRED, check_pair
 from llamaproof.abi.compare import compare
 from llamaproof.abi.compiler import find_compiler
 from llamaproof.abi.findings import Finding, Result, sort_findings
-from llamaproof.abi.headers import locate_headers, parse
-from llamaproof.abi.model import Interface
+from llamaproof.abi.interface import Interface
 from llamaproof.abi.probe import ask_compiler
 
 HEADER = """\

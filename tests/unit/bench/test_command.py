@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llamaproof.bench import evidence
+from llamaproof.bench import gate_input
 from llamaproof.bench import record as records
 from llamaproof.bench.cells import Selection, select_emulated
 from llamaproof.bench.command import Named, _record, new_record
@@ -19,7 +19,7 @@ from llamaproof.cli import main
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
 from llamaproof.target import open_target
 
-KEPT = Path(evidence.__file__).parent / "kept"
+KEPT = Path(gate_input.__file__).parent / "kept"
 STOCK = KEPT / "0.3.16-L40S.json"
 HELLO = Hello(
     ggml_version="0", backends=(), kv_layout="v_separate", device="emulated", gpu=None,

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from llamaproof.bench.cells import Selection, select_emulated
-from llamaproof.bench.evidence import evidence_of, kept_records
 from llamaproof.bench.gate import Outcome, exit_code, judge, load_gate
+from llamaproof.bench.gate_input import evidence_of, kept_records
 from llamaproof.bench.record import Record
 from llamaproof.errors import DEFECT
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from llamaproof import shadow
-from llamaproof.bench.bound import bandwidth, least_seconds
 from llamaproof.bench.cells import Selection, select_emulated
 from llamaproof.bench.measure_work import counts_of, kernel_name
-from llamaproof.emulator.evidence import ExecutedLaunch
-from llamaproof.emulator.machine import Counts
+from llamaproof.emulator.results import ExecutedLaunch
+from llamaproof.executor.least_time import bandwidth, least_seconds
+from llamaproof.executor.machine import Counts
 
 L40S = shadow.find_gpu("L40S")
 

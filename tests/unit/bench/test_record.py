@@ -12,8 +12,8 @@ import pytest
 from llamaproof.bench import record as records
 from llamaproof.bench.ceilings import Ceilings
 from llamaproof.bench.cuda_driver import Gpu
-from llamaproof.bench.evidence import evidence_of
 from llamaproof.bench.gate import load_gate
+from llamaproof.bench.gate_input import evidence_of
 from llamaproof.bench.record import CellResult, Record
 from llamaproof.errors import BadInput, LlamaproofError
 from tests.unit.bench.synthetic import GRID, counted, good_cost, timed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from llamaproof.bench.reference import attention, nmse
+from llamaproof.attention.reference import attention, nmse
 from llamaproof.bench.workload import causal_mask, layers_beyond_cache
 
 

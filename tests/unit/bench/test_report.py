@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from llamaproof.bench.ceilings import Ceilings
-from llamaproof.bench.document import Block, Heading, Paragraph, Table, to_html, to_markdown
-from llamaproof.bench.evidence import evidence_of
 from llamaproof.bench.gate import judge, load_gate
+from llamaproof.bench.gate_input import evidence_of
 from llamaproof.bench.record import CellResult, Record
 from llamaproof.bench.report import tables_of, write_report
 from llamaproof.bench.table import aligned
 from llamaproof.errors import LlamaproofError
+from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, to_html, to_markdown
 from tests.unit.bench.synthetic import GRID, counted, good_cost, timed
 from tests.unit.bench.test_run import new_record
 

@@ -12,7 +12,7 @@ from packaging.utils import parse_wheel_filename
 from build_tools.arch import parse_arch
 from build_tools.toolkit import DRIVER_SYMBOLS, Toolkit, build_driver_stub
 from build_tools.wheel import WheelContents, cuda_requirements, write_wheel
-from llamaproof.elf import read_elf
+from llamaproof.binary.elf import read_elf
 from llamaproof.errors import LlamaproofError
 
 PYPROJECT = """

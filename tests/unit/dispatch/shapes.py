@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from llamaproof.dispatch.grid import Cell, HeadSizes, make_cell
-from llamaproof.dispatch.outcome import Launch, Outcome, from_launches
+from llamaproof.attention.grid import Cell, HeadSizes, make_cell
 from llamaproof.ggml import GgmlType
+from llamaproof.placement.outcome import Launch, Outcome, from_launches
 
 
 def cell(heads: str = "576/512", ratio: int = 20, n_tokens: int = 1, n_kv: int = 4096) -> Cell:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from llamaproof.dispatch.evidence import DispatchEvidence, GpuReport
-from llamaproof.dispatch.grid import Cell
-from llamaproof.dispatch.outcome import FALLS_BACK, Outcome, aborts
+from llamaproof.attention.grid import Cell
+from llamaproof.placement.outcome import FALLS_BACK, Outcome, aborts
+from llamaproof.placement.survey import DispatchEvidence, GpuReport
 from tests.unit.dispatch.shapes import cell, mma, ran
 
 CELLS = tuple(

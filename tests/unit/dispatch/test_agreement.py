@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from llamaproof import cli
-from llamaproof.dispatch import command, table
+from llamaproof.attention.grid import Cell
+from llamaproof.dispatch import command, terminal
 from llamaproof.dispatch.agreement import agree
-from llamaproof.dispatch.evidence import DispatchEvidence
-from llamaproof.dispatch.grid import Cell
-from llamaproof.dispatch.outcome import FALLS_BACK, Outcome, aborts
 from llamaproof.errors import LlamaproofError
+from llamaproof.placement.outcome import FALLS_BACK, Outcome, aborts
+from llamaproof.placement.survey import DispatchEvidence
 from tests.unit.dispatch.shapes import cell, mma, ran
 from tests.unit.dispatch.synthetic import evidence
 
@@ -64,7 +64,7 @@ def test_other_cells_are_no_agreement(
 
 def test_a_disagreement_is_printed_with_both_sides(capsys: pytest.CaptureFixture[str]) -> None:
     found = agree("H200", {CELL: USUAL}, {CELL: changed(grid=(7, 1, 1))})
-    table.print_agreement(found, Console())
+    terminal.print_agreement(found, Console())
     printed = capsys.readouterr().out
     assert "does other than its shadow in 1 of 1 cells" in printed
     assert "grid: shadow (142, 1, 1), real (7, 1, 1)" in printed

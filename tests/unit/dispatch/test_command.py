@@ -10,8 +10,8 @@ import pytest
 
 from llamaproof import cli
 from llamaproof.dispatch import command, requirement
-from llamaproof.dispatch.evidence import DispatchEvidence
 from llamaproof.dispatch.requirement import Requirement
+from llamaproof.placement.survey import DispatchEvidence
 from tests.unit.dispatch.synthetic import CELLS, evidence
 
 

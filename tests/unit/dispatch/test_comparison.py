@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llamaproof.dispatch.comparison import Verdict, changes, compare
-from llamaproof.dispatch.outcome import FALLS_BACK, Outcome, aborts
+from llamaproof.dispatch.changes import Verdict, changes, compare
+from llamaproof.placement.outcome import FALLS_BACK, Outcome, aborts
 from tests.unit.dispatch import names
 from tests.unit.dispatch.shapes import cell, mma, ran
 

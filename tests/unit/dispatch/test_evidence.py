@@ -8,10 +8,13 @@ from html.parser import HTMLParser
 
 from rich.console import Console
 
-from llamaproof.dispatch import page, requirement, rows, table
-from llamaproof.dispatch.comparison import changes
-from llamaproof.dispatch.evidence import changes_json, requirements_json
-from llamaproof.dispatch.page import Comparison
+from llamaproof.attention import rows
+from llamaproof.dispatch import html as page
+from llamaproof.dispatch import requirement
+from llamaproof.dispatch import terminal as table
+from llamaproof.dispatch.changes import changes
+from llamaproof.dispatch.html import Comparison
+from llamaproof.placement.survey import changes_json, requirements_json
 from tests.unit.dispatch.synthetic import CELLS, evidence
 
 

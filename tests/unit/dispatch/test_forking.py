@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from llamaproof.dispatch.forking import Died, run_forked
 from llamaproof.errors import LlamaproofError
+from llamaproof.workers.forking import Died, run_forked
 
 
 def answers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llamaproof.dispatch.grid import (
+from llamaproof.attention.grid import (
     DEFAULT_GRID,
     DEFAULT_HEADS,
     Cell,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llamaproof import process
-from llamaproof.dispatch.hollow import hollow_kernels
+from llamaproof.binary.hollow_kernels import hollow_kernels
 
 SOURCE = """
 #include <cstdio>

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import llamaproof
-from llamaproof.dispatch.jobs import Worker
 from llamaproof.errors import CommandFailed, LlamaproofError
+from llamaproof.workers.jobs import Worker
 
 MODULE = """
 import os, sys
-from llamaproof.dispatch.jobs import serve
+from llamaproof.workers.jobs import serve
 from llamaproof.errors import BadInput
 
 def examine(job):

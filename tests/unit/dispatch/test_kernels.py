@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llamaproof.dispatch import kernels
-from llamaproof.dispatch.kernels import parse
+from llamaproof.binary import kernel_names
+from llamaproof.binary.kernel_names import parse
 from tests.unit.dispatch import names
 
 
@@ -73,7 +73,7 @@ def test_the_label_reads_as_the_source_does() -> None:
 
 
 def test_a_demangled_name_reads_the_same() -> None:
-    assert parse(kernels.demangle(names.VEC_128_8_Q8_0)) == parse(names.VEC_128_8_Q8_0)
+    assert parse(kernel_names.demangle(names.VEC_128_8_Q8_0)) == parse(names.VEC_128_8_Q8_0)
 
 
 @pytest.mark.parametrize(
@@ -81,16 +81,16 @@ def test_a_demangled_name_reads_the_same() -> None:
     [names.FIXUP_512_4x16, names.COMBINE_512, names.MASK_SCAN_16, names.FIXUP_0_3_36],
 )
 def test_helpers_are_no_attention_kernels(name: str) -> None:
-    function = kernels.function_of(name)
-    assert kernels.is_attention_helper(function)
-    assert not kernels.is_attention(function)
+    function = kernel_names.function_of(name)
+    assert kernel_names.is_attention_helper(function)
+    assert not kernel_names.is_attention(function)
 
 
 def test_other_kernels_are_neither() -> None:
-    function = kernels.function_of("_Z13mul_mat_vec_qIL9ggml_type2ELi1EEvPKvS2_Pfiiii")
+    function = kernel_names.function_of("_Z13mul_mat_vec_qIL9ggml_type2ELi1EEvPKvS2_Pfiiii")
     assert function == "mul_mat_vec_q"
-    assert not kernels.is_attention(function)
-    assert not kernels.is_attention_helper(function)
+    assert not kernel_names.is_attention(function)
+    assert not kernel_names.is_attention_helper(function)
 
 
 @pytest.mark.parametrize(
@@ -110,5 +110,5 @@ def test_a_template_of_another_shape_is_unknown_and_keeps_its_arguments(name: st
 
 
 def test_a_name_that_is_no_symbol_stays_as_it_is() -> None:
-    assert kernels.demangle("_Znonsense") == "_Znonsense"
-    assert kernels.demangle("plain_c_kernel") == "plain_c_kernel"
+    assert kernel_names.demangle("_Znonsense") == "_Znonsense"
+    assert kernel_names.demangle("plain_c_kernel") == "plain_c_kernel"

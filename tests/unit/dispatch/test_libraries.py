@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from llamaproof.dispatch.libraries import linux_libraries
 from llamaproof.errors import BadInput
 from llamaproof.target import Target
+from llamaproof.workers.loadable import linux_libraries
 
 
 def target(folder: Path, *, package: Path | None = None) -> Target:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llamaproof.dispatch.loaded_code import loaded_code
+from llamaproof.binary.loaded_code import loaded_code
 from tests.unit.shadow import elf_writer as write
 
 _CUBIN = write.cubin("k", registers=32, shared=64, frame=0, threads=128)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llamaproof.dispatch.message import last_words, shadow_runtime_gave_up
+from llamaproof.workers.last_words import last_words, shadow_runtime_gave_up
 
 ABORTED = "was killed by SIGABRT"
 

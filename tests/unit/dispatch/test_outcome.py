@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llamaproof.dispatch.outcome import from_launches
+from llamaproof.placement.outcome import from_launches
 from tests.unit.dispatch import names
 from tests.unit.dispatch.shapes import cell, launch, mma, ran
 

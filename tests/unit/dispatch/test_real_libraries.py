@@ -14,10 +14,10 @@ import pytest
 
 import llamaproof
 from llamaproof import shadow
-from llamaproof.dispatch.grid import MAX_RATIO, PLAIN, Cell, Extras, HeadSizes, make_cell
-from llamaproof.dispatch.outcome import Outcome
-from llamaproof.dispatch.run import collect
+from llamaproof.attention.grid import MAX_RATIO, PLAIN, Cell, Extras, HeadSizes, make_cell
 from llamaproof.ggml import GgmlType
+from llamaproof.placement.on_shadow import collect
+from llamaproof.placement.outcome import Outcome
 from tests.unit.dispatch import planted
 
 pytestmark = pytest.mark.native

@@ -13,11 +13,11 @@ import pytest
 
 import llamaproof
 from llamaproof import shadow
+from llamaproof.attention.grid import HeadSizes, make_cell
 from llamaproof.dispatch.agreement import agree
-from llamaproof.dispatch.grid import HeadSizes, make_cell
-from llamaproof.dispatch.real_run import collect_real
-from llamaproof.dispatch.run import collect
 from llamaproof.ggml import GgmlType
+from llamaproof.placement.on_real_gpu import collect_real
+from llamaproof.placement.on_shadow import collect
 
 pytestmark = pytest.mark.native
 

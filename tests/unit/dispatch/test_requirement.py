@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamaproof.dispatch.outcome import FALLS_BACK, Outcome, aborts
 from llamaproof.dispatch.requirement import parse, unmet
 from llamaproof.errors import BadInput
+from llamaproof.placement.outcome import FALLS_BACK, Outcome, aborts
 from tests.unit.dispatch.shapes import mma, ran
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llamaproof.dispatch.comparison import Change
-from llamaproof.dispatch.grid import Cell
-from llamaproof.dispatch.outcome import FALLS_BACK, Outcome, aborts
+from llamaproof.attention.grid import Cell
+from llamaproof.dispatch.changes import Change
 from llamaproof.dispatch.summary import (
     group_changes,
     place,
@@ -15,6 +14,7 @@ from llamaproof.dispatch.summary import (
     summarise,
     summarise_by_depth,
 )
+from llamaproof.placement.outcome import FALLS_BACK, Outcome, aborts
 from tests.unit.dispatch import names
 from tests.unit.dispatch.shapes import cell, mma, ran
 

@@ -14,13 +14,13 @@ import pytest
 import llamaproof
 from llamaproof import shadow
 from llamaproof.abi.device import read_device_code
+from llamaproof.attention.grid import DEFAULT_GRID, cells_of
 from llamaproof.dispatch import requirement
-from llamaproof.dispatch.comparison import changes
-from llamaproof.dispatch.grid import DEFAULT_GRID, cells_of
-from llamaproof.dispatch.libraries import linux_libraries
-from llamaproof.dispatch.run import collect
+from llamaproof.dispatch.changes import changes
 from llamaproof.errors import BadInput
+from llamaproof.placement.on_shadow import collect
 from llamaproof.target import open_target
+from llamaproof.workers.loadable import linux_libraries
 from tests.unit.dispatch import planted
 
 pytestmark = [pytest.mark.wheel, pytest.mark.native]

@@ -14,11 +14,11 @@ import pytest
 
 import llamaproof
 from llamaproof import process
-from llamaproof.dispatch import rows
-from llamaproof.dispatch.grid import Cell
-from llamaproof.dispatch.outcome import Outcome
-from llamaproof.dispatch.run import outcome_of
+from llamaproof.attention import rows
+from llamaproof.attention.grid import Cell
 from llamaproof.ggml import GgmlType
+from llamaproof.placement.on_shadow import outcome_of
+from llamaproof.placement.outcome import Outcome
 from tests.unit.dispatch.shapes import cell
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
@@ -55,7 +55,7 @@ def run_worker(folder: Path, cells: list[Cell], *, recorder: Path | None = None)
     )
     source = str(Path(llamaproof.__file__).parents[1])
     process.run(
-        [sys.executable, "-m", "llamaproof.dispatch.worker", job, result],
+        [sys.executable, "-m", "llamaproof.placement.shadow_worker", job, result],
         env={**os.environ, "PYTHONPATH": source},
     )
     found: dict[str, Any] = json.loads(result.read_text())

@@ -10,14 +10,14 @@ import pytest
 from rich.console import Console
 
 from llamaproof import cli, shadow
-from llamaproof.dispatch.outcome import FALLS_BACK
 from llamaproof.doctor.attention import FAMILIAR, FamiliarResult, remedy_for, shape_in_words
 from llamaproof.doctor.diagnosis import Diagnosis, diagnose
 from llamaproof.doctor.findings import Finding, fine, note, stops, unclear
 from llamaproof.doctor.package import Host
-from llamaproof.doctor.page import diagnosis_json, print_diagnosis
+from llamaproof.doctor.terminal import diagnosis_json, print_diagnosis
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
-from llamaproof.geometry import LayerAttention
+from llamaproof.gguf.attention import LayerAttention
+from llamaproof.placement.outcome import FALLS_BACK
 from tests.unit.doctor.libraries import needs_gcc, package
 
 L40S = shadow.find_gpu("L40S")

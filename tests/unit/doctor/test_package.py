@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from llamaproof import process
+from llamaproof.binary.fatbin import Entry, Fatbin
 from llamaproof.doctor.findings import Finding
 from llamaproof.doctor.package import Host, examine_code, examine_package
-from llamaproof.fatbin import Entry, Fatbin
 from tests.unit.doctor.libraries import build, needs_gcc, package
 
 HOST = Host(machine="x86_64", glibc=(2, 36), glibcxx=(3, 4, 30))

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from llamaproof.emulator.library import default_library
-from llamaproof.emulator.machine import Emulator
+from llamaproof.executor.library import default_library
+from llamaproof.executor.machine import Emulator
 
 
 @pytest.fixture

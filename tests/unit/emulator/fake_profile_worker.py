@@ -1,4 +1,4 @@
-"""Stands in for `llamaproof.emulator.profile.worker`: the same files, no GPU.
+"""Stands in for `llamaproof.profile.worker`: the same files, no GPU.
 
 FAKE_WORKER=unsteady gives other numbers in each run; FAKE_WORKER=refused, the error of a worker
 that found no GPU.

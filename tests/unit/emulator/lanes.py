@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llamaproof.emulator.machine import Emulator, Launched
+from llamaproof.executor.machine import Emulator, Launched
 
 HEADER = ".version 9.0\n.target sm_90\n.address_size 64\n"
 _BITS = {1: "b16", 2: "b16", 4: "b32", 8: "b64"}

@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llamaproof import process, shadow
-from llamaproof.dispatch import handover, rows
-from llamaproof.dispatch.grid import Cell, HeadSizes, make_cell
-from llamaproof.dispatch.libraries import linux_libraries
-from llamaproof.emulator.evidence import CellResult, result_of
-from llamaproof.emulator.library import default_library
+from llamaproof.attention import rows
+from llamaproof.attention.grid import Cell, HeadSizes, make_cell
+from llamaproof.emulator.results import CellResult, result_of
+from llamaproof.executor.library import default_library
 from llamaproof.ggml import GgmlType
 from llamaproof.target import open_target
+from llamaproof.workers import handover
+from llamaproof.workers.loadable import linux_libraries
 from tests.unit.shadow.toolkit import TOOLKIT
 
 ROOT = Path(__file__).parents[3]

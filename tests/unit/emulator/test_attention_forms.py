@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llamaproof.emulator.machine import Emulator
+from llamaproof.executor.machine import Emulator
 from tests.unit.emulator.lanes import aligned, evaluate, run
 
 pytestmark = pytest.mark.native

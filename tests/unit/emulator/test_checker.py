@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llamaproof.emulator.machine import EmulationError, Emulator, Finding, FindingKind
+from llamaproof.executor.machine import EmulationError, Emulator, Finding, FindingKind
 from tests.unit.emulator.lanes import HEADER, run
 from tests.unit.emulator.test_memory import kernel
 

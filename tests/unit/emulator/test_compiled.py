@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llamaproof.emulator.machine import Emulator
+from llamaproof.executor.machine import Emulator
 from llamaproof.process import run
 from tests.unit.shadow.toolkit import TOOLKIT
 

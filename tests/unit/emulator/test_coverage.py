@@ -8,8 +8,8 @@ import pytest
 
 from llamaproof import cli
 from llamaproof.emulator.coverage import coverage_of
-from llamaproof.emulator.library import default_library
 from llamaproof.errors import HOLDS, NOT_CHECKED
+from llamaproof.executor.library import default_library
 from tests.unit.shadow.toolkit import compile_library, needs_toolkit
 
 WHEELS = sorted((Path(__file__).parents[3] / "dist").glob("*.cu13*.whl"))

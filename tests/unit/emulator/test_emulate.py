@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llamaproof import cli
-from llamaproof.emulator.library import default_library
+from llamaproof.executor.library import default_library
 
 WHEELS = sorted((Path(__file__).parents[3] / "dist").glob("*.cu13*.whl"))
 

@@ -11,21 +11,21 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from llamaproof.dispatch.grid import Cell, HeadSizes, make_cell
-from llamaproof.emulator.evidence import (
+from llamaproof.attention.grid import Cell, HeadSizes, make_cell
+from llamaproof.attention.inputs import causal_mask
+from llamaproof.emulator.decode import token_nmse
+from llamaproof.emulator.results import (
     NMSE_LIMIT,
     CellResult,
     EmulationEvidence,
     Verdict,
     result_of,
 )
-from llamaproof.emulator.inputs import causal_mask
-from llamaproof.emulator.machine import Counts, FindingKind
-from llamaproof.emulator.model import token_nmse
 from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES, cells_of
-from llamaproof.emulator.table import print_evidence
+from llamaproof.emulator.terminal import print_evidence
 from llamaproof.emulator.worker import compare
 from llamaproof.errors import DEFECT, HOLDS
+from llamaproof.executor.machine import Counts, FindingKind
 from llamaproof.ggml import GgmlType
 
 COUNTS: dict[str, Any] = {

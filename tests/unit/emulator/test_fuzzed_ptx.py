@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from llamaproof import fatbin
-from llamaproof.emulator.library import default_library
-from llamaproof.emulator.machine import EmulationError, Emulator
+from llamaproof.binary import fatbin
+from llamaproof.executor.library import default_library
+from llamaproof.executor.machine import EmulationError, Emulator
 
 WHEELS = sorted((Path(__file__).parents[3] / "dist").glob("*.cu13*.whl"))
 

@@ -8,9 +8,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from llamaproof.dispatch.grid import HeadSizes, make_cell
-from llamaproof.emulator.evidence import NMSE_LIMIT
-from llamaproof.emulator.inputs import random_inputs
+from llamaproof.attention.grid import HeadSizes, make_cell
+from llamaproof.attention.inputs import random_inputs
+from llamaproof.emulator.results import NMSE_LIMIT
 from llamaproof.ggml import Ggml, GgmlType
 
 GGML = cast(

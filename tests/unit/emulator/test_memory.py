@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llamaproof.emulator.machine import EmulationError, Emulator
+from llamaproof.executor.machine import EmulationError, Emulator
 from tests.unit.emulator.lanes import HEADER, evaluate, run
 
 pytestmark = pytest.mark.native

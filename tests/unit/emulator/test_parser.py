@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llamaproof.emulator.machine import EmulationError, Emulator, FindingKind
+from llamaproof.executor.machine import EmulationError, Emulator, FindingKind
 from tests.unit.emulator.lanes import HEADER, run
 from tests.unit.emulator.test_memory import kernel
 from tests.unit.emulator.test_warp import MATRIX_KERNEL

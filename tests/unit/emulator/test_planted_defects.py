@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llamaproof.emulator.machine import Counts, Emulator, Finding, FindingKind
+from llamaproof.executor.machine import Counts, Emulator, Finding, FindingKind
 from llamaproof.process import run
 from tests.unit.emulator.lanes import aligned
 from tests.unit.shadow.toolkit import TOOLKIT

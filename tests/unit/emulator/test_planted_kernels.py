@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from llamaproof.dispatch.grid import Cell
-from llamaproof.emulator.evidence import NMSE_LIMIT, CellResult, Verdict
-from llamaproof.emulator.library import default_library
-from llamaproof.emulator.machine import Finding, FindingKind
+from llamaproof.attention.grid import Cell
+from llamaproof.emulator.results import NMSE_LIMIT, CellResult, Verdict
+from llamaproof.executor.library import default_library
+from llamaproof.executor.machine import Finding, FindingKind
 from tests.unit.emulator.planted import (
     COMMON,
     MMA,

@@ -14,14 +14,16 @@ import pytest
 from rich.console import Console
 
 from llamaproof import shadow
-from llamaproof.dispatch import rows
-from llamaproof.dispatch.grid import HeadSizes, make_cell
-from llamaproof.emulator.evidence import ExecutedLaunch
-from llamaproof.emulator.inputs import Inputs
-from llamaproof.emulator.machine import Counts
-from llamaproof.emulator.profile import ncu, recording
-from llamaproof.emulator.profile.cells import PROFILE_CELLS
-from llamaproof.emulator.profile.comparison import (
+from llamaproof.attention import rows
+from llamaproof.attention.grid import HeadSizes, make_cell
+from llamaproof.attention.inputs import Inputs
+from llamaproof.emulator.results import ExecutedLaunch
+from llamaproof.errors import DEFECT, HOLDS, BadInput, CommandFailed, LlamaproofError
+from llamaproof.executor.machine import Counts
+from llamaproof.ggml import GgmlType
+from llamaproof.profile import ncu, recording
+from llamaproof.profile.cells import PROFILE_CELLS
+from llamaproof.profile.comparison import (
     OUTPUT_NMSE_LIMIT,
     Comparison,
     compare_launches,
@@ -29,13 +31,11 @@ from llamaproof.emulator.profile.comparison import (
     signature,
     take_registers,
 )
-from llamaproof.emulator.profile.figures import FIGURES, Outcome, compare, figures_for
-from llamaproof.emulator.profile.ncu import Profiled
-from llamaproof.emulator.profile.recording import Recording
-from llamaproof.emulator.profile.table import print_comparison
-from llamaproof.emulator.profile.worker import digest
-from llamaproof.errors import DEFECT, HOLDS, BadInput, CommandFailed, LlamaproofError
-from llamaproof.ggml import GgmlType
+from llamaproof.profile.figures import FIGURES, Outcome, compare, figures_for
+from llamaproof.profile.ncu import Profiled
+from llamaproof.profile.recording import Recording
+from llamaproof.profile.terminal import print_comparison
+from llamaproof.profile.worker import digest
 from llamaproof.target import sha256_of
 
 CELL = make_cell(HeadSizes(k=576, v=512), GgmlType.F16, GgmlType.F16, 20, 1, 1024)

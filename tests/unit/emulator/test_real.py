@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llamaproof.emulator.machine import Emulator
+from llamaproof.executor.machine import Emulator
 from tests.unit.emulator.exact import (
     BFLOAT,
     DOUBLE,

@@ -122,7 +122,7 @@ PLANTED = {
 }
 PROGRAM = """
 import ctypes, sys
-from llamaproof.emulator.machine import Emulator
+from llamaproof.executor.machine import Emulator
 text = '''.version 9.0
 .target sm_90
 .address_size 64

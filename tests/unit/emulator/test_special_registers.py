@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from llamaproof.emulator.machine import Emulator
+from llamaproof.executor.machine import Emulator
 from tests.unit.emulator.lanes import run
 
 pytestmark = pytest.mark.native

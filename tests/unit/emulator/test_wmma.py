@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llamaproof.emulator.machine import Emulator, FindingKind, Launched
+from llamaproof.executor.machine import Emulator, FindingKind, Launched
 from llamaproof.process import run as run_process
 from tests.unit.emulator.lanes import aligned, evaluate, run
 from tests.unit.shadow.toolkit import TOOLKIT, needs_toolkit

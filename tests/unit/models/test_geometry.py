@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from llamaproof.errors import BadInput
-from llamaproof.geometry import LayerAttention, ModelAttention, attention_of
-from llamaproof.headers import Array, Header, TensorInfo, Value, read_header
+from llamaproof.gguf.attention import LayerAttention, ModelAttention, attention_of
+from llamaproof.gguf.header import Array, Header, TensorInfo, Value, read_header
 from tests.models import MODELS, SMALL_MODELS, write_header, write_model
 
 

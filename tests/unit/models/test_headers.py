@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llamaproof.errors import BadInput
-from llamaproof.geometry import attention_of
-from llamaproof.headers import MAX_ENTRIES, MAX_HEADER_BYTES, Array, read_header
+from llamaproof.gguf.attention import attention_of
+from llamaproof.gguf.header import MAX_ENTRIES, MAX_HEADER_BYTES, Array, read_header
 from tests.models import MODELS, SMALL_MODELS, write_header, write_model
 
 UINT32 = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llamaproof.dispatch.model_log import Buffer, buffers, graphs
+from llamaproof.model_run.log import Buffer, buffers, graphs
 from tests.unit.models import scheduler_log as log
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from llamaproof.dispatch.model_log import ERROR_MARK, WARNING_MARK
-from llamaproof.dispatch.model_page import as_json, print_report
-from llamaproof.dispatch.model_report import ModelReport, report_of
-from llamaproof.dispatch.model_run import ModelRun, collect
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
-from llamaproof.geometry import LayerAttention, ModelAttention
+from llamaproof.gguf.attention import LayerAttention, ModelAttention
+from llamaproof.model_run.log import ERROR_MARK, WARNING_MARK
+from llamaproof.model_run.report import ModelReport, report_of
+from llamaproof.model_run.run import ModelRun, collect
+from llamaproof.model_run.terminal import as_json, print_report
 from tests.unit.models import scheduler_log as log
 
 KERNEL = "_Z18flash_attn_ext_f16ILi576ELi512ELi4ELi4ELi2ELi2ELb0ELb1EEvPKc"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from llamaproof.dispatch.model_run import ModelRun, Settings, run_on_this_machine
 from llamaproof.errors import BadInput
+from llamaproof.model_run.run import ModelRun, Settings, run_on_this_machine
 from llamaproof.target import Target
 from tests.unit.doctor.libraries import build, needs_gcc
 

@@ -18,18 +18,18 @@ import pytest
 from llamaproof import cli, shadow
 from llamaproof.abi.device import DeviceCode
 from llamaproof.abi.findings import Finding, Result, defect
+from llamaproof.attention.grid import HeadSizes
 from llamaproof.bench import report
 from llamaproof.bench.cells import Cell as WorkCell
 from llamaproof.bench.left_out import left_out_lines
 from llamaproof.bench.record import Machine, Record, TargetInfo
 from llamaproof.dispatch import requirement
-from llamaproof.dispatch.evidence import DispatchEvidence
-from llamaproof.dispatch.grid import HeadSizes
 from llamaproof.dispatch.requirement import Requirement
-from llamaproof.emulator.evidence import CellResult, EmulationEvidence, Verdict
+from llamaproof.emulator.results import CellResult, EmulationEvidence, Verdict
 from llamaproof.emulator.shapes import PROOF_SHAPES, cells_of
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import GgmlType
+from llamaproof.placement.survey import DispatchEvidence
 from llamaproof.prove import command, numbers, placement, work
 from llamaproof.target import Target
 from tests.unit.bench import synthetic as bench

@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamaproof import fatbin
+from llamaproof.binary import fatbin
 from llamaproof.errors import BadInput
 from llamaproof.process import run
 from tests.unit.shadow import elf_writer as write

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 import llamaproof
-from llamaproof import process, tracer
+from llamaproof import process
 from llamaproof.errors import BadInput, LlamaproofError
+from llamaproof.placement import tracer
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 

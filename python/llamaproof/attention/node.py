@@ -1,0 +1,131 @@
+"""A cell's FLASH_ATTN_EXT node, its tensors laid out as llama.cpp lays them out.
+
+From `build_attn_mha` and `build_attn` in llama-graph.cpp, and `get_k` and `get_v` in
+llama-kv-cache.cpp (llama-kv-cache-unified.cpp in 0.3.16), of llama-cpp-python 0.3.16, 0.3.17 and
+0.3.36.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from llamaproof.attention.grid import Cell
+from llamaproof.ggml import Context, GgmlType, Tensor
+
+_SWAP_TOKENS_WITH_HEADS = (0, 2, 1, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionNode:
+    """A node and the tensors that hold its inputs, as they lie in memory.
+
+    Attributes:
+        node: f32 [DV, n_heads, n_tokens]
+        q: f32 [DKQ, n_heads, n_tokens]
+        k: the cache of K, [DKQ * n_kv_heads, n_kv]
+        v: the cache of V, [DV * n_kv_heads, n_kv]; None where V is a view of K.
+        mask: f16 [n_kv, rows]; None without a mask.
+        sinks: f32 [n_heads]; None without sinks.
+    """
+
+    node: Tensor
+    q: Tensor
+    k: Tensor
+    v: Tensor | None
+    mask: Tensor | None
+    sinks: Tensor | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cache:
+    """A K/V cache as it lies in memory, with room for `n_cells` tokens.
+
+    Attributes:
+        k: [DKQ * n_kv_heads, n_cells]
+        v: [DV * n_kv_heads, n_cells]; None where V is a view of K.
+    """
+
+    k: Tensor
+    v: Tensor | None
+    n_cells: int
+
+
+def build(context: Context, cell: Cell) -> AttentionNode:
+    """Describe a cell's node and tensors, without memory."""
+    n_heads = cell.ratio * cell.n_kv_heads
+    q = context.tensor(GgmlType.F32, (cell.heads.k, n_heads, cell.n_tokens))
+    cache = describe_cache(context, cell)
+    mask = _mask(context, cell) if cell.extras.mask else None
+    sinks = context.tensor(GgmlType.F32, (n_heads,)) if cell.extras.sinks else None
+    node = attend(context, cell, cache, q, mask, sinks)
+    return AttentionNode(node=node, q=q, k=cache.k, v=cache.v, mask=mask, sinks=sinks)
+
+
+def describe_cache(context: Context, cell: Cell) -> Cache:
+    """Describe a cache that holds a cell's K and V and no more."""
+    k = context.tensor(cell.type_k, (cell.heads.k * cell.n_kv_heads, cell.n_kv))
+    if cell.heads.latent and context.ggml.kv_layout == "v_first_of_k":
+        return Cache(k=k, v=None, n_cells=cell.n_kv)
+    v = context.tensor(cell.type_v, (cell.heads.v * cell.n_kv_heads, cell.n_kv))
+    return Cache(k=k, v=v, n_cells=cell.n_kv)
+
+
+def attend(
+    context: Context,
+    cell: Cell,
+    cache: Cache,
+    q: Tensor,
+    mask: Tensor | None,
+    sinks: Tensor | None = None,
+) -> Tensor:
+    """The node of a cell on tensors that are there: f32 [DV, n_heads, n_tokens].
+
+    Args:
+        cache: of at least the cell's n_kv tokens; the first n_kv are seen.
+        q: f32 [DKQ, n_heads, n_tokens]
+        mask: f16 [n_kv, rows]
+        sinks: f32 [n_heads]
+    """
+    k_seen = _seen(context, cache.k, cell.type_k, cell.heads.k, cell, cache.n_cells)
+    if cache.v is None:
+        v_seen = _first_of(context, k_seen, cell, cache.n_cells)
+    else:
+        v_seen = _seen(context, cache.v, cell.type_v, cell.heads.v, cell, cache.n_cells)
+    return context.flash_attn_ext(
+        context.permute(q, _SWAP_TOKENS_WITH_HEADS),
+        _attended(context, k_seen, cell.type_k),
+        _attended(context, v_seen, cell.type_v),
+        mask,
+        scale=1.0 / math.sqrt(cell.heads.k),
+        max_bias=cell.extras.max_bias,
+        logit_softcap=cell.extras.softcap,
+        sinks=sinks,
+    )
+
+
+def _seen(
+    context: Context, cache: Tensor, kind: GgmlType, head: int, cell: Cell, n_cells: int
+) -> Tensor:
+    """The cells of a cache that are seen: [head, n_kv_heads, n_kv, 1], as `get_k` views them."""
+    row = context.ggml.row_size(kind, head)
+    token = context.ggml.row_size(kind, head * cell.n_kv_heads)
+    return context.view(cache, (head, cell.n_kv_heads, cell.n_kv, 1), (row, token, token * n_cells))
+
+
+def _first_of(context: Context, k_seen: Tensor, cell: Cell, n_cells: int) -> Tensor:
+    """V as the first columns of K, with K's strides."""
+    row = context.ggml.row_size(cell.type_k, cell.heads.k)
+    token = context.ggml.row_size(cell.type_k, cell.heads.k * cell.n_kv_heads)
+    shape = (cell.heads.v, cell.n_kv_heads, cell.n_kv, 1)
+    return context.view(k_seen, shape, (row, token, token * n_cells))
+
+
+def _attended(context: Context, seen: Tensor, kind: GgmlType) -> Tensor:
+    """K or V as the node gets it: [head, n_kv, n_kv_heads, 1]; llama.cpp casts f32 to f16."""
+    permuted = context.permute(seen, _SWAP_TOKENS_WITH_HEADS)
+    return context.cast(permuted, GgmlType.F16) if kind is GgmlType.F32 else permuted
+
+
+def _mask(context: Context, cell: Cell) -> Tensor:
+    return context.tensor(GgmlType.F16, (cell.n_kv, context.ggml.mask_rows(cell.n_tokens)))

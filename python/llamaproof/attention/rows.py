@@ -1,0 +1,62 @@
+"""Cells as rows of plain values, for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from llamaproof.attention.grid import Cell, Extras, HeadSizes
+from llamaproof.ggml import GgmlType
+
+COLUMNS = (
+    "head_k",
+    "head_v",
+    "type_k",
+    "type_v",
+    "gqa_ratio",
+    "n_tokens",
+    "n_kv",
+    "n_kv_heads",
+    "mask",
+    "sinks",
+    "max_bias",
+    "softcap",
+)
+
+
+def to_row(cell: Cell) -> list[Any]:
+    """A cell's values in the order of `COLUMNS`."""
+    return [
+        cell.heads.k,
+        cell.heads.v,
+        cell.type_k.label,
+        cell.type_v.label,
+        cell.ratio,
+        cell.n_tokens,
+        cell.n_kv,
+        cell.n_kv_heads,
+        cell.extras.mask,
+        cell.extras.sinks,
+        cell.extras.max_bias,
+        cell.extras.softcap,
+    ]
+
+
+def from_row(row: Sequence[Any]) -> Cell:
+    """The cell of a row."""
+    values = dict(zip(COLUMNS, row, strict=True))
+    return Cell(
+        heads=HeadSizes(k=values["head_k"], v=values["head_v"]),
+        type_k=GgmlType.parse(values["type_k"]),
+        type_v=GgmlType.parse(values["type_v"]),
+        ratio=values["gqa_ratio"],
+        n_tokens=values["n_tokens"],
+        n_kv=values["n_kv"],
+        n_kv_heads=values["n_kv_heads"],
+        extras=Extras(
+            mask=values["mask"],
+            sinks=values["sinks"],
+            max_bias=values["max_bias"],
+            softcap=values["softcap"],
+        ),
+    )

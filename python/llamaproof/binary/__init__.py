@@ -1,0 +1,1 @@
+"""The binary formats of a package of llama.cpp libraries."""

@@ -1,0 +1,81 @@
+"""Two targets side by side: what got better, worse, or different."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from llamaproof.attention.grid import Cell
+from llamaproof.placement.outcome import ORDER, KernelUse, Outcome
+
+Verdict = Literal["same", "better", "worse", "different"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A cell that two targets treat differently."""
+
+    gpu: str
+    cell: Cell
+    verdict: Verdict
+    before: Outcome
+    after: Outcome
+
+
+def changes(
+    before: Mapping[str, Mapping[Cell, Outcome]],
+    after: Mapping[str, Mapping[Cell, Outcome]],
+) -> tuple[Change, ...]:
+    """Every cell, by GPU, on which two targets differ; only cells that both have."""
+    found = []
+    for gpu, outcomes in after.items():
+        known = before.get(gpu, {})
+        for cell, outcome in outcomes.items():
+            earlier = known.get(cell)
+            if earlier is None:
+                continue
+            verdict = compare(earlier, outcome)
+            if verdict != "same":
+                found.append(
+                    Change(gpu=gpu, cell=cell, verdict=verdict, before=earlier, after=outcome)
+                )
+    return tuple(found)
+
+
+def compare(before: Outcome, after: Outcome) -> Verdict:
+    """How `after` stands to `before`.
+
+    A kernel is better than the CPU, and the CPU better than an abort. Of two kernels one is better
+    when it computes no more columns for nothing and reads K no more often, and one of both less;
+    where these two pull apart, or a tile is not known, they are different: neither figure is time.
+    So they are where K is read more often and is loaded further ahead: a kernel that waits for K
+    and one that does not are not told apart by how often they read it.
+    """
+    if before.kind != after.kind:
+        return "better" if ORDER.index(after.kind) > ORDER.index(before.kind) else "worse"
+    if before.use is None or after.use is None:
+        return "same"
+    return _compare_kernels(before.use, after.use)
+
+
+def _compare_kernels(before: KernelUse, after: KernelUse) -> Verdict:
+    if not before.columns or not after.columns:
+        return "same" if before.kernel == after.kernel else "different"
+    columns = after.columns - before.columns
+    k_passes = after.k_passes - before.k_passes
+    if columns == 0 and k_passes == 0:
+        return "same" if _design(before) == _design(after) else "different"
+    fewer, more = sorted((before, after), key=lambda use: use.k_passes)
+    if columns == 0 and more.kernel.stages > fewer.kernel.stages > 0:
+        return "different"
+    if columns <= 0 and k_passes <= 0:
+        return "better"
+    if columns >= 0 and k_passes >= 0:
+        return "worse"
+    return "different"
+
+
+def _design(use: KernelUse) -> tuple[str, int, int]:
+    """What makes two kernels the same choice, whatever parameters a release gives the template."""
+    return use.kernel.family, use.kernel.ncols1, use.kernel.ncols2

@@ -1,0 +1,140 @@
+"""Decode with a model through one llama_cpp package and keep every token's logits.
+
+Run as `python -m llamaproof.emulator.decode_worker JOB RESULT`, in a process of its own.
+
+JOB: {"package", "model", "session": see `dispatch.handover`, "executor": path or null, "tokens",
+"n_prefill", "type_k", "type_v", "n_gpu_layers", "flash_attn", "logits": a file to write, float32
+[tokens, vocabulary] as numpy saves it}.
+RESULT: {"steps": [{"position", "n_tokens", "seconds", "reports"}, ...]}, or {"error": ...}.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from llamaproof.errors import LlamaproofError
+from llamaproof.executor.loaded import Executor
+from llamaproof.model_run.worker import import_bindings
+from llamaproof.workers import handover
+from llamaproof.workers.jobs import serve
+
+# Cells a context has beyond what is decoded: llama.cpp pads the cache to this itself.
+_CONTEXT_STEP = 256
+
+
+def examine(job: dict[str, Any]) -> dict[str, Any]:
+    """The result of a job.
+
+    Raises:
+        LlamaproofError: llama.cpp refuses something; its log's last line is the hint.
+    """
+    log: list[str] = []
+    try:
+        steps, logits = decode(job, log)
+    except _Refused as refusal:
+        lines = [line.strip() for line in "".join(log).splitlines() if line.strip()]
+        raise LlamaproofError(str(refusal), hint=lines[-1] if lines else "") from refusal
+    np.save(job["logits"], logits)
+    return {"steps": steps}
+
+
+class _Refused(Exception):
+    pass
+
+
+def decode(
+    job: dict[str, Any], log: list[str]
+) -> tuple[list[dict[str, Any]], npt.NDArray[np.float32]]:
+    """A prompt, then token by token; logits of all of them: float32 [tokens, vocabulary]."""
+    handover.load(job["session"])
+    llama = import_bindings(Path(job["package"]))
+    callback = llama.llama_log_callback(
+        lambda _level, text, _data: log.append(text.decode("utf-8", "replace"))
+    )
+    llama.llama_log_set(callback, None)
+    llama.llama_backend_init()
+    executor = Executor(job["executor"]) if job["executor"] is not None else None
+    model, context = _open(llama, job)
+    n_vocab = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model))
+    rows = []
+    steps = []
+    tokens: list[int] = job["tokens"]
+    position = 0
+    while position < len(tokens):
+        count = job["n_prefill"] if position == 0 else 1
+        started = time.monotonic()
+        rows.append(
+            _step(llama, context, [t % n_vocab for t in tokens[position : position + count]],
+                  position, n_vocab)
+        )  # fmt: skip
+        steps.append(
+            {
+                "position": position,
+                "n_tokens": count,
+                "seconds": time.monotonic() - started,
+                "reports": executor.take_reports() if executor is not None else [],
+            }
+        )
+        position += count
+        print(position, flush=True)
+    llama.llama_free(context)
+    llama.llama_model_free(model)
+    return steps, np.concatenate(rows)
+
+
+def _open(llama: Any, job: dict[str, Any]) -> tuple[Any, Any]:
+    params = llama.llama_model_default_params()
+    params.n_gpu_layers = job["n_gpu_layers"]
+    # What is mapped from the file would be host memory the device reads behind the checker's back.
+    params.use_mmap = False
+    model = llama.llama_model_load_from_file(os.fsencode(job["model"]), params)
+    if not model:
+        raise _Refused("llama.cpp does not load the model")
+    n_tokens = len(job["tokens"])
+    params = llama.llama_context_default_params()
+    params.n_ctx = -(-n_tokens // _CONTEXT_STEP) * _CONTEXT_STEP
+    params.n_batch = params.n_ubatch = max(job["n_prefill"], 1)
+    params.type_k = job["type_k"]
+    params.type_v = job["type_v"]
+    if hasattr(params, "flash_attn_type"):  # from llama.cpp #15434 on
+        params.flash_attn_type = 1 if job["flash_attn"] else 0
+    else:
+        params.flash_attn = job["flash_attn"]
+    context = llama.llama_init_from_model(model, params)
+    if not context:
+        raise _Refused(f"llama.cpp creates no context of {params.n_ctx} tokens")
+    return model, context
+
+
+def _step(
+    llama: Any, context: Any, tokens: list[int], position: int, n_vocab: int
+) -> npt.NDArray[np.float32]:
+    batch = llama.llama_batch_init(len(tokens), 0, 1)
+    try:
+        batch.n_tokens = len(tokens)
+        for index, token in enumerate(tokens):
+            batch.token[index] = token
+            batch.pos[index] = position + index
+            batch.n_seq_id[index] = 1
+            batch.seq_id[index][0] = 0
+            batch.logits[index] = True
+        status = llama.llama_decode(context, batch)
+        if status != 0:
+            raise _Refused(f"llama_decode returned {status} at position {position}")
+        logits = llama.llama_get_logits(context)
+        count = len(tokens) * n_vocab
+        rows = np.array(np.ctypeslib.as_array(logits, shape=(count,)), np.float32)
+        return rows.reshape(len(tokens), n_vocab)
+    finally:
+        llama.llama_batch_free(batch)
+
+
+if __name__ == "__main__":
+    sys.exit(serve(sys.argv[1:], examine))

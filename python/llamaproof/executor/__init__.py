@@ -1,0 +1,1 @@
+"""The library that executes PTX, as Python sees it: launches, counts, findings."""

@@ -1,0 +1,1 @@
+"""A whole model, run through a target's own bindings."""

@@ -1,0 +1,195 @@
+"""A model of which only the header is there: its layers' attention, looked up in the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from llamaproof import shadow
+from llamaproof.attention.grid import DEEP, SHALLOW, Cell, Extras, HeadSizes, can_be_cached
+from llamaproof.errors import DEFECT, HOLDS, BadInput
+from llamaproof.ggml import GgmlType
+from llamaproof.gguf.attention import LayerAttention, ModelAttention
+from llamaproof.gguf.header import Header, tensor_bytes
+from llamaproof.model_run.terminal import attention_groups, describe_attention
+from llamaproof.placement.on_shadow import Progress, collect
+from llamaproof.placement.outcome import Outcome
+from llamaproof.placement.survey import DispatchEvidence
+
+SCHEMA = "llamaproof.dispatch.header/1"
+
+# One token at a time, and a ubatch of the default size.
+N_TOKENS = (1, 512)
+N_KV = (SHALLOW, DEEP)
+
+_NARROWEST = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeaderReport:
+    """What would become of a model's attention, by its metadata.
+
+    Attributes:
+        weight_bytes: size of the whole file; None where the header does not say.
+        kv_bytes_per_token: of a cache that holds K and V of every layer for the whole context.
+    """
+
+    header: Header
+    model: ModelAttention
+    evidence: DispatchEvidence
+    type_k: GgmlType
+    type_v: GgmlType
+    weight_bytes: int | None
+    kv_bytes_per_token: int
+
+    def outcome(self, gpu: str, attention: LayerAttention, n_tokens: int, n_kv: int) -> Outcome:
+        return self.evidence.outcomes[gpu][
+            cell_of(attention, self.type_k, self.type_v, n_tokens, n_kv)
+        ]
+
+    @property
+    def exit_code(self) -> int:
+        kinds = {o.kind for by_cell in self.evidence.outcomes.values() for o in by_cell.values()}
+        return HOLDS if kinds == {"kernel"} else DEFECT
+
+
+def examine_header(
+    target: str,
+    header: Header,
+    model: ModelAttention,
+    gpus: Sequence[shadow.Gpu],
+    *,
+    type_k: GgmlType,
+    type_v: GgmlType,
+    on_progress: Progress | None = None,
+) -> HeaderReport:
+    """Ask a target about every distinct attention of a model.
+
+    Raises:
+        BadInput: the model has no attention, or llama.cpp keeps no cache of these types for it.
+    """
+    if not model.layers:
+        raise BadInput("the model has no layer with attention", where=header.path)
+    cells = {
+        cell_of(attention, type_k, type_v, n_tokens, n_kv)
+        for attention in model.layers
+        for n_tokens in N_TOKENS
+        for n_kv in N_KV
+    }
+    for cell in cells:
+        if not can_be_cached(cell.heads, type_k, type_v):
+            raise BadInput(
+                f"llama.cpp keeps no {cell.types} cache for head sizes {cell.heads}",
+                where=header.path,
+                hint="a head must be a whole number of the type's blocks of 32; ask for f16",
+            )
+    return HeaderReport(
+        header=header,
+        model=model,
+        evidence=collect(target, gpus, cells, on_progress=on_progress),
+        type_k=type_k,
+        type_v=type_v,
+        weight_bytes=header.expected_bytes,
+        kv_bytes_per_token=sum(_kv_bytes(a, type_k, type_v) for a in model.layers),
+    )
+
+
+def cell_of(
+    attention: LayerAttention, type_k: GgmlType, type_v: GgmlType, n_tokens: int, n_kv: int
+) -> Cell:
+    """The FLASH_ATTN_EXT node that llama.cpp builds for a layer."""
+    return Cell(
+        heads=HeadSizes(k=attention.key_length, v=attention.value_length),
+        type_k=type_k,
+        type_v=type_v,
+        extras=Extras(
+            sinks=attention.sinks, max_bias=attention.max_bias, softcap=attention.softcap
+        ),
+        ratio=attention.gqa_ratio,
+        n_tokens=n_tokens,
+        n_kv=n_kv,
+        n_kv_heads=attention.n_head_kv,
+    )
+
+
+def print_header_report(report: HeaderReport, console: Console) -> None:
+    """Print the answer on one page."""
+    if console.width < _NARROWEST and not console.is_terminal:
+        console.width = _NARROWEST
+    model = report.model
+    console.print(
+        f"[bold]{model.name}[/bold] ({model.architecture}, {model.n_layer} layers), by its header "
+        f"alone, with {report.evidence.target}",
+        highlight=False,
+    )
+    if report.header.truncated:
+        console.print(Text(report.header.truncated, style="yellow"))
+    for line in _size_lines(report):
+        console.print(line, highlight=False)
+    for gpu in report.evidence.outcomes:
+        console.print(_table(report, gpu))
+    for assumption in model.assumptions:
+        console.print(Text(f"assumed: {assumption}", style="yellow"))
+
+
+def header_json(report: HeaderReport) -> dict[str, Any]:
+    """The versioned document."""
+    return {
+        "schema": SCHEMA,
+        "target": report.evidence.target,
+        "model": {
+            "name": report.model.name,
+            "architecture": report.model.architecture,
+            "n_layer": report.model.n_layer,
+            "assumptions": list(report.model.assumptions),
+        },
+        "truncated": report.header.truncated,
+        "weight_bytes": report.weight_bytes,
+        "kv_bytes_per_token": report.kv_bytes_per_token,
+        "exit_code": report.exit_code,
+        "layers": [
+            {**vars(attention), "gqa_ratio": attention.gqa_ratio}
+            for attention in report.model.layers
+        ],
+        "evidence": report.evidence.json(),
+    }
+
+
+def _table(report: HeaderReport, gpu: str) -> Table:
+    table = Table(title=f"attention by layer on {gpu}", title_justify="left")
+    table.add_column("layers")
+    table.add_column("attention", overflow="fold")
+    columns = [(n_tokens, n_kv) for n_tokens in N_TOKENS for n_kv in N_KV]
+    for n_tokens, n_kv in columns:
+        tokens = "one token" if n_tokens == 1 else f"{n_tokens} tokens"
+        table.add_column(f"{tokens}, n_kv {n_kv:,}", overflow="fold")
+    for attention, layers in attention_groups(report.model.layers):
+        outcomes = [report.outcome(gpu, attention, *column) for column in columns]
+        table.add_row(layers, describe_attention(attention), *(_cell_text(o) for o in outcomes))
+    return table
+
+
+def _cell_text(outcome: Outcome) -> Text:
+    return Text(outcome.text, style="green" if outcome.kind == "kernel" else "red")
+
+
+def _size_lines(report: HeaderReport) -> list[str]:
+    lines = []
+    if report.weight_bytes is not None:
+        lines.append(f"the whole file: {report.weight_bytes / 2**30:,.2f} GiB")
+    per_token = report.kv_bytes_per_token
+    lines.append(
+        f"KV cache, windows not counted: {per_token / 1024:,.1f} KiB a token, "
+        f"{per_token * 131072 / 2**30:,.2f} GiB at 128K"
+    )
+    return lines
+
+
+def _kv_bytes(attention: LayerAttention, type_k: GgmlType, type_v: GgmlType) -> int:
+    rows = ((attention.key_length, type_k), (attention.value_length, type_v))
+    return sum(tensor_bytes(kind, length * attention.n_head_kv) or 0 for length, kind in rows)

@@ -1,0 +1,80 @@
+"""`llamaproof profile`: does the emulated GPU do what a real one does?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from llamaproof.errors import HOLDS
+from llamaproof.files import write_whole
+from llamaproof.profile.cells import PROFILE_CELLS
+from llamaproof.profile.recording import record
+
+_WIDTH = 130
+
+
+def configure_parser(subparsers: Any) -> None:
+    """Add the `profile` command."""
+    parser = subparsers.add_parser(
+        "profile",
+        help="compare the emulated GPU with a real one: results, and counts with ncu's",
+        description="On a machine with a GPU, --record computes attention cells with a target's "
+        "kernels and has NVIDIA's profiler count their work. Anywhere, --against executes the "
+        "same cells on the emulated card and compares: results, and counts figure by figure.",
+        epilog="Exit codes: 0 holds; 1 a result or a figure that must be exact differs; 2 could "
+        "not be checked.",
+    )
+    parser.add_argument(
+        "target", help="a wheel, a folder that holds llama_cpp or its libraries, or `installed`"
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--record", type=Path, metavar="FOLDER", help="run on this machine's GPU")
+    what.add_argument("--against", type=Path, metavar="FOLDER", help="compare with a recording")
+    parser.add_argument(
+        "--gpu", metavar="NAME", help="with --against: the card to play (default: the recorded)"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="with --against: write every figure as JSON"
+    )
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Record or compare, and return the exit code."""
+    console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        if args.record is not None:
+            task = bar.add_task(f"{args.target} on this GPU", total=len(PROFILE_CELLS))
+            made = record(
+                args.target,
+                PROFILE_CELLS,
+                args.record,
+                on_progress=lambda done: bar.update(task, completed=done),
+            )
+            console.print(
+                f"{made.device}: {len(made.cells)} cells, {len(made.launches)} launches, "
+                f"{'the same bits' if made.repeatable else 'OTHER BITS'} in a second run"
+            )
+            return HOLDS
+        # Imported where it is needed: a real GPU does without what the stand-ins bring along.
+        from llamaproof.profile.comparison import compare_with
+        from llamaproof.profile.terminal import print_comparison
+
+        task = bar.add_task(f"{args.target} on an emulated GPU", total=None)
+        found = compare_with(
+            args.target,
+            args.against,
+            gpu_name=args.gpu,
+            on_progress=lambda done: bar.update(task, completed=done),
+        )
+    print_comparison(found, console)
+    if args.json is not None:
+        write_whole(args.json, json.dumps(found.json(), separators=(",", ":")) + "\n")
+    return found.exit_code

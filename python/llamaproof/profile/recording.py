@@ -1,0 +1,210 @@
+"""What a real GPU computed, and what the profiler counted on it: a folder, made on its machine.
+
+recording.json says what was run on what; outputs.npz holds each cell's result; counters.csv is the
+profiler's raw page, every launch of every cell in order; report.ncu-rep is its whole report, for
+NVIDIA's own viewer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from llamaproof import process
+from llamaproof.attention import rows
+from llamaproof.attention.grid import Cell
+from llamaproof.errors import BadInput, CommandFailed, LlamaproofError
+from llamaproof.files import write_whole
+from llamaproof.profile import ncu
+from llamaproof.target import Target, open_target, sha256_of
+from llamaproof.workers.last_words import last_words
+
+SCHEMA = "llamaproof.profile"
+SCHEMA_VERSION = 1
+
+ENVIRONMENT = {
+    # A graph that is repeated would be launched whole, without its kernels' names.
+    "GGML_CUDA_DISABLE_GRAPHS": "1",
+    "GGML_NO_BACKTRACE": "1",
+}
+_WORKER = "llamaproof.profile.worker"
+# A card without machine code of its own compiles PTX first, for minutes.
+_SILENCE_LIMIT_S = 600.0
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """A folder, read.
+
+    Attributes:
+        device: what the driver calls the card.
+        libraries: SHA-256 of each of the target's libraries, by file name.
+        inputs: SHA-256 of each cell's data.
+        outputs: each cell's result, float32 [n_tokens, n_heads, DV].
+        repeatable: whether the run under the profiler gave the same bits as the one before.
+        launches: of all cells, in order.
+    """
+
+    device: str
+    ggml_version: str
+    libraries: Mapping[str, str]
+    cells: tuple[Cell, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[Floats, ...]
+    repeatable: bool
+    launches: tuple[ncu.Profiled, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computed:
+    """What the worker came back with; its outputs as in `Recording`."""
+
+    result: Mapping[str, Any]
+    outputs: tuple[Floats, ...]
+
+
+def record(
+    target_spec: str,
+    cells: Iterable[Cell],
+    folder: Path,
+    *,
+    on_progress: Callable[[int], None] | None = None,
+) -> Recording:
+    """Compute cells on this machine's GPU, alone and then under the profiler, into a folder.
+
+    Raises:
+        BadInput: it is no target, or there is no profiler.
+        LlamaproofError: its libraries do not load, there is no GPU, or it cannot be profiled.
+    """
+    ncu.find()
+    asked = tuple(cells)
+    with open_target(target_spec) as target, tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        job = {"lib_dir": str(target.lib_dir), "cells": [rows.to_row(cell) for cell in asked]}
+        environment = {**os.environ, **ENVIRONMENT}
+        alone = run_worker(job, work, environment, where=target.name, on_progress=on_progress)
+        folder.mkdir(parents=True, exist_ok=True)
+        report = folder / "report.ncu-rep"
+        ncu.profile(_command(work), env=environment, report=report)
+        watched = _read_answer(work, where=target.name)
+        repeatable = all(
+            np.array_equal(a, b, equal_nan=True)
+            for a, b in zip(alone.outputs, watched.outputs, strict=True)
+        )
+        named: dict[str, Any] = {f"cell{i}": x for i, x in enumerate(alone.outputs)}
+        np.savez_compressed(folder / "outputs.npz", **named)
+        write_whole(folder / "counters.csv", ncu.export(report) + "\n")
+        document = {
+            "schema": SCHEMA,
+            "schema_version": SCHEMA_VERSION,
+            "target": target.name,
+            "device": alone.result["device"],
+            "ggml_version": alone.result["ggml_version"],
+            "libraries": digests(target),
+            "columns": list(rows.COLUMNS),
+            "cells": job["cells"],
+            "inputs": alone.result["inputs"],
+            "repeatable": repeatable,
+        }
+        write_whole(folder / "recording.json", json.dumps(document, indent=1) + "\n")
+    return load(folder)
+
+
+def load(folder: Path) -> Recording:
+    """Read a folder that `record` made.
+
+    Raises:
+        BadInput: it is none, or a damaged one.
+    """
+    hint = "make one on the GPU's machine: llamaproof profile TARGET --record FOLDER"
+    try:
+        document = json.loads((folder / "recording.json").read_text(encoding="utf-8"))
+        if (document["schema"], document["schema_version"]) != (SCHEMA, SCHEMA_VERSION):
+            raise BadInput("a recording of another version", where=folder, hint=hint)
+        outputs = _read_outputs(folder / "outputs.npz", len(document["cells"]))
+        counters = (folder / "counters.csv").read_text(encoding="utf-8")
+        return Recording(
+            device=document["device"],
+            ggml_version=document["ggml_version"],
+            libraries=document["libraries"],
+            cells=tuple(rows.from_row(row) for row in document["cells"]),
+            inputs=tuple(document["inputs"]),
+            outputs=outputs,
+            repeatable=document["repeatable"],
+            launches=ncu.read(counters, where=folder / "counters.csv"),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"not a recording: {error}", where=folder, hint=hint) from error
+
+
+def digests(target: Target) -> dict[str, str]:
+    """SHA-256 of the target's libraries, by file name."""
+    return {path.name: sha256_of(path) for path in target.libraries}
+
+
+def run_worker(
+    job: Mapping[str, Any],
+    work: Path,
+    environment: Mapping[str, str],
+    *,
+    where: str,
+    on_progress: Callable[[int], None] | None = None,
+) -> Computed:
+    """Have the cells of a job computed in a process of their own.
+
+    Raises:
+        LlamaproofError: what kept it from computing them.
+    """
+    (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
+
+    def on_line(line: str) -> None:
+        if on_progress is not None and line.isdigit():
+            on_progress(int(line))
+
+    completed = process.run(
+        _command(work),
+        env=environment,
+        on_line=on_line,
+        silence_limit_s=_SILENCE_LIMIT_S,
+        check=False,
+    )
+    if completed.returncode != 0:
+        how = process.describe_status(completed.returncode)
+        raise CommandFailed(
+            f"the cells could not be computed: {last_words(completed.output, how)}",
+            where=where,
+            returncode=completed.returncode,
+            output=completed.lines,
+        )
+    return _read_answer(work, where=where)
+
+
+def _command(work: Path) -> list[str | Path]:
+    files = [work / name for name in ("job.json", "result.json", "outputs.npz")]
+    return [sys.executable, "-m", _WORKER, *files]
+
+
+def _read_answer(work: Path, *, where: str) -> Computed:
+    result = json.loads((work / "result.json").read_text(encoding="utf-8"))
+    if "error" in result:
+        error = result["error"]
+        raise LlamaproofError(error["what"], where=error["where"] or where, hint=error["hint"])
+    return Computed(
+        result=result, outputs=_read_outputs(work / "outputs.npz", len(result["inputs"]))
+    )
+
+
+def _read_outputs(path: Path, number: int) -> tuple[Floats, ...]:
+    with np.load(path) as archive:
+        return tuple(archive[f"cell{i}"] for i in range(number))

@@ -1,0 +1,115 @@
+"""Compute cells on the first CUDA device, real or emulated, in a process of their own.
+
+Run as `python -m llamaproof.profile.worker JOB RESULT OUTPUTS`: a profiler can watch it,
+since it launches a cell's kernels and no others, cell by cell in the order given.
+
+JOB: {"lib_dir", "cells": rows}, and for an emulated GPU {"session": see `dispatch.handover`,
+"executor": path}.
+RESULT: {"device", "ggml_version", "kv_layout", "inputs": SHA-256 of each cell's, "reports": for
+each cell what the emulator says of each launch, empty on a real GPU}, or {"error": ...}.
+OUTPUTS: a .npz with each cell's result, float32 [n_tokens, n_heads, DV], as `cell0`, `cell1`, ...
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from llamaproof import ggml
+from llamaproof.attention import rows
+from llamaproof.attention.compute import compute, is_supported
+from llamaproof.attention.inputs import Inputs, random_inputs
+from llamaproof.errors import BadInput, LlamaproofError
+
+Reports = list[dict[str, Any]]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Compute the cells of a job; the result says what went wrong, if anything did."""
+    job_path, result_path, outputs_path = (Path(argument) for argument in arguments)
+    job = json.loads(job_path.read_text(encoding="utf-8"))
+    try:
+        result, outputs = examine(job)
+        named: dict[str, Any] = {f"cell{i}": output for i, output in enumerate(outputs)}
+        np.savez(outputs_path, **named)
+    except LlamaproofError as error:
+        result = {"error": {"what": error.what, "where": error.where, "hint": error.hint}}
+    result_path.write_text(json.dumps(result), encoding="utf-8")
+    return 0
+
+
+def examine(job: dict[str, Any]) -> tuple[dict[str, Any], list[npt.NDArray[np.float32]]]:
+    """The result and the outputs of a job.
+
+    Raises:
+        LlamaproofError: the libraries cannot be loaded, show no CUDA device, or refuse a cell.
+    """
+    cells = [rows.from_row(row) for row in job["cells"]]
+    take_reports = _emulated(job) if "session" in job else _nothing
+    library = ggml.load(Path(job["lib_dir"]))
+    device = library.device("CUDA")
+    if device is None:
+        raise BadInput("the CUDA backend shows no device", where=job["lib_dir"])
+    inputs_of: list[str] = []
+    reports: list[Reports] = []
+    outputs = []
+    with device.backend_stream() as stream:
+        for done, cell in enumerate(cells, start=1):
+            if not is_supported(library, device, cell):
+                raise BadInput(f"the CUDA backend refuses {cell}", where=job["lib_dir"])
+            inputs = random_inputs(library, cell)
+            inputs_of.append(digest(inputs))
+            take_reports()
+            outputs.append(compute(library, device, stream, cell, inputs))
+            reports.append(take_reports())
+            print(done, flush=True)
+    result = {
+        "device": device.description,
+        "ggml_version": library.version,
+        "kv_layout": library.kv_layout,
+        "inputs": inputs_of,
+        "reports": reports,
+    }
+    return result, outputs
+
+
+def digest(inputs: Inputs) -> str:
+    """SHA-256 of a cell's data: numbers compared on two machines must come from the same bits."""
+    found = hashlib.sha256()
+    for part in (inputs.q, inputs.k, inputs.v, inputs.mask, inputs.sinks):
+        data = b"" if part is None else part if isinstance(part, bytes) else part.tobytes()
+        found.update(len(data).to_bytes(8, "little"))
+        found.update(data)
+    return found.hexdigest()
+
+
+def _emulated(job: dict[str, Any]) -> Callable[[], Reports]:
+    # Imported where it is needed: a real GPU does without what the stand-ins bring along.
+    from llamaproof.workers import handover
+
+    handover.load(job["session"])
+    executor = ctypes.CDLL(job["executor"])
+    take = executor.llamaproof_executor_take_reports
+    take.restype = ctypes.c_char_p
+
+    def take_reports() -> Reports:
+        raw: bytes = take()
+        return [json.loads(line) for line in raw.decode().splitlines()]
+
+    return take_reports
+
+
+def _nothing() -> Reports:
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

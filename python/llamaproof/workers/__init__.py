@@ -1,0 +1,1 @@
+"""Processes that load a target: started, asked, answered, and what they said when they died."""

@@ -36,29 +36,30 @@ typedef struct llamaproof_device {
     uint64_t shared_bytes_per_block_optin;
     uint64_t shared_bytes_per_multiprocessor;
     uint64_t l2_bytes;
-    const char *name;
+    const char * name;
 } llamaproof_device;
 
 /* One launch, already checked against the device's limits. Strings and arrays live until the
  * library that brought the kernel is unloaded; `parameter_block` only during the call. */
 typedef struct llamaproof_launch {
-    uint64_t sequence; /* that of the launch's record, or of the graph launch that repeats it */
-    const char *kernel; /* mangled name, as the .entry directive has it */
-    const char *library; /* path of the library that registered it */
-    const char *ptx_path; /* file with its translation unit's PTX, decompressed; NULL: none runs here */
+    uint64_t sequence;    /* that of the launch's record, or of the graph launch that repeats it */
+    const char * kernel;  /* mangled name, as the .entry directive has it */
+    const char * library; /* path of the library that registered it */
+    const char *
+        ptx_path;   /* file with its translation unit's PTX, decompressed; NULL: none runs here */
     int32_t ptx_sm; /* the PTX's own .target: 75, 80, ...; 0 without PTX */
-    const llamaproof_device *device;
+    const llamaproof_device * device;
     uint64_t stream;
     uint32_t grid[3];
     uint32_t block[3];
-    uint32_t cluster[3]; /* 1, 1, 1 unless asked for */
+    uint32_t cluster[3];  /* 1, 1, 1 unless asked for */
     uint32_t cooperative; /* 1: every block must be resident, grid-wide barriers are allowed */
     uint64_t dynamic_shared_bytes;
     uint64_t static_shared_bytes;
     uint32_t registers; /* per thread; 0: not known, for a kernel that has only PTX here */
     uint32_t parameter_count;
-    const llamaproof_parameter *parameters;
-    const void *parameter_block; /* as .param space lays it out */
+    const llamaproof_parameter * parameters;
+    const void * parameter_block; /* as .param space lays it out */
     uint64_t parameter_bytes;
 } llamaproof_launch;
 
@@ -66,9 +67,9 @@ typedef struct llamaproof_launch {
 enum llamaproof_memory_event_kind {
     LLAMAPROOF_MEMORY_ALLOCATED = 1, /* [address, +bytes) is device memory from now on, undefined */
     LLAMAPROOF_MEMORY_FREED = 2,
-    LLAMAPROOF_MEMORY_WRITTEN = 3, /* defined from now on: from the host, a memset, cuBLAS */
-    LLAMAPROOF_MEMORY_COPIED = 4, /* from `source`: as defined as that is */
-    LLAMAPROOF_MEMORY_READ = 5, /* by the host or cuBLAS, before it is read */
+    LLAMAPROOF_MEMORY_WRITTEN = 3,      /* defined from now on: from the host, a memset, cuBLAS */
+    LLAMAPROOF_MEMORY_COPIED = 4,       /* from `source`: as defined as that is */
+    LLAMAPROOF_MEMORY_READ = 5,         /* by the host or cuBLAS, before it is read */
     LLAMAPROOF_MEMORY_HOST_VISIBLE = 6, /* pinned, registered or managed: kernels may use it, all
                                            of it counts as defined */
     LLAMAPROOF_MEMORY_HOST_GONE = 7
@@ -80,21 +81,21 @@ typedef struct llamaproof_memory_event {
     int32_t device; /* -1 for host memory */
     uint64_t address;
     uint64_t bytes;
-    uint64_t source; /* of COPIED */
-    const char *call; /* cudaMalloc, cublasGemmEx, ... */
+    uint64_t source;   /* of COPIED */
+    const char * call; /* cudaMalloc, cublasGemmEx, ... */
 } llamaproof_memory_event;
 
 /* LLAMAPROOF_EXECUTOR_ABI as the executor was compiled with. */
 int llamaproof_executor_abi(void);
 
-void llamaproof_executor_memory(const llamaproof_memory_event *event);
+void llamaproof_executor_memory(const llamaproof_memory_event * event);
 
 /* Carry a launch out. Returns 0; anything else makes the program see cudaErrorLaunchFailure (719)
  * on this call and on every later one, as after a fault on a real device. */
-int llamaproof_executor_launch(const llamaproof_launch *launch);
+int llamaproof_executor_launch(const llamaproof_launch * launch);
 
 /* Why the last launch did not succeed, in words; valid until the next call. */
-const char *llamaproof_executor_message(void);
+const char * llamaproof_executor_message(void);
 
 #ifdef __cplusplus
 }

@@ -69,11 +69,11 @@ enum llamaproof_memory_kind {
 typedef struct llamaproof_record {
     uint64_t sequence; /* from 1, in the order of the calls */
     uint32_t kind;
-    int32_t device; /* -1: none */
-    uint64_t stream; /* 0: the default stream */
+    int32_t device;   /* -1: none */
+    uint64_t stream;  /* 0: the default stream */
     uint64_t capture; /* the graph being captured; 0: the call took effect at once */
     uint64_t thread;
-    uint32_t name; /* of the kernel or call, see llamaproof_shadow_name */
+    uint32_t name;  /* of the kernel or call, see llamaproof_shadow_name */
     int32_t status; /* cudaError_t, CUresult or cublasStatus_t */
     uint64_t value[12];
 } llamaproof_record;
@@ -82,7 +82,7 @@ typedef struct llamaproof_record {
 int llamaproof_shadow_abi(void);
 
 /* Move the oldest records out, at most `capacity`; returns how many there were. */
-size_t llamaproof_shadow_drain(llamaproof_record *records, size_t capacity);
+size_t llamaproof_shadow_drain(llamaproof_record * records, size_t capacity);
 
 /* Records that found no room since the last reset: read and set aside more often. */
 uint64_t llamaproof_shadow_dropped(void);
@@ -98,20 +98,20 @@ void llamaproof_shadow_reset(void);
 int llamaproof_shadow_read_back(uint32_t modulus);
 
 /* Put a label among the records. */
-void llamaproof_shadow_mark(const char *label);
+void llamaproof_shadow_mark(const char * label);
 
 /* The name a record carries; NULL for a number that was never given out. Lives as long as the
  * process. */
-const char *llamaproof_shadow_name(uint32_t name);
+const char * llamaproof_shadow_name(uint32_t name);
 
 /* The same, demangled. */
-const char *llamaproof_shadow_demangled_name(uint32_t name);
+const char * llamaproof_shadow_demangled_name(uint32_t name);
 
 int llamaproof_shadow_device_count(void);
 
 /* Bytes charged to a device now, at most since the last reset, and in all. Device -1 is pinned
  * host memory (total 0: no limit is known). Returns 0, or 1 for a device that is not there. */
-int llamaproof_shadow_memory(int device, uint64_t *current, uint64_t *peak, uint64_t *total);
+int llamaproof_shadow_memory(int device, uint64_t * current, uint64_t * peak, uint64_t * total);
 
 /* What is known of a kernel on a device. Returns 0, or 1 when it has no code there. */
 typedef struct llamaproof_kernel_figures {
@@ -122,7 +122,7 @@ typedef struct llamaproof_kernel_figures {
     uint32_t flags; /* llamaproof_launch_flag */
     uint32_t code_sm;
 } llamaproof_kernel_figures;
-int llamaproof_shadow_kernel(const char *kernel, int device, llamaproof_kernel_figures *figures);
+int llamaproof_shadow_kernel(const char * kernel, int device, llamaproof_kernel_figures * figures);
 
 #ifdef __cplusplus
 }

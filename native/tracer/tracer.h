@@ -22,7 +22,7 @@ extern "C" {
 /* A launch that the runtime accepted. */
 typedef struct llamaproof_traced_launch {
     /* Mangled; empty when the kernel was never registered. Lives as long as the process. */
-    const char *kernel;
+    const char * kernel;
     uint64_t dynamic_shared; /* bytes */
     uint32_t grid[3];
     uint32_t block[3];
@@ -35,13 +35,13 @@ int llamaproof_tracer_abi(void);
 void llamaproof_tracer_reset(void);
 
 /* Move the oldest launches out, at most `capacity`; returns how many there were. */
-size_t llamaproof_tracer_drain(llamaproof_traced_launch *launches, size_t capacity);
+size_t llamaproof_tracer_drain(llamaproof_traced_launch * launches, size_t capacity);
 
 /* Launches that found no room since the last reset. */
 uint64_t llamaproof_tracer_dropped(void);
 
 /* The file of the runtime that calls are passed on to; NULL when none is loaded, or several. */
-const char *llamaproof_tracer_runtime(void);
+const char * llamaproof_tracer_runtime(void);
 
 /* Compute capability of a device as one number, 89 for 8.9; initialises the driver. 0 when the
  * runtime does not say. */

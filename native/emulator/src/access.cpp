@@ -19,14 +19,19 @@ std::string place_in_words(const Memory & memory, uint64_t address, uint32_t byt
     if (address < 65536) return "at a null pointer";
     const Allocation * allocation = memory.before(address);
     if (allocation == nullptr) return "outside every allocation";
-    const std::string name = "the allocation of " + std::to_string(allocation->size) + " bytes at " + hexadecimal(allocation->base);
-    if (allocation->holds(address, 1)) return std::to_string(bytes) + " bytes across the end of " + name;
+    const std::string name = "the allocation of " + std::to_string(allocation->size) +
+                             " bytes at " + hexadecimal(allocation->base);
+    if (allocation->holds(address, 1)) {
+        return std::to_string(bytes) + " bytes across the end of " + name;
+    }
     const uint64_t beyond = address - (allocation->base + allocation->size);
-    return beyond < near ? std::to_string(beyond) + " bytes past the end of " + name : "outside every allocation";
+    return beyond < near ? std::to_string(beyond) + " bytes past the end of " + name
+                         : "outside every allocation";
 }
 
 // The lanes that are aligned; reports the others.
-uint32_t aligned_lanes(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address, uint32_t bytes) {
+uint32_t aligned_lanes(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
+                       uint32_t bytes) {
     uint64_t low = 0;
     for (int i = 0; i < lanes; ++i) low |= (mask >> i) & 1 ? address.at[i] : 0;
     if ((low & (bytes - 1)) == 0) return mask;
@@ -37,7 +42,8 @@ uint32_t aligned_lanes(Warp & warp, const Inst & inst, uint32_t mask, const Lane
             good |= 1u << lane;
         } else {
             warp.worker->report(FindingKind::misaligned, warp, inst, lane, address.at[lane], [&] {
-                return "an access of " + std::to_string(bytes) + " bytes at " + hexadecimal(address.at[lane]);
+                return "an access of " + std::to_string(bytes) + " bytes at " +
+                       hexadecimal(address.at[lane]);
             });
         }
     }
@@ -66,7 +72,9 @@ struct SectorCounter {
         // Within one instruction a sector counts once. Lanes mostly ascend, so the search is rare.
         if (seen_count != 0) {
             if (key == seen[seen_count - 1]) return;
-            if (key <= highest && std::find(seen, seen + seen_count, key) != seen + seen_count) return;
+            if (key <= highest && std::find(seen, seen + seen_count, key) != seen + seen_count) {
+                return;
+            }
         }
         highest = std::max(highest, key);
         if (seen_count < lanes * 2) seen[seen_count++] = key;
@@ -75,7 +83,9 @@ struct SectorCounter {
         stamps[sector] = worker.block_stamp;
         Counts & counts = worker.counts;
         ++(write ? counts.sectors_written_per_block : counts.sectors_read_per_block);
-        auto * launch = reinterpret_cast<uint32_t *>((write ? allocation.write_stamps : allocation.read_stamps).data()) + sector;
+        auto * launch = reinterpret_cast<uint32_t *>(
+                            (write ? allocation.write_stamps : allocation.read_stamps).data()) +
+                        sector;
         const uint32_t serial = worker.launch->serial;
         if (__atomic_load_n(launch, __ATOMIC_RELAXED) == serial) return;
         if (__atomic_exchange_n(launch, serial, __ATOMIC_RELAXED) != serial) {
@@ -86,8 +96,8 @@ struct SectorCounter {
 
 }  // namespace
 
-uint32_t access_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address, uint32_t bytes, bool write,
-                       HostLanes & host) {
+uint32_t access_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
+                       uint32_t bytes, bool write, HostLanes & host) {
     Worker & worker = *warp.worker;
     mask = aligned_lanes(warp, inst, mask, address, bytes);
     if (mask == 0) return 0;
@@ -99,7 +109,9 @@ uint32_t access_global(Warp & warp, const Inst & inst, uint32_t mask, const Lane
         high = std::max(high, a);
     }
     Allocation *& remembered = worker.allocation_of[inst.pc];
-    const auto holds_all = [&](const Allocation * a) { return a != nullptr && a->holds(low, bytes) && a->holds(high, bytes); };
+    const auto holds_all = [&](const Allocation * a) {
+        return a != nullptr && a->holds(low, bytes) && a->holds(high, bytes);
+    };
     if (!holds_all(remembered)) {
         Allocation * found = worker.launch->memory->find(low);
         if (found != nullptr) remembered = found;
@@ -117,9 +129,9 @@ uint32_t access_global(Warp & warp, const Inst & inst, uint32_t mask, const Lane
             Allocation * allocation = worker.launch->memory->find(address.at[lane]);
             if (allocation == nullptr || !allocation->holds(address.at[lane], bytes)) {
                 worker.report(FindingKind::out_of_bounds, warp, inst, lane, address.at[lane], [&] {
-                    return std::string(write ? "a write of " : "a read of ") + std::to_string(bytes) + " bytes at " +
-                           hexadecimal(address.at[lane]) + ", " +
-                           place_in_words(*worker.launch->memory, address.at[lane], bytes);
+                    return std::string(write ? "a write of " : "a read of ") +
+                           std::to_string(bytes) + " bytes at " + hexadecimal(address.at[lane]) +
+                           ", " + place_in_words(*worker.launch->memory, address.at[lane], bytes);
                 });
                 continue;
             }
@@ -136,8 +148,10 @@ uint32_t access_global(Warp & warp, const Inst & inst, uint32_t mask, const Lane
             const Allocation & allocation = uniform ? *remembered : *of_lane[lane];
             if (allocation.is_written(address.at[lane], bytes)) continue;
             worker.report(FindingKind::uninitialised_read, warp, inst, lane, address.at[lane], [&] {
-                return "a read of " + std::to_string(bytes) + " bytes at " + hexadecimal(address.at[lane]) + ", offset " +
-                       std::to_string(address.at[lane] - allocation.base) + " of the allocation of " + std::to_string(allocation.size) +
+                return "a read of " + std::to_string(bytes) + " bytes at " +
+                       hexadecimal(address.at[lane]) + ", offset " +
+                       std::to_string(address.at[lane] - allocation.base) +
+                       " of the allocation of " + std::to_string(allocation.size) +
                        " bytes, that nothing has written";
             });
         }
@@ -151,21 +165,26 @@ uint32_t access_global(Warp & warp, const Inst & inst, uint32_t mask, const Lane
             const int lane = __builtin_ctz(rest);
             const Allocation & allocation = uniform ? *remembered : *of_lane[lane];
             uint32_t * table = uniform ? stamps : stamps_of(worker, allocation, write);
-            counter.touch(allocation, table, allocation.sector_of(address.at[lane]), address.at[lane] >> 5);
+            counter.touch(allocation, table, allocation.sector_of(address.at[lane]),
+                          address.at[lane] >> 5);
         }
-        (write ? worker.counts.sectors_written_requested : worker.counts.sectors_read_requested) += counter.requested;
+        (write ? worker.counts.sectors_written_requested : worker.counts.sectors_read_requested) +=
+            counter.requested;
     }
     return good;
 }
 
-void mark_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address, uint32_t bytes) {
+void mark_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
+                 uint32_t bytes) {
     Worker & worker = *warp.worker;
     if (!worker.launch->check) return;
     Allocation * remembered = worker.allocation_of[inst.pc];
     for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
         const int lane = __builtin_ctz(rest);
         Allocation * allocation = remembered;
-        if (allocation == nullptr || !allocation->holds(address.at[lane], bytes)) allocation = worker.launch->memory->find(address.at[lane]);
+        if (allocation == nullptr || !allocation->holds(address.at[lane], bytes)) {
+            allocation = worker.launch->memory->find(address.at[lane]);
+        }
         if (allocation != nullptr) allocation->mark_written(address.at[lane], bytes);
     }
 }
@@ -173,10 +192,12 @@ void mark_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & 
 namespace {
 
 // One lane's bytes in the race tables; false where another warp is in the way.
-bool note_shared(Block & block, uint32_t granule_first, uint32_t granules, uint32_t warp_tag, SharedUse use, bool & pending) {
+bool note_shared(Block & block, uint32_t granule_first, uint32_t granules, uint32_t warp_tag,
+                 SharedUse use, bool & pending) {
     uint32_t * written = block.tags.written.data() + granule_first;
     uint32_t * read = block.tags.read.data() + granule_first;
-    const uint32_t epoch = block.epoch, mine = epoch << 8 | warp_tag, pending_mine = pending_epoch << 8 | warp_tag;
+    const uint32_t epoch = block.epoch, mine = epoch << 8 | warp_tag,
+                   pending_mine = pending_epoch << 8 | warp_tag;
     bool clean = true;
     for (uint32_t g = 0; g < granules; ++g) {
         const bool in_flight = written[g] >> 8 == pending_epoch;
@@ -210,16 +231,19 @@ bool note_read_of_four(Block & block, uint32_t granule_first, uint32_t warp_tag)
     uint32_t bad = 0;
     for (int g = 0; g < 4; ++g) {
         const uint32_t tag = written[g];
-        bad |= static_cast<uint32_t>(tag >> 8 == pending_epoch) | static_cast<uint32_t>((tag >> 8 == epoch) & (tag != mine));
+        bad |= static_cast<uint32_t>(tag >> 8 == pending_epoch) |
+               static_cast<uint32_t>((tag >> 8 == epoch) & (tag != mine));
     }
-    for (int g = 0; g < 4; ++g) read[g] = (read[g] >> 8 == epoch) & (read[g] != mine) ? several : mine;
+    for (int g = 0; g < 4; ++g) {
+        read[g] = (read[g] >> 8 == epoch) & (read[g] != mine) ? several : mine;
+    }
     return bad == 0;
 }
 
 }  // namespace
 
-uint32_t access_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address, uint32_t bytes, SharedUse use,
-                       const uint8_t * value) {
+uint32_t access_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
+                       uint32_t bytes, SharedUse use, const uint8_t * value) {
     Worker & worker = *warp.worker;
     Block & block = *warp.block;
     mask = aligned_lanes(warp, inst, mask, address, bytes);
@@ -236,8 +260,9 @@ uint32_t access_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lane
                 continue;
             }
             worker.report(FindingKind::out_of_bounds, warp, inst, lane, address.at[lane], [&] {
-                return "an access of " + std::to_string(bytes) + " bytes at " + hexadecimal(address.at[lane]) +
-                       " of shared memory, which has " + std::to_string(size) + " bytes";
+                return "an access of " + std::to_string(bytes) + " bytes at " +
+                       hexadecimal(address.at[lane]) + " of shared memory, which has " +
+                       std::to_string(size) + " bytes";
             });
         }
         mask = good;
@@ -256,20 +281,27 @@ uint32_t access_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lane
         if (note_shared(block, at / granule, granules, tag, use, pending)) continue;
         if (pending) {
             worker.report(FindingKind::async_not_waited, warp, inst, lane, at, [&] {
-                return "shared memory at " + hexadecimal(at) + " is the target of an asynchronous copy that was not waited for";
+                return "shared memory at " + hexadecimal(at) +
+                       " is the target of an asynchronous copy that was not waited for";
             });
             continue;
         }
-        if (value != nullptr && std::memcmp(block.shared + at, value + static_cast<size_t>(lane) * bytes, bytes) == 0) {
+        if (value != nullptr &&
+            std::memcmp(block.shared + at, value + static_cast<size_t>(lane) * bytes, bytes) == 0) {
             const uint32_t * read = block.tags.read.data() + at / granule;
             bool others_read = false;
-            for (uint32_t g = 0; g < granules; ++g) others_read = others_read || (read[g] >> 8 == block.epoch && read[g] != (block.epoch << 8 | tag));
+            for (uint32_t g = 0; g < granules; ++g) {
+                others_read = others_read ||
+                              (read[g] >> 8 == block.epoch && read[g] != (block.epoch << 8 | tag));
+            }
             // Writing what is there already harms nobody.
             if (!others_read) continue;
         }
         worker.report(FindingKind::shared_race, warp, inst, lane, at, [&] {
-            return std::string(use == SharedUse::read ? "a read" : "a write") + " of shared memory at " + hexadecimal(at) +
-                   " that another warp " + (use == SharedUse::read ? "writes" : "reads or writes") + " with no barrier between";
+            return std::string(use == SharedUse::read ? "a read" : "a write") +
+                   " of shared memory at " + hexadecimal(at) + " that another warp " +
+                   (use == SharedUse::read ? "writes" : "reads or writes") +
+                   " with no barrier between";
         });
     }
     return mask;
@@ -282,7 +314,8 @@ void count_banks(Warp & warp, uint32_t mask, const Lanes64 & address, uint32_t b
     // Lanes go in phases of 128 bytes: 32 lanes of 4, 16 of 8, 8 of 16.
     const int per_phase = bytes <= 4 ? 32 : bytes == 8 ? 16 : 8;
     for (int begin = 0; begin < lanes; begin += per_phase) {
-        const uint32_t phase = mask & (per_phase == 32 ? full_mask : ((1u << per_phase) - 1) << begin);
+        const uint32_t phase =
+            mask & (per_phase == 32 ? full_mask : ((1u << per_phase) - 1) << begin);
         if (phase == 0) continue;
         uint32_t banks = 0;
         for (int i = begin; i < begin + per_phase; ++i) {
@@ -300,7 +333,9 @@ void count_banks(Warp & warp, uint32_t mask, const Lanes64 & address, uint32_t b
             const uint64_t word = address.at[lane] >> 2;
             bool known = false;
             if ((used >> bank) & 1) {
-                for (uint32_t other = heads[bank]; other != lanes; other = next[other]) known = known || address.at[other] >> 2 == word;
+                for (uint32_t other = heads[bank]; other != lanes; other = next[other]) {
+                    known = known || address.at[other] >> 2 == word;
+                }
             } else {
                 heads[bank] = lanes;
                 used |= 1u << bank;

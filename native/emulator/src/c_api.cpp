@@ -18,7 +18,8 @@ using llamaproof::emulator::Launch;
 using llamaproof::emulator::LaunchResult;
 using llamaproof::emulator::Stop;
 
-static_assert(static_cast<size_t>(InstClass::count) == LLAMAPROOF_EMULATOR_CLASSES, "the header repeats the number of classes");
+static_assert(static_cast<size_t>(InstClass::count) == LLAMAPROOF_EMULATOR_CLASSES,
+              "the header repeats the number of classes");
 
 struct llamaproof_emulator {
     Emulator emulator;
@@ -44,7 +45,9 @@ template <class F> int guarded(llamaproof_emulator * emulator, F && work) {
 }
 
 template <class T> void need_size(const T * given) {
-    if (given == nullptr || given->struct_bytes < sizeof(T)) throw Stop("a structure of another version of this interface");
+    if (given == nullptr || given->struct_bytes < sizeof(T)) {
+        throw Stop("a structure of another version of this interface");
+    }
 }
 
 }  // namespace
@@ -54,16 +57,25 @@ extern "C" {
 LLAMAPROOF_EXPORT int llamaproof_emulator_abi(void) { return LLAMAPROOF_EMULATOR_ABI; }
 
 LLAMAPROOF_EXPORT const char * llamaproof_emulator_class_name(uint32_t index) {
-    return index < LLAMAPROOF_EMULATOR_CLASSES ? llamaproof::emulator::name_of(static_cast<InstClass>(index)) : "";
+    return index < LLAMAPROOF_EMULATOR_CLASSES
+               ? llamaproof::emulator::name_of(static_cast<InstClass>(index))
+               : "";
 }
 
-LLAMAPROOF_EXPORT llamaproof_emulator * llamaproof_emulator_create(void) { return new (std::nothrow) llamaproof_emulator(); }
+LLAMAPROOF_EXPORT llamaproof_emulator * llamaproof_emulator_create(void) {
+    return new (std::nothrow) llamaproof_emulator();
+}
 
-LLAMAPROOF_EXPORT void llamaproof_emulator_destroy(llamaproof_emulator * emulator) { delete emulator; }
+LLAMAPROOF_EXPORT void llamaproof_emulator_destroy(llamaproof_emulator * emulator) {
+    delete emulator;
+}
 
-LLAMAPROOF_EXPORT const char * llamaproof_emulator_error(const llamaproof_emulator * emulator) { return emulator->error.c_str(); }
+LLAMAPROOF_EXPORT const char * llamaproof_emulator_error(const llamaproof_emulator * emulator) {
+    return emulator->error.c_str();
+}
 
-LLAMAPROOF_EXPORT int llamaproof_emulator_load(llamaproof_emulator * emulator, const char * text, uint64_t bytes, uint32_t * module) {
+LLAMAPROOF_EXPORT int llamaproof_emulator_load(llamaproof_emulator * emulator, const char * text,
+                                               uint64_t bytes, uint32_t * module) {
     return guarded(emulator, [&] { *module = emulator->emulator.load(std::string(text, bytes)); });
 }
 
@@ -75,12 +87,15 @@ LLAMAPROOF_EXPORT int llamaproof_emulator_unload(llamaproof_emulator * emulator,
     });
 }
 
-LLAMAPROOF_EXPORT const char * llamaproof_emulator_kernels(llamaproof_emulator * emulator, uint32_t module) {
-    const int failed = guarded(emulator, [&] { emulator->text = emulator->emulator.kernel_names(module); });
+LLAMAPROOF_EXPORT const char * llamaproof_emulator_kernels(llamaproof_emulator * emulator,
+                                                           uint32_t module) {
+    const int failed =
+        guarded(emulator, [&] { emulator->text = emulator->emulator.kernel_names(module); });
     return failed ? "" : emulator->text.c_str();
 }
 
-LLAMAPROOF_EXPORT int llamaproof_emulator_kernel_info(llamaproof_emulator * emulator, uint32_t module, const char * name,
+LLAMAPROOF_EXPORT int llamaproof_emulator_kernel_info(llamaproof_emulator * emulator,
+                                                      uint32_t module, const char * name,
                                                       llamaproof_emulator_kernel * info) {
     return guarded(emulator, [&] {
         need_size(info);
@@ -98,17 +113,21 @@ LLAMAPROOF_EXPORT int llamaproof_emulator_kernel_info(llamaproof_emulator * emul
     });
 }
 
-LLAMAPROOF_EXPORT int llamaproof_emulator_parameter(llamaproof_emulator * emulator, uint32_t module, const char * name, uint32_t index,
+LLAMAPROOF_EXPORT int llamaproof_emulator_parameter(llamaproof_emulator * emulator, uint32_t module,
+                                                    const char * name, uint32_t index,
                                                     uint32_t * offset, uint32_t * bytes) {
     return guarded(emulator, [&] {
         const Kernel & kernel = emulator->emulator.kernel(module, name);
-        if (index >= kernel.params.size()) throw Stop("the kernel has " + std::to_string(kernel.params.size()) + " parameters");
+        if (index >= kernel.params.size()) {
+            throw Stop("the kernel has " + std::to_string(kernel.params.size()) + " parameters");
+        }
         *offset = kernel.params[index].offset;
         *bytes = kernel.params[index].size;
     });
 }
 
-LLAMAPROOF_EXPORT int llamaproof_emulator_symbol(llamaproof_emulator * emulator, uint32_t module, const char * name, uint64_t * address,
+LLAMAPROOF_EXPORT int llamaproof_emulator_symbol(llamaproof_emulator * emulator, uint32_t module,
+                                                 const char * name, uint64_t * address,
                                                  uint64_t * bytes) {
     return guarded(emulator, [&] {
         const auto & allocation = emulator->emulator.symbol(module, name);
@@ -117,20 +136,29 @@ LLAMAPROOF_EXPORT int llamaproof_emulator_symbol(llamaproof_emulator * emulator,
     });
 }
 
-LLAMAPROOF_EXPORT int llamaproof_emulator_add_memory(llamaproof_emulator * emulator, uint64_t address, uint64_t bytes, void * host, int written) {
-    return guarded(emulator, [&] { emulator->emulator.memory().add(address, bytes, static_cast<uint8_t *>(host), written != 0); });
+LLAMAPROOF_EXPORT int llamaproof_emulator_add_memory(llamaproof_emulator * emulator,
+                                                     uint64_t address, uint64_t bytes, void * host,
+                                                     int written) {
+    return guarded(emulator, [&] {
+        emulator->emulator.memory().add(address, bytes, static_cast<uint8_t *>(host), written != 0);
+    });
 }
 
-LLAMAPROOF_EXPORT int llamaproof_emulator_remove_memory(llamaproof_emulator * emulator, uint64_t address) {
+LLAMAPROOF_EXPORT int llamaproof_emulator_remove_memory(llamaproof_emulator * emulator,
+                                                        uint64_t address) {
     return guarded(emulator, [&] { emulator->emulator.memory().remove(address); });
 }
 
-LLAMAPROOF_EXPORT int llamaproof_emulator_mark(llamaproof_emulator * emulator, uint64_t address, uint64_t bytes, int written) {
-    return guarded(emulator, [&] { emulator->emulator.memory().mark(address, bytes, written != 0); });
+LLAMAPROOF_EXPORT int llamaproof_emulator_mark(llamaproof_emulator * emulator, uint64_t address,
+                                               uint64_t bytes, int written) {
+    return guarded(emulator,
+                   [&] { emulator->emulator.memory().mark(address, bytes, written != 0); });
 }
 
-LLAMAPROOF_EXPORT int llamaproof_emulator_launch_kernel(llamaproof_emulator * emulator, uint32_t module, const char * name,
-                                                        const llamaproof_emulator_launch * request, llamaproof_emulator_counts * counts) {
+LLAMAPROOF_EXPORT int llamaproof_emulator_launch_kernel(llamaproof_emulator * emulator,
+                                                        uint32_t module, const char * name,
+                                                        const llamaproof_emulator_launch * request,
+                                                        llamaproof_emulator_counts * counts) {
     return guarded(emulator, [&] {
         need_size(request);
         need_size(counts);
@@ -139,10 +167,14 @@ LLAMAPROOF_EXPORT int llamaproof_emulator_launch_kernel(llamaproof_emulator * em
         launch.kernel = &emulator->emulator.kernel(module, name);
         launch.grid = {request->grid[0], request->grid[1], request->grid[2]};
         launch.block = {request->block[0], request->block[1], request->block[2]};
-        if (request->dynamic_shared_bytes > (1u << 20)) throw Stop("more than 1 MiB of shared memory");
+        if (request->dynamic_shared_bytes > (1u << 20)) {
+            throw Stop("more than 1 MiB of shared memory");
+        }
         launch.dynamic_shared = static_cast<uint32_t>(request->dynamic_shared_bytes);
         const auto * parameters = static_cast<const uint8_t *>(request->parameters);
-        if (request->parameter_bytes != 0) launch.params.assign(parameters, parameters + request->parameter_bytes);
+        if (request->parameter_bytes != 0) {
+            launch.params.assign(parameters, parameters + request->parameter_bytes);
+        }
         launch.threads = static_cast<int>(std::min<uint32_t>(request->threads, 256));
         launch.check = request->check != 0;
         launch.instruction_limit = request->instruction_limit;
@@ -179,8 +211,13 @@ LLAMAPROOF_EXPORT uint32_t llamaproof_emulator_finding_count(const llamaproof_em
     return static_cast<uint32_t>(emulator->result.findings.size());
 }
 
-LLAMAPROOF_EXPORT int llamaproof_emulator_finding_at(const llamaproof_emulator * emulator, uint32_t index, llamaproof_emulator_finding * finding) {
-    if (index >= emulator->result.findings.size() || finding == nullptr || finding->struct_bytes < sizeof *finding) return 1;
+LLAMAPROOF_EXPORT int llamaproof_emulator_finding_at(const llamaproof_emulator * emulator,
+                                                     uint32_t index,
+                                                     llamaproof_emulator_finding * finding) {
+    if (index >= emulator->result.findings.size() || finding == nullptr ||
+        finding->struct_bytes < sizeof *finding) {
+        return 1;
+    }
     const Finding & from = emulator->result.findings[index];
     const auto & grid = emulator->launch.grid;
     const auto & block = emulator->launch.block;
@@ -199,18 +236,24 @@ LLAMAPROOF_EXPORT int llamaproof_emulator_finding_at(const llamaproof_emulator *
     return 0;
 }
 
-LLAMAPROOF_EXPORT const char * llamaproof_emulator_printed(const llamaproof_emulator * emulator) { return emulator->result.printed.c_str(); }
+LLAMAPROOF_EXPORT const char * llamaproof_emulator_printed(const llamaproof_emulator * emulator) {
+    return emulator->result.printed.c_str();
+}
 
 LLAMAPROOF_EXPORT const char * llamaproof_emulator_profile(llamaproof_emulator * emulator) {
     std::map<std::string, uint64_t> times;
     for (size_t pc = 0; pc < emulator->result.executed.size(); ++pc) {
-        if (emulator->result.executed[pc] != 0) times[emulator->launch.kernel->text[pc]] += emulator->result.executed[pc];
+        if (emulator->result.executed[pc] != 0) {
+            times[emulator->launch.kernel->text[pc]] += emulator->result.executed[pc];
+        }
     }
     std::vector<std::pair<uint64_t, std::string>> sorted;
     for (const auto & entry : times) sorted.emplace_back(entry.second, entry.first);
     std::sort(sorted.rbegin(), sorted.rend());
     emulator->text.clear();
-    for (const auto & entry : sorted) emulator->text += std::to_string(entry.first) + " " + entry.second + "\n";
+    for (const auto & entry : sorted) {
+        emulator->text += std::to_string(entry.first) + " " + entry.second + "\n";
+    }
     return emulator->text.c_str();
 }
 

@@ -41,22 +41,45 @@ std::optional<SpecialRegister> special_named(std::string_view name) {
     static constexpr struct {
         std::string_view name;
         SpecialRegister which;
-    } names[] = {{"%tid.x", SpecialRegister::tid_x}, {"%tid.y", SpecialRegister::tid_y}, {"%tid.z", SpecialRegister::tid_z},
-                 {"%ntid.x", SpecialRegister::ntid_x}, {"%ntid.y", SpecialRegister::ntid_y}, {"%ntid.z", SpecialRegister::ntid_z},
-                 {"%ctaid.x", SpecialRegister::ctaid_x}, {"%ctaid.y", SpecialRegister::ctaid_y}, {"%ctaid.z", SpecialRegister::ctaid_z},
-                 {"%nctaid.x", SpecialRegister::nctaid_x}, {"%nctaid.y", SpecialRegister::nctaid_y}, {"%nctaid.z", SpecialRegister::nctaid_z},
-                 {"%laneid", SpecialRegister::laneid}, {"%warpid", SpecialRegister::warpid}, {"%nwarpid", SpecialRegister::nwarpid},
-                 {"%lanemask_eq", SpecialRegister::lanemask_eq}, {"%lanemask_lt", SpecialRegister::lanemask_lt},
-                 {"%lanemask_le", SpecialRegister::lanemask_le}, {"%lanemask_gt", SpecialRegister::lanemask_gt},
-                 {"%lanemask_ge", SpecialRegister::lanemask_ge}, {"%dynamic_smem_size", SpecialRegister::dynamic_smem_size},
-                 {"%total_smem_size", SpecialRegister::total_smem_size}, {"%smid", SpecialRegister::zero}, {"%nsmid", SpecialRegister::one},
-                 {"%gridid", SpecialRegister::zero}, {"%clusterid.x", SpecialRegister::ctaid_x}, {"%clusterid.y", SpecialRegister::ctaid_y},
-                 {"%clusterid.z", SpecialRegister::ctaid_z}, {"%nclusterid.x", SpecialRegister::nctaid_x},
-                 {"%nclusterid.y", SpecialRegister::nctaid_y}, {"%nclusterid.z", SpecialRegister::nctaid_z},
-                 {"%cluster_ctarank", SpecialRegister::zero}, {"%cluster_nctarank", SpecialRegister::one},
-                 {"%cluster_ctaid.x", SpecialRegister::zero}, {"%cluster_ctaid.y", SpecialRegister::zero},
-                 {"%cluster_ctaid.z", SpecialRegister::zero}, {"%cluster_nctaid.x", SpecialRegister::one},
-                 {"%cluster_nctaid.y", SpecialRegister::one}, {"%cluster_nctaid.z", SpecialRegister::one}};
+    } names[] = {{"%tid.x", SpecialRegister::tid_x},
+                 {"%tid.y", SpecialRegister::tid_y},
+                 {"%tid.z", SpecialRegister::tid_z},
+                 {"%ntid.x", SpecialRegister::ntid_x},
+                 {"%ntid.y", SpecialRegister::ntid_y},
+                 {"%ntid.z", SpecialRegister::ntid_z},
+                 {"%ctaid.x", SpecialRegister::ctaid_x},
+                 {"%ctaid.y", SpecialRegister::ctaid_y},
+                 {"%ctaid.z", SpecialRegister::ctaid_z},
+                 {"%nctaid.x", SpecialRegister::nctaid_x},
+                 {"%nctaid.y", SpecialRegister::nctaid_y},
+                 {"%nctaid.z", SpecialRegister::nctaid_z},
+                 {"%laneid", SpecialRegister::laneid},
+                 {"%warpid", SpecialRegister::warpid},
+                 {"%nwarpid", SpecialRegister::nwarpid},
+                 {"%lanemask_eq", SpecialRegister::lanemask_eq},
+                 {"%lanemask_lt", SpecialRegister::lanemask_lt},
+                 {"%lanemask_le", SpecialRegister::lanemask_le},
+                 {"%lanemask_gt", SpecialRegister::lanemask_gt},
+                 {"%lanemask_ge", SpecialRegister::lanemask_ge},
+                 {"%dynamic_smem_size", SpecialRegister::dynamic_smem_size},
+                 {"%total_smem_size", SpecialRegister::total_smem_size},
+                 {"%smid", SpecialRegister::zero},
+                 {"%nsmid", SpecialRegister::one},
+                 {"%gridid", SpecialRegister::zero},
+                 {"%clusterid.x", SpecialRegister::ctaid_x},
+                 {"%clusterid.y", SpecialRegister::ctaid_y},
+                 {"%clusterid.z", SpecialRegister::ctaid_z},
+                 {"%nclusterid.x", SpecialRegister::nctaid_x},
+                 {"%nclusterid.y", SpecialRegister::nctaid_y},
+                 {"%nclusterid.z", SpecialRegister::nctaid_z},
+                 {"%cluster_ctarank", SpecialRegister::zero},
+                 {"%cluster_nctarank", SpecialRegister::one},
+                 {"%cluster_ctaid.x", SpecialRegister::zero},
+                 {"%cluster_ctaid.y", SpecialRegister::zero},
+                 {"%cluster_ctaid.z", SpecialRegister::zero},
+                 {"%cluster_nctaid.x", SpecialRegister::one},
+                 {"%cluster_nctaid.y", SpecialRegister::one},
+                 {"%cluster_nctaid.z", SpecialRegister::one}};
     for (const auto & entry : names) {
         if (entry.name == name) return entry.which;
     }
@@ -65,17 +88,21 @@ std::optional<SpecialRegister> special_named(std::string_view name) {
     return std::nullopt;
 }
 
-uint32_t align_up(uint32_t value, uint32_t alignment) { return (value + alignment - 1) & ~(alignment - 1); }
+uint32_t align_up(uint32_t value, uint32_t alignment) {
+    return (value + alignment - 1) & ~(alignment - 1);
+}
 
 }  // namespace
 
-Decoding::Decoding(Decoder & decoder, const ptx::Statement & statement, Inst &) : decoder_(decoder), statement_(statement) {
+Decoding::Decoding(Decoder & decoder, const ptx::Statement & statement, Inst &)
+    : decoder_(decoder), statement_(statement) {
     const std::string_view opcode = statement.opcode;
     size_t begin = opcode.find('.');
     root_ = opcode.substr(0, begin);
     while (begin != std::string_view::npos) {
         size_t end = opcode.find('.', begin + 1);
-        modifiers_.push_back(opcode.substr(begin + 1, end == std::string_view::npos ? end : end - begin - 1));
+        modifiers_.push_back(
+            opcode.substr(begin + 1, end == std::string_view::npos ? end : end - begin - 1));
         begin = end;
     }
 }
@@ -91,15 +118,18 @@ bool Decoding::take(std::string_view modifier) {
     return true;
 }
 
-std::optional<std::string_view> Decoding::take_one_of(std::initializer_list<std::string_view> modifiers) {
+std::optional<std::string_view> Decoding::take_one_of(
+    std::initializer_list<std::string_view> modifiers) {
     for (const std::string_view modifier : modifiers) {
         if (take(modifier)) return modifier;
     }
     return std::nullopt;
 }
 
-std::optional<std::string_view> Decoding::take_earliest_of(std::initializer_list<std::string_view> modifiers) {
-    const auto found = std::find_first_of(modifiers_.begin(), modifiers_.end(), modifiers.begin(), modifiers.end());
+std::optional<std::string_view> Decoding::take_earliest_of(
+    std::initializer_list<std::string_view> modifiers) {
+    const auto found = std::find_first_of(modifiers_.begin(), modifiers_.end(), modifiers.begin(),
+                                          modifiers.end());
     if (found == modifiers_.end()) return std::nullopt;
     const std::string_view taken = *found;
     modifiers_.erase(found);
@@ -132,7 +162,8 @@ const Operand & Decoding::arg(size_t i) const {
 }
 
 void Decoding::fail(const std::string & what) const {
-    throw ptx::Error(statement_.line, "the instruction '" + statement_.opcode + "' is not carried out: " + what);
+    throw ptx::Error(statement_.line,
+                     "the instruction '" + statement_.opcode + "' is not carried out: " + what);
 }
 
 RowRef Decoding::any_row(const Operand & operand, int bytes_of_immediate) {
@@ -143,9 +174,12 @@ RowRef Decoding::any_row(const Operand & operand, int bytes_of_immediate) {
             if (type == Type::pred) fail("a predicate stands where a value is read");
             return {decoder_.register_offset(operand.reg), std::max(2, ptx::size_of(type))};
         }
-        case OperandKind::integer: case OperandKind::real32: case OperandKind::real64: {
+        case OperandKind::integer:
+        case OperandKind::real32:
+        case OperandKind::real64: {
             const int bytes = std::max(2, bytes_of_immediate);
-            return {decoder_.constant_row(narrowed(immediate_bits(operand, bytes), bytes), bytes), bytes};
+            return {decoder_.constant_row(narrowed(immediate_bits(operand, bytes), bytes), bytes),
+                    bytes};
         }
         case OperandKind::special: {
             const auto offset = decoder_.special_row(operand.name);
@@ -157,7 +191,10 @@ RowRef Decoding::any_row(const Operand & operand, int bytes_of_immediate) {
             if (!place) fail("the symbol '" + operand.name + "' is not known");
             const int bytes = bytes_of_immediate;
             if (bytes < 4) fail("an address in fewer than 32 bits");
-            return {decoder_.constant_row(narrowed(place->address + static_cast<uint64_t>(operand.offset), bytes), bytes), bytes};
+            return {
+                decoder_.constant_row(
+                    narrowed(place->address + static_cast<uint64_t>(operand.offset), bytes), bytes),
+                bytes};
         }
         default: fail("an operand is of another kind than a value");
     }
@@ -179,7 +216,8 @@ uint32_t Decoding::scratch(int bytes) { return decoder_.scratch_row(bytes); }
 
 uint32_t Decoding::predicate(const Operand & operand) {
     if (operand.kind == OperandKind::sink) return decoder_.sink_predicate();
-    if (operand.kind != OperandKind::reg || decoder_.register_type(operand.reg) != Type::pred || operand.negated) {
+    if (operand.kind != OperandKind::reg || decoder_.register_type(operand.reg) != Type::pred ||
+        operand.negated) {
         fail("expected a predicate");
     }
     return decoder_.register_offset(operand.reg);
@@ -223,16 +261,21 @@ AddressRef Decoding::address(const Operand & operand, Space space) {
     } else if (!operand.name.empty()) {
         const Place * place = decoder_.find(operand.name);
         if (!place) fail("the symbol '" + operand.name + "' is not known");
-        ref.offset = static_cast<int64_t>(static_cast<uint64_t>(ref.offset) + place->address);  // the offset may be anything
+        // Unsigned: the offset may be anything.
+        ref.offset = static_cast<int64_t>(static_cast<uint64_t>(ref.offset) + place->address);
         ref.symbol_space = place->space;
-        if (space != place->space && !(space == Space::generic)) fail("the symbol '" + operand.name + "' is in another state space");
+        if (space != place->space && !(space == Space::generic)) {
+            fail("the symbol '" + operand.name + "' is in another state space");
+        }
     }
     return ref;
 }
 
 uint32_t Decoding::label(const Operand & operand) const {
     const auto found = decoder_.function().labels.find(operand.name);
-    if (operand.kind != OperandKind::label || found == decoder_.function().labels.end()) fail("expected a label");
+    if (operand.kind != OperandKind::label || found == decoder_.function().labels.end()) {
+        fail("expected a label");
+    }
     return static_cast<uint32_t>(found->second);
 }
 
@@ -240,7 +283,9 @@ Kernel & Decoding::kernel() { return decoder_.kernel(); }
 
 void Decoding::done(Inst & inst, std::vector<uint32_t> & operands) {
     if (handler_ == nullptr) fail("this form is not known");
-    if (!modifiers_.empty()) fail("the modifier '." + std::string(modifiers_.front()) + "' is not known here");
+    if (!modifiers_.empty()) {
+        fail("the modifier '." + std::string(modifiers_.front()) + "' is not known here");
+    }
     inst.run = handler_;
     inst.cls = cls_;
     inst.control = control_;
@@ -249,7 +294,10 @@ void Decoding::done(Inst & inst, std::vector<uint32_t> & operands) {
 }
 
 Decoder::Decoder(const ptx::Module & module, ptx::Function & function, const Places & globals)
-    : module_(module), function_(function), globals_(globals), kernel_(std::make_unique<Kernel>()) {}
+    : module_(module),
+      function_(function),
+      globals_(globals),
+      kernel_(std::make_unique<Kernel>()) {}
 
 const Place * Decoder::find(const std::string & symbol) const {
     if (const auto local = locals_.find(symbol); local != locals_.end()) return &local->second;
@@ -263,7 +311,8 @@ uint32_t Decoder::constant_row(uint64_t value, int bytes) {
         found->second = rows_.bytes + next_row_;
         kernel_->constants.resize(next_row_ + static_cast<uint32_t>(bytes) * lanes);
         for (int lane = 0; lane < lanes; ++lane) {
-            std::memcpy(kernel_->constants.data() + next_row_ + lane * bytes, &value, static_cast<size_t>(bytes));
+            std::memcpy(kernel_->constants.data() + next_row_ + lane * bytes, &value,
+                        static_cast<size_t>(bytes));
         }
         next_row_ += static_cast<uint32_t>(bytes) * lanes;
     }
@@ -298,10 +347,13 @@ uint32_t Decoder::sink_predicate() { return rows_.predicates; }
 void Decoder::lay_out_params() {
     uint32_t at = 0;
     for (const ptx::Variable & param : function_.params) {
-        if (param.bytes() > 65536 || param.count == 0) throw ptx::Error(param.line, "a parameter of unusual size");
+        if (param.bytes() > 65536 || param.count == 0) {
+            throw ptx::Error(param.line, "a parameter of unusual size");
+        }
         at = align_up(at, static_cast<uint32_t>(param.alignment));
         locals_[param.name] = {Space::param, at};
-        kernel_->params.push_back({at, static_cast<uint32_t>(param.bytes()), static_cast<uint32_t>(param.alignment)});
+        kernel_->params.push_back(
+            {at, static_cast<uint32_t>(param.bytes()), static_cast<uint32_t>(param.alignment)});
         at += static_cast<uint32_t>(param.bytes());
         if (at > 65536) throw ptx::Error(param.line, "more than 64 KiB of parameters");
     }
@@ -320,7 +372,9 @@ void Decoder::lay_out_variables() {
         at = (at + alignment - 1) / alignment * alignment;
         locals_[variable.name] = {variable.space, at};
         at += static_cast<uint64_t>(variable.bytes());
-        if (at > (uint64_t(1) << 26)) throw ptx::Error(variable.line, "the variables of this kernel take too much memory");
+        if (at > (uint64_t(1) << 26)) {
+            throw ptx::Error(variable.line, "the variables of this kernel take too much memory");
+        }
     };
     std::vector<const ptx::Variable *> all;
     for (const ptx::Variable & variable : module_.variables) {
@@ -339,12 +393,15 @@ void Decoder::lay_out_variables() {
     for (const ptx::Statement & statement : function_.statements) {
         for (const Operand & operand : statement.operands) note(operand);
     }
-    all.erase(std::remove_if(all.begin(), all.end(), [&](const ptx::Variable * v) { return !named[v->name]; }), all.end());
+    all.erase(std::remove_if(all.begin(), all.end(),
+                             [&](const ptx::Variable * v) { return !named[v->name]; }),
+              all.end());
     for (const ptx::Variable & variable : function_.variables) all.push_back(&variable);
     for (const ptx::Variable * variable : all) {
         if (variable->space == Space::shared && (variable->external || variable->count == 0)) {
             dynamic.push_back(variable->name);
-            dynamic_alignment = std::max(dynamic_alignment, static_cast<uint32_t>(variable->alignment));
+            dynamic_alignment =
+                std::max(dynamic_alignment, static_cast<uint32_t>(variable->alignment));
         } else if (variable->space == Space::shared) {
             place(shared, *variable);
         } else if (variable->space == Space::local) {
@@ -354,18 +411,21 @@ void Decoder::lay_out_variables() {
             place(call, *variable);
             locals_[variable->name].address += call_param_base;
         } else {
-            throw ptx::Error(variable->line, "the variable '" + variable->name + "' has no business in a function");
+            throw ptx::Error(variable->line,
+                             "the variable '" + variable->name + "' has no business in a function");
         }
     }
     kernel_->static_shared = static_cast<uint32_t>(shared);
     kernel_->dynamic_shared_at = align_up(static_cast<uint32_t>(shared), dynamic_alignment);
     kernel_->local_bytes = align_up(static_cast<uint32_t>(local), 16);
     kernel_->call_param_bytes = align_up(static_cast<uint32_t>(call), 16);
-    for (const std::string & name : dynamic) locals_[name] = {Space::shared, kernel_->dynamic_shared_at};
+    for (const std::string & name : dynamic) {
+        locals_[name] = {Space::shared, kernel_->dynamic_shared_at};
+    }
 }
 
 std::unique_ptr<Kernel> Decoder::decode() {
-    ptx::parse_body(module_, function_);
+    ptx::parse_body(function_);
     if (!function_.entry) throw ptx::Error(function_.line, "'" + function_.name + "' is no kernel");
     kernel_->name = function_.name;
     kernel_->max_threads = function_.max_threads;
@@ -380,9 +440,9 @@ std::unique_ptr<Kernel> Decoder::decode() {
     kernel_->reconverge.assign(count + 1, no_pc);
     kernel_->text.resize(count + 1);
     std::vector<std::vector<uint32_t>> operands(count + 1);
-    static constexpr bool (*families[])(Decoding &) = {decode_move,   decode_integer, decode_real, decode_half,
-                                                      decode_memory, decode_compare, decode_convert, decode_control,
-                                                      decode_warp,   decode_matrix,  decode_wmma,    decode_atomic};
+    static constexpr bool (*families[])(Decoding &) = {
+        decode_move,    decode_integer, decode_real, decode_half,   decode_memory, decode_compare,
+        decode_convert, decode_control, decode_warp, decode_matrix, decode_wmma,   decode_atomic};
     for (size_t i = 0; i < count; ++i) {
         const ptx::Statement & statement = function_.statements[i];
         Inst & inst = kernel_->code[i];
@@ -422,7 +482,9 @@ std::unique_ptr<Kernel> Decoder::decode() {
     size_t total = 0;
     for (const auto & list : operands) total += list.size();
     kernel_->operands.reserve(total);
-    for (const auto & list : operands) kernel_->operands.insert(kernel_->operands.end(), list.begin(), list.end());
+    for (const auto & list : operands) {
+        kernel_->operands.insert(kernel_->operands.end(), list.begin(), list.end());
+    }
     size_t at = 0;
     for (size_t i = 0; i <= count; ++i) {
         kernel_->code[i].op = kernel_->operands.data() + at;
@@ -436,7 +498,8 @@ std::unique_ptr<Kernel> Decoder::decode() {
     return std::move(kernel_);
 }
 
-std::unique_ptr<Kernel> decode(const ptx::Module & module, ptx::Function & function, const Places & globals) {
+std::unique_ptr<Kernel> decode(const ptx::Module & module, ptx::Function & function,
+                               const Places & globals) {
     return Decoder(module, function, globals).decode();
 }
 

@@ -1,4 +1,5 @@
-// From a parsed function to a Kernel: each statement becomes an instruction whose handler and rows are settled.
+// From a parsed function to a Kernel: each statement becomes an instruction whose handler and rows
+// are settled.
 #pragma once
 
 #include <functional>
@@ -15,14 +16,16 @@
 
 namespace llamaproof::emulator {
 
-// Where a symbol lives: its address for global and constant variables, its offset in the other spaces.
+// Where a symbol lives: its address for global and constant variables, its offset in the other
+// spaces.
 struct Place {
     ptx::Space space = ptx::Space::global;
     uint64_t address = 0;
 };
 using Places = std::map<std::string, Place>;
 
-std::unique_ptr<Kernel> decode(const ptx::Module & module, ptx::Function & function, const Places & globals);
+std::unique_ptr<Kernel> decode(const ptx::Module & module, ptx::Function & function,
+                               const Places & globals);
 
 // In the param space, the arguments of calls begin here; the kernel's own parameters lie below.
 constexpr uint64_t call_param_base = uint64_t(1) << 20;
@@ -34,8 +37,8 @@ struct RowRef {
 
 struct AddressRef {
     bool has_base = false;
-    RowRef base;            // 4- or 8-byte row
-    int64_t offset = 0;     // symbol's address included
+    RowRef base;         // 4- or 8-byte row
+    int64_t offset = 0;  // symbol's address included
     std::optional<ptx::Space> symbol_space;
 };
 
@@ -51,8 +54,9 @@ public:
     bool peek(std::string_view modifier) const;
     std::optional<std::string_view> take_one_of(std::initializer_list<std::string_view> modifiers);
     // The first of the opcode's modifiers that is among these.
-    std::optional<std::string_view> take_earliest_of(std::initializer_list<std::string_view> modifiers);
-    ptx::Type take_type();                      // the next type among the modifiers; fails if there is none
+    std::optional<std::string_view> take_earliest_of(
+        std::initializer_list<std::string_view> modifiers);
+    ptx::Type take_type();  // the next type among the modifiers; fails if there is none
     std::optional<ptx::Type> take_type_if_any();
 
     size_t count() const { return statement_.operands.size(); }
@@ -66,9 +70,9 @@ public:
     RowRef any_row(const ptx::Operand & operand, int bytes_of_immediate);
     uint32_t destination(size_t i, int bytes) { return destination(arg(i), bytes); }
     uint32_t destination(const ptx::Operand & operand, int bytes);
-    uint32_t scratch(int bytes);                // a row nobody reads, for '_'
-    uint32_t predicate(const ptx::Operand & operand);  // index; fails when negated
-    uint32_t predicate_or_sink(int reg);        // for the second half of a pair
+    uint32_t scratch(int bytes);                        // a row nobody reads, for '_'
+    uint32_t predicate(const ptx::Operand & operand);   // index; fails when negated
+    uint32_t predicate_or_sink(int reg);                // for the second half of a pair
     void push_predicate(const ptx::Operand & operand);  // index, flip
     std::optional<int64_t> constant(const ptx::Operand & operand) const;
     int64_t need_constant(const ptx::Operand & operand, const char * what) const;
@@ -78,7 +82,10 @@ public:
     class Decoder & decoder() { return decoder_; }
     const ptx::Statement & statement() const { return statement_; }
 
-    void emit(Handler handler, InstClass cls) { handler_ = handler; cls_ = cls; }
+    void emit(Handler handler, InstClass cls) {
+        handler_ = handler;
+        cls_ = cls;
+    }
     void push(uint32_t value) { operands_.push_back(value); }
     void push(std::initializer_list<uint32_t> values) { operands_.insert(operands_.end(), values); }
     void imm(uint64_t value) { imm_ = value; }
@@ -99,7 +106,8 @@ private:
     std::vector<uint32_t> operands_;
 };
 
-// Each family answers whether the root is its own; forms of its own that it does not know it refuses by fail().
+// Each family answers whether the root is its own; forms of its own that it does not know it
+// refuses by fail().
 bool decode_integer(Decoding & d);
 bool decode_real(Decoding & d);
 bool decode_half(Decoding & d);
@@ -122,7 +130,8 @@ public:
     const ptx::Function & function() const { return function_; }
     Kernel & kernel() { return *kernel_; }
     uint32_t constant_row(uint64_t value, int bytes);
-    std::optional<uint32_t> special_row(const std::string & name);  // nothing where the name is not known
+    // Nothing where the name is not known.
+    std::optional<uint32_t> special_row(const std::string & name);
     uint32_t scratch_row(int bytes);
     uint32_t register_offset(int reg) const { return rows_.offset[static_cast<size_t>(reg)]; }
     ptx::Type register_type(int reg) const { return function_.registers[static_cast<size_t>(reg)]; }

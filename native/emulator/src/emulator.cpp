@@ -43,13 +43,16 @@ void Emulator::place_variables(Loaded & loaded) {
     std::vector<const ptx::Variable *> placed;
     try {
         for (const ptx::Variable & variable : loaded.module->variables) {
-            if (variable.space != ptx::Space::global && variable.space != ptx::Space::constant) continue;
+            if (variable.space != ptx::Space::global && variable.space != ptx::Space::constant) {
+                continue;
+            }
             if (variable.external) continue;  // a use of it will say that it is not known
             const auto bytes = static_cast<uint64_t>(std::max<int64_t>(variable.bytes(), 1));
             std::vector<uint8_t> storage(bytes + variable_alignment);
             auto base = reinterpret_cast<uint64_t>(storage.data());
             base = (base + variable_alignment - 1) / variable_alignment * variable_alignment;
-            Allocation & allocation = memory_.add(base, bytes, reinterpret_cast<uint8_t *>(base), true);
+            Allocation & allocation =
+                memory_.add(base, bytes, reinterpret_cast<uint8_t *>(base), true);
             allocation.owned = std::move(storage);
             loaded.variables[variable.name] = base;
             loaded.places[variable.name] = {variable.space, base};
@@ -64,11 +67,14 @@ void Emulator::place_variables(Loaded & loaded) {
                 if (!initial.symbol.empty()) {
                     const auto symbol = loaded.variables.find(initial.symbol);
                     if (symbol == loaded.variables.end()) {
-                        throw ptx::Error(variable->line, "the initial value '" + initial.symbol + "' is not a variable of this module");
+                        throw ptx::Error(variable->line, "the initial value '" + initial.symbol +
+                                                             "' is not a variable of this module");
                     }
                     value += symbol->second;
                 }
-                if (at + size > allocation->size) throw ptx::Error(variable->line, "more initial values than elements");
+                if (at + size > allocation->size) {
+                    throw ptx::Error(variable->line, "more initial values than elements");
+                }
                 std::memcpy(allocation->host + at, &value, size);
                 at += size;
             }
@@ -98,7 +104,8 @@ const Kernel & Emulator::kernel(uint32_t module, const std::string & name) {
     const auto known = in.kernels.find(name);
     if (known != in.kernels.end()) return *known->second;
     const auto function = in.module->functions.find(name);
-    if (function == in.module->functions.end() || !function->second.entry || !function->second.defined) {
+    if (function == in.module->functions.end() || !function->second.entry ||
+        !function->second.defined) {
         throw Stop("there is no kernel '" + name + "' in this module");
     }
     try {
@@ -115,7 +122,9 @@ const Kernel & Emulator::kernel(uint32_t module, const std::string & name) {
 const Allocation & Emulator::symbol(uint32_t module, const std::string & name) const {
     const Loaded & in = loaded(module);
     const auto found = in.variables.find(name);
-    if (found == in.variables.end()) throw Stop("there is no variable '" + name + "' in this module");
+    if (found == in.variables.end()) {
+        throw Stop("there is no variable '" + name + "' in this module");
+    }
     return *memory_.find(found->second);
 }
 

@@ -1,7 +1,9 @@
-// The interface of native/shadow/executor.h: launches that the shadow runtime hands over are carried out here.
+// The interface of native/shadow/executor.h: launches that the shadow runtime hands over are
+// carried out here.
 //
-// LLAMAPROOF_EMULATOR_THREADS: host threads (default: one for each core). LLAMAPROOF_EMULATOR_CHECK=0: no checks.
-// LLAMAPROOF_EMULATOR_LIMIT: warp instructions of one block after which a launch is taken to hang.
+// LLAMAPROOF_EMULATOR_THREADS: host threads (default: one for each core).
+// LLAMAPROOF_EMULATOR_CHECK=0: no checks. LLAMAPROOF_EMULATOR_LIMIT: warp instructions of one block
+// after which a launch is taken to hang.
 
 #include "executor.h"
 
@@ -49,19 +51,36 @@ std::string counts_json(const Counts & c) {
     bool first = true;
     for (size_t i = 0; i < c.by_class.size(); ++i) {
         if (c.by_class[i] == 0) continue;
-        out += (first ? "" : ",") + quoted(name_of(static_cast<InstClass>(i))) + ":" + std::to_string(c.by_class[i]);
+        out += (first ? "" : ",") + quoted(name_of(static_cast<InstClass>(i))) + ":" +
+               std::to_string(c.by_class[i]);
         first = false;
     }
     out += "}";
     const std::pair<const char *, uint64_t> figures[] = {
-        {"warp_instructions", c.warp_instructions}, {"active_lanes", c.active_lanes}, {"mma_ops", c.mma_ops}, {"mma_macs", c.mma_macs}, {"mma_macs_used", c.mma_macs_used},
-        {"mma_columns", c.mma_columns}, {"mma_columns_used", c.mma_columns_used}, {"mma_rows", c.mma_rows},
-        {"mma_rows_used", c.mma_rows_used}, {"global_bytes_read", c.global_bytes_read}, {"global_bytes_written", c.global_bytes_written},
-        {"sectors_read_requested", c.sectors_read_requested}, {"sectors_read_per_block", c.sectors_read_per_block},
-        {"sectors_read_unique", c.sectors_read_unique}, {"sectors_written_requested", c.sectors_written_requested},
-        {"sectors_written_per_block", c.sectors_written_per_block}, {"sectors_written_unique", c.sectors_written_unique},
-        {"shared_accesses", c.shared_accesses}, {"shared_conflicts", c.shared_conflicts}, {"barriers", c.barriers}, {"atomics", c.atomics}};
-    for (const auto & figure : figures) out += ",\"" + std::string(figure.first) + "\":" + std::to_string(figure.second);
+        {"warp_instructions", c.warp_instructions},
+        {"active_lanes", c.active_lanes},
+        {"mma_ops", c.mma_ops},
+        {"mma_macs", c.mma_macs},
+        {"mma_macs_used", c.mma_macs_used},
+        {"mma_columns", c.mma_columns},
+        {"mma_columns_used", c.mma_columns_used},
+        {"mma_rows", c.mma_rows},
+        {"mma_rows_used", c.mma_rows_used},
+        {"global_bytes_read", c.global_bytes_read},
+        {"global_bytes_written", c.global_bytes_written},
+        {"sectors_read_requested", c.sectors_read_requested},
+        {"sectors_read_per_block", c.sectors_read_per_block},
+        {"sectors_read_unique", c.sectors_read_unique},
+        {"sectors_written_requested", c.sectors_written_requested},
+        {"sectors_written_per_block", c.sectors_written_per_block},
+        {"sectors_written_unique", c.sectors_written_unique},
+        {"shared_accesses", c.shared_accesses},
+        {"shared_conflicts", c.shared_conflicts},
+        {"barriers", c.barriers},
+        {"atomics", c.atomics}};
+    for (const auto & figure : figures) {
+        out += ",\"" + std::string(figure.first) + "\":" + std::to_string(figure.second);
+    }
     return out + "}";
 }
 
@@ -71,11 +90,15 @@ std::string findings_json(const LaunchResult & result, const Launch & launch) {
         if (out.size() > 1) out += ",";
         const Dim3 & grid = launch.grid;
         const Dim3 & block = launch.block;
-        out += "{\"kind\":" + std::to_string(static_cast<int>(f.kind)) + ",\"line\":" + std::to_string(f.line) +
-               ",\"block\":" + triple(f.block % grid.x, f.block / grid.x % grid.y, f.block / grid.x / grid.y) +
-               ",\"thread\":" + triple(f.thread % block.x, f.thread / block.x % block.y, f.thread / block.x / block.y) +
-               ",\"address\":" + std::to_string(f.address) + ",\"count\":" + std::to_string(f.count) +
-               ",\"instruction\":" + quoted(launch.kernel->text[f.pc]) + ",\"detail\":" + quoted(f.detail) + "}";
+        out +=
+            "{\"kind\":" + std::to_string(static_cast<int>(f.kind)) +
+            ",\"line\":" + std::to_string(f.line) + ",\"block\":" +
+            triple(f.block % grid.x, f.block / grid.x % grid.y, f.block / grid.x / grid.y) +
+            ",\"thread\":" +
+            triple(f.thread % block.x, f.thread / block.x % block.y, f.thread / block.x / block.y) +
+            ",\"address\":" + std::to_string(f.address) + ",\"count\":" + std::to_string(f.count) +
+            ",\"instruction\":" + quoted(launch.kernel->text[f.pc]) +
+            ",\"detail\":" + quoted(f.detail) + "}";
     }
     return out + "]";
 }
@@ -96,12 +119,15 @@ public:
         switch (event.kind) {
             case LLAMAPROOF_MEMORY_ALLOCATED:
             case LLAMAPROOF_MEMORY_HOST_VISIBLE:
-                memory.add(event.address, event.bytes, reinterpret_cast<uint8_t *>(event.address), event.kind == LLAMAPROOF_MEMORY_HOST_VISIBLE);
+                memory.add(event.address, event.bytes, reinterpret_cast<uint8_t *>(event.address),
+                           event.kind == LLAMAPROOF_MEMORY_HOST_VISIBLE);
                 break;
             case LLAMAPROOF_MEMORY_FREED:
             case LLAMAPROOF_MEMORY_HOST_GONE: memory.remove(event.address); break;
             case LLAMAPROOF_MEMORY_WRITTEN: memory.mark(event.address, event.bytes, true); break;
-            case LLAMAPROOF_MEMORY_COPIED: memory.copy_marks(event.address, event.source, event.bytes); break;
+            case LLAMAPROOF_MEMORY_COPIED:
+                memory.copy_marks(event.address, event.source, event.bytes);
+                break;
             case LLAMAPROOF_MEMORY_READ: check_read(event); break;
             default: throw Stop("a memory event of an unknown kind, " + std::to_string(event.kind));
         }
@@ -109,31 +135,47 @@ public:
 
     void launch(const llamaproof_launch & request) {
         if (request.ptx_path == nullptr) {
-            throw Stop("there is no PTX for this kernel that could run on sm_" + std::to_string(request.device->sm) +
-                       ", and machine code is not executed; build for a plain architecture number, without -real");
+            throw Stop("there is no PTX for this kernel that could run on sm_" +
+                       std::to_string(request.device->sm) +
+                       ", and machine code is not executed; build for a plain architecture number, "
+                       "without -real");
         }
         if (request.cooperative != 0) throw Stop("cooperative launches are not carried out");
-        if (uint64_t(request.cluster[0]) * request.cluster[1] * request.cluster[2] != 1) throw Stop("clusters of blocks are not carried out");
-        if (request.device->warp_size != lanes) throw Stop("a warp of " + std::to_string(request.device->warp_size) + " lanes");
+        if (uint64_t(request.cluster[0]) * request.cluster[1] * request.cluster[2] != 1) {
+            throw Stop("clusters of blocks are not carried out");
+        }
+        if (request.device->warp_size != lanes) {
+            throw Stop("a warp of " + std::to_string(request.device->warp_size) + " lanes");
+        }
         Launch launch;
         launch.kernel = &emulator_.kernel(module_of(request.ptx_path), request.kernel);
         launch.grid = {request.grid[0], request.grid[1], request.grid[2]};
         launch.block = {request.block[0], request.block[1], request.block[2]};
-        launch.dynamic_shared = static_cast<uint32_t>(std::min<uint64_t>(request.dynamic_shared_bytes, UINT32_MAX));
+        launch.dynamic_shared =
+            static_cast<uint32_t>(std::min<uint64_t>(request.dynamic_shared_bytes, UINT32_MAX));
         const auto * parameters = static_cast<const uint8_t *>(request.parameter_block);
-        if (request.parameter_bytes != 0) launch.params.assign(parameters, parameters + request.parameter_bytes);
-        launch.threads = static_cast<int>(std::min<uint64_t>(number_from_environment("LLAMAPROOF_EMULATOR_THREADS", std::max(1u, std::thread::hardware_concurrency())), 256));
+        if (request.parameter_bytes != 0) {
+            launch.params.assign(parameters, parameters + request.parameter_bytes);
+        }
+        launch.threads = static_cast<int>(std::min<uint64_t>(
+            number_from_environment("LLAMAPROOF_EMULATOR_THREADS",
+                                    std::max(1u, std::thread::hardware_concurrency())),
+            256));
         launch.check = number_from_environment("LLAMAPROOF_EMULATOR_CHECK", 1) != 0;
-        launch.instruction_limit = number_from_environment("LLAMAPROOF_EMULATOR_LIMIT", uint64_t(1) << 36);
+        launch.instruction_limit =
+            number_from_environment("LLAMAPROOF_EMULATOR_LIMIT", uint64_t(1) << 36);
         const LaunchResult result = emulator_.run(launch);
         std::ostringstream line;
         line << "{\"sequence\":" << request.sequence << ",\"kernel\":" << quoted(request.kernel)
              << ",\"grid\":" << triple(request.grid[0], request.grid[1], request.grid[2])
              << ",\"block\":" << triple(request.block[0], request.block[1], request.block[2])
-             << ",\"dynamic_shared_bytes\":" << request.dynamic_shared_bytes << ",\"static_shared_bytes\":" << request.static_shared_bytes
-             << ",\"registers\":" << request.registers << ",\"device\":" << request.device->ordinal << ",\"ptx_sm\":" << request.ptx_sm
-             << ",\"seconds\":" << result.seconds << ",\"counts\":" << counts_json(result.counts)
-             << ",\"findings\":" << findings_json(result, launch) << ",\"printed\":" << quoted(result.printed) << "}\n";
+             << ",\"dynamic_shared_bytes\":" << request.dynamic_shared_bytes
+             << ",\"static_shared_bytes\":" << request.static_shared_bytes
+             << ",\"registers\":" << request.registers << ",\"device\":" << request.device->ordinal
+             << ",\"ptx_sm\":" << request.ptx_sm << ",\"seconds\":" << result.seconds
+             << ",\"counts\":" << counts_json(result.counts)
+             << ",\"findings\":" << findings_json(result, launch)
+             << ",\"printed\":" << quoted(result.printed) << "}\n";
         reports_ += line.str();
     }
 
@@ -156,8 +198,10 @@ private:
         if (allocation == nullptr || !allocation->holds(event.address, event.bytes)) return;
         const uint64_t bad = allocation->first_unwritten(event.address, event.bytes);
         if (bad == event.bytes) return;
-        reports_ += "{\"read\":" + quoted(event.call == nullptr ? "" : event.call) + ",\"address\":" + std::to_string(event.address) +
-                    ",\"bytes\":" + std::to_string(event.bytes) + ",\"offset\":" + std::to_string(bad) + "}\n";
+        reports_ += "{\"read\":" + quoted(event.call == nullptr ? "" : event.call) +
+                    ",\"address\":" + std::to_string(event.address) +
+                    ",\"bytes\":" + std::to_string(event.bytes) +
+                    ",\"offset\":" + std::to_string(bad) + "}\n";
     }
 
     Emulator emulator_;
@@ -192,7 +236,8 @@ LLAMAPROOF_EXPORT void llamaproof_executor_memory(const llamaproof_memory_event 
         executor().memory(*event);
     } catch (const std::exception & error) {
         // There is no way to answer here: the next launch tells.
-        failed_event = std::string(event->call == nullptr ? "a memory event" : event->call) + ": " + error.what();
+        failed_event = std::string(event->call == nullptr ? "a memory event" : event->call) + ": " +
+                       error.what();
     }
 }
 
@@ -211,7 +256,8 @@ LLAMAPROOF_EXPORT int llamaproof_executor_launch(const llamaproof_launch * launc
 
 LLAMAPROOF_EXPORT const char * llamaproof_executor_message(void) { return message.c_str(); }
 
-// What launches did since the last call, oldest first, one JSON object a line; valid until the next call.
+// What launches did since the last call, oldest first, one JSON object a line; valid until the next
+// call.
 LLAMAPROOF_EXPORT const char * llamaproof_executor_take_reports(void) {
     const std::lock_guard<std::mutex> guard(lock);
     taken = executor().take_reports();

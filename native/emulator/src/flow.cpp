@@ -22,7 +22,9 @@ std::string_view root_of(const Statement & statement) {
 
 int label_target(const Function & function, const std::string & label, int line) {
     const auto found = function.labels.find(label);
-    if (found == function.labels.end()) throw ptx::Error(line, "the label '" + label + "' is not defined");
+    if (found == function.labels.end()) {
+        throw ptx::Error(line, "the label '" + label + "' is not defined");
+    }
     return found->second;
 }
 
@@ -39,16 +41,21 @@ std::vector<int> jump_targets(const Function & function, const Statement & state
             targets.push_back(label_target(function, operand.name, statement.line));
         }
     }
-    if (targets.empty()) throw ptx::Error(statement.line, "'" + statement.opcode + "' without a label");
+    if (targets.empty()) {
+        throw ptx::Error(statement.line, "'" + statement.opcode + "' without a label");
+    }
     return targets;
 }
 
-// Immediate post-dominators (Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm", on the reversed graph).
+// Immediate post-dominators (Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm", on the
+// reversed graph).
 std::vector<int> post_dominators(const std::vector<BasicBlock> & blocks) {
     const int exit = static_cast<int>(blocks.size());
     std::vector<std::vector<int>> before(blocks.size() + 1);
     for (int b = 0; b < exit; ++b) {
-        for (const int n : blocks[static_cast<size_t>(b)].next) before[static_cast<size_t>(n)].push_back(b);
+        for (const int n : blocks[static_cast<size_t>(b)].next) {
+            before[static_cast<size_t>(n)].push_back(b);
+        }
     }
     std::vector<int> order(blocks.size() + 1, -1);  // post-order number in the reversed graph
     std::vector<int> sequence;
@@ -122,10 +129,15 @@ bool ends_block(const Statement & statement) {
 
 bool has_destination(const Statement & statement) {
     static constexpr std::array<std::string_view, 19> without = {
-        "st",    "red",   "bra",  "brx",        "ret",     "exit",         "trap",      "cp",        "membar", "fence",
-        "call",  "prefetch", "prefetchu", "nanosleep", "stmatrix", "griddepcontrol", "setmaxnreg", "discard", "brkpt"};
+        "st",         "red",       "bra",      "brx",
+        "ret",        "exit",      "trap",     "cp",
+        "membar",     "fence",     "call",     "prefetch",
+        "prefetchu",  "nanosleep", "stmatrix", "griddepcontrol",
+        "setmaxnreg", "discard",   "brkpt"};
     const std::string_view root = root_of(statement);
-    if (root == "bar" || root == "barrier") return statement.opcode.find(".red.") != std::string::npos;
+    if (root == "bar" || root == "barrier") {
+        return statement.opcode.find(".red.") != std::string::npos;
+    }
     if (root == "wmma") return statement.opcode.rfind("wmma.store", 0) != 0;
     return std::find(without.begin(), without.end(), root) == without.end();
 }
@@ -175,7 +187,9 @@ Flow flow_of(const Function & function) {
     flow.reconverge.resize(flow.blocks.size(), -1);
     for (int b = 0; b < exit; ++b) {
         const int meet = dominator[static_cast<size_t>(b)];
-        if (meet >= 0 && meet < exit) flow.reconverge[static_cast<size_t>(b)] = flow.blocks[static_cast<size_t>(meet)].first;
+        if (meet >= 0 && meet < exit) {
+            flow.reconverge[static_cast<size_t>(b)] = flow.blocks[static_cast<size_t>(meet)].first;
+        }
     }
     return flow;
 }
@@ -185,10 +199,15 @@ Rows assign_rows(const Function & function, const Flow & flow) {
     const size_t words = (registers + 63) / 64;
     const size_t blocks = flow.blocks.size();
     using Bits = std::vector<uint64_t>;
-    const auto set = [](Bits & bits, int reg) { bits[static_cast<size_t>(reg) / 64] |= uint64_t(1) << (reg % 64); };
-    const auto test = [](const Bits & bits, int reg) { return (bits[static_cast<size_t>(reg) / 64] >> (reg % 64)) & 1; };
+    const auto set = [](Bits & bits, int reg) {
+        bits[static_cast<size_t>(reg) / 64] |= uint64_t(1) << (reg % 64);
+    };
+    const auto test = [](const Bits & bits, int reg) {
+        return (bits[static_cast<size_t>(reg) / 64] >> (reg % 64)) & 1;
+    };
 
-    std::vector<Bits> use(blocks, Bits(words)), define(blocks, Bits(words)), in(blocks, Bits(words)), out(blocks, Bits(words));
+    std::vector<Bits> use(blocks, Bits(words)), define(blocks, Bits(words)),
+        in(blocks, Bits(words)), out(blocks, Bits(words));
     std::vector<int> begin(registers, -1), end(registers, -1);
     const auto touch = [&](int reg, int at) {
         const auto r = static_cast<size_t>(reg);
@@ -204,7 +223,9 @@ Rows assign_rows(const Function & function, const Flow & flow) {
                 if (!test(define[b], reg)) set(use[b], reg);
             };
             if (statement.guard >= 0) read(statement.guard);
-            for (size_t o = writes ? 1 : 0; o < statement.operands.size(); ++o) visit_registers(statement.operands[o], read);
+            for (size_t o = writes ? 1 : 0; o < statement.operands.size(); ++o) {
+                visit_registers(statement.operands[o], read);
+            }
             if (writes && !statement.operands.empty()) {
                 visit_registers(statement.operands[0], [&](int reg) {
                     // Under a guard the old value may live on: the write ends nothing.
@@ -262,7 +283,8 @@ Rows assign_rows(const Function & function, const Flow & flow) {
         const auto x = static_cast<size_t>(a), y = static_cast<size_t>(b);
         return begin[x] != begin[y] ? begin[x] < begin[y] : a < b;
     });
-    // Linear scan; intervals are closed, so that no destination shares a row with a source of its own instruction.
+    // Linear scan; intervals are closed, so that no destination shares a row with a source of its
+    // own instruction.
     std::array<std::vector<uint32_t>, 3> free;
     using Active = std::pair<int, int>;
     std::array<std::priority_queue<Active, std::vector<Active>, std::greater<>>, 3> active;

@@ -1,4 +1,5 @@
-// Control flow of one function: basic blocks, where divergent lanes meet again, which registers share a row.
+// Control flow of one function: basic blocks, where divergent lanes meet again, which registers
+// share a row.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,9 @@ struct BasicBlock {
 
 struct Flow {
     std::vector<BasicBlock> blocks;
-    std::vector<int> block_of;     // by statement
-    std::vector<int> reconverge;   // by block: the statement where lanes that part at its end meet, -1 at the exit
+    std::vector<int> block_of;    // by statement
+    std::vector<int> reconverge;  // by block: the statement where lanes that part at its end meet,
+                                  // -1 at the exit
 };
 
 // Throws ptx::Error for a jump to a label that is not there.

@@ -10,15 +10,20 @@ namespace llamaproof::emulator {
 namespace {
 
 constexpr const char * class_names[] = {
-    "integer", "f32", "f16", "f64", "convert", "move", "predicate", "special_function", "control", "barrier", "load_global",
-    "store_global", "load_shared", "store_shared", "load_local", "store_local", "load_constant", "load_generic", "store_generic",
-    "async_copy", "atomic", "warp_exchange", "matrix_load", "mma", "other"};
+    "integer",       "f32",           "f16",           "f64",
+    "convert",       "move",          "predicate",     "special_function",
+    "control",       "barrier",       "load_global",   "store_global",
+    "load_shared",   "store_shared",  "load_local",    "store_local",
+    "load_constant", "load_generic",  "store_generic", "async_copy",
+    "atomic",        "warp_exchange", "matrix_load",   "mma",
+    "other"};
 static_assert(std::size(class_names) == static_cast<size_t>(InstClass::count));
 
 // How long a warp runs before another has its turn, so that waiting on another warp ends.
 constexpr uint64_t time_slice = uint64_t(1) << 22;
 
-uint32_t special_value(SpecialRegister which, const Block & block, const Warp & warp, uint32_t lane) {
+uint32_t special_value(SpecialRegister which, const Block & block, const Warp & warp,
+                       uint32_t lane) {
     const Dim3 & size = block.launch->block;
     const Dim3 & grid = block.launch->grid;
     const uint32_t thread = warp.index * lanes + lane;
@@ -57,7 +62,8 @@ void prepare_block(Worker & worker, uint64_t linear) {
     Block & block = worker.block;
     block.launch = &launch;
     block.linear = linear;
-    block.id = {static_cast<uint32_t>(linear % launch.grid.x), static_cast<uint32_t>(linear / launch.grid.x % launch.grid.y),
+    block.id = {static_cast<uint32_t>(linear % launch.grid.x),
+                static_cast<uint32_t>(linear / launch.grid.x % launch.grid.y),
                 static_cast<uint32_t>(linear / launch.grid.x / launch.grid.y)};
     block.epoch = 1;
     block.instructions = 0;
@@ -81,12 +87,14 @@ void prepare_block(Worker & worker, uint64_t linear) {
         block.tags.written.assign(granules, 0);
         block.tags.read.assign(granules, 0);
     }
-    auto * rows = reinterpret_cast<uint8_t *>((reinterpret_cast<uintptr_t>(worker.register_storage.data()) + 63) / 64 * 64);
+    auto * rows = reinterpret_cast<uint8_t *>(
+        (reinterpret_cast<uintptr_t>(worker.register_storage.data()) + 63) / 64 * 64);
     block.warps.resize(warps);
     for (uint32_t w = 0; w < warps; ++w) {
         Warp & warp = block.warps[w];
         warp.registers = rows + stride * w;
-        warp.predicates = worker.predicate_storage.data() + static_cast<size_t>(kernel.predicates) * w;
+        warp.predicates =
+            worker.predicate_storage.data() + static_cast<size_t>(kernel.predicates) * w;
         const uint32_t rest = threads - w * lanes;
         warp.exists = rest >= lanes ? full_mask : (1u << rest) - 1;
         warp.active = warp.exists;
@@ -105,10 +113,13 @@ void prepare_block(Worker & worker, uint64_t linear) {
         warp.copy_groups.fill(0);
         warp.reduce_inst = nullptr;
         std::memset(warp.registers, 0, kernel.register_bytes);
-        std::memcpy(warp.registers + kernel.register_bytes, kernel.constants.data(), kernel.constants.size());
+        std::memcpy(warp.registers + kernel.register_bytes, kernel.constants.data(),
+                    kernel.constants.size());
         for (const Kernel::SpecialRow & special : kernel.specials) {
             uint32_t * row = warp.row<uint32_t>(special.offset);
-            for (uint32_t lane = 0; lane < lanes; ++lane) row[lane] = special_value(special.which, block, warp, lane);
+            for (uint32_t lane = 0; lane < lanes; ++lane) {
+                row[lane] = special_value(special.which, block, warp, lane);
+            }
         }
     }
 }
@@ -148,7 +159,9 @@ void run_warp(Worker & worker, Warp & warp, uint64_t slice) {
     worker.counts.active_lanes += lanes_active;
 }
 
-uint32_t threads_of(const Warp & warp) { return static_cast<uint32_t>(__builtin_popcount(warp.exists)); }
+uint32_t threads_of(const Warp & warp) {
+    return static_cast<uint32_t>(__builtin_popcount(warp.exists));
+}
 
 // Lets warps pass a barrier that is complete. Returns whether any moved.
 bool release_barriers(Worker & worker) {
@@ -174,12 +187,16 @@ bool release_barriers(Worker & worker) {
         if (waiting + (counted ? 0 : gone) < wanted) continue;
         const Inst & inst = worker.launch->kernel->code[first->barrier_pc];
         if (!counted && gone != 0 && worker.launch->check) {
-            worker.report(FindingKind::divergent_barrier, *first, inst, first_lane(first->exists), 0,
-                          std::to_string(gone) + " threads of the block had ended before this barrier");
+            worker.report(
+                FindingKind::divergent_barrier, *first, inst, first_lane(first->exists), 0,
+                std::to_string(gone) + " threads of the block had ended before this barrier");
         }
         uint32_t votes_and = 1, votes_or = 0, votes_sum = 0;
         for (Warp & warp : block.warps) {
-            if (warp.state != WarpState::at_barrier || warp.barrier_id != id || warp.reduce_inst == nullptr) continue;
+            if (warp.state != WarpState::at_barrier || warp.barrier_id != id ||
+                warp.reduce_inst == nullptr) {
+                continue;
+            }
             const uint32_t here = warp.exists & ~warp.exited;
             votes_and &= (warp.reduce_in & here) == here ? 1 : 0;
             votes_or |= (warp.reduce_in & here) != 0 ? 1 : 0;
@@ -191,7 +208,9 @@ bool release_barriers(Worker & worker) {
                 const Inst & reduce = *warp.reduce_inst;
                 if (reduce.imm == 2) {
                     uint32_t * row = warp.row<uint32_t>(reduce.op[0]);
-                    for (uint32_t rest = warp.active; rest != 0; rest &= rest - 1) row[__builtin_ctz(rest)] = votes_sum;
+                    for (uint32_t rest = warp.active; rest != 0; rest &= rest - 1) {
+                        row[__builtin_ctz(rest)] = votes_sum;
+                    }
                 } else {
                     const bool value = reduce.imm == 0 ? votes_and != 0 : votes_or != 0;
                     uint32_t & predicate = warp.predicates[reduce.op[0]];
@@ -215,13 +234,17 @@ void run_block(Worker & worker, uint64_t linear) {
     for (;;) {
         bool any_running = false;
         for (Warp & warp : block.warps) {
-            const uint64_t left = limit == 0 ? time_slice : limit + 1 - std::min(limit, block.instructions);
-            if (warp.state == WarpState::running) run_warp(worker, warp, std::min(time_slice, left));
+            const uint64_t left =
+                limit == 0 ? time_slice : limit + 1 - std::min(limit, block.instructions);
+            if (warp.state == WarpState::running) {
+                run_warp(worker, warp, std::min(time_slice, left));
+            }
             any_running = any_running || warp.state == WarpState::running;
         }
         if (limit != 0 && block.instructions > limit) {
-            throw Stop("kernel " + worker.launch->kernel->name + ", block " + std::to_string(linear) + ": more than " +
-                       std::to_string(limit) + " warp instructions; it may never end");
+            throw Stop("kernel " + worker.launch->kernel->name + ", block " +
+                       std::to_string(linear) + ": more than " + std::to_string(limit) +
+                       " warp instructions; it may never end");
         }
         if (any_running) continue;
         if (release_barriers(worker)) continue;
@@ -272,7 +295,8 @@ void Counts::add(const Counts & other) {
     atomics += other.atomics;
 }
 
-Finding * Worker::count_finding(FindingKind kind, const Warp & warp, const Inst & inst, int lane, uint64_t address) {
+Finding * Worker::count_finding(FindingKind kind, const Warp & warp, const Inst & inst, int lane,
+                                uint64_t address) {
     const auto [found, fresh] = findings.try_emplace({static_cast<int>(kind), inst.pc});
     Finding & finding = found->second;
     ++finding.count;
@@ -290,8 +314,9 @@ Finding * Worker::count_finding(FindingKind kind, const Warp & warp, const Inst 
 
 void stop_at(const Warp & warp, const Inst & inst, const std::string & what) {
     const Kernel & kernel = *warp.block->launch->kernel;
-    throw Stop(what + " (kernel " + kernel.name + ", PTX line " + std::to_string(inst.line) + ", '" + kernel.text[inst.pc] +
-               "', block " + std::to_string(warp.block->linear) + ", warp " + std::to_string(warp.index) + ")");
+    throw Stop(what + " (kernel " + kernel.name + ", PTX line " + std::to_string(inst.line) +
+               ", '" + kernel.text[inst.pc] + "', block " + std::to_string(warp.block->linear) +
+               ", warp " + std::to_string(warp.index) + ")");
 }
 
 Machine::Machine() = default;
@@ -303,17 +328,24 @@ LaunchResult Machine::run(const Launch & request) {
     launch.serial = ++serial_;
     const Kernel & kernel = *launch.kernel;
     const uint64_t blocks = launch.grid.product(), threads = launch.block.product();
-    if (blocks == 0 || threads == 0 || threads > 1024) throw Stop("a launch of " + std::to_string(threads) + " threads in " + std::to_string(blocks) + " blocks");
+    if (blocks == 0 || threads == 0 || threads > 1024) {
+        throw Stop("a launch of " + std::to_string(threads) + " threads in " +
+                   std::to_string(blocks) + " blocks");
+    }
     if (kernel.max_threads != 0 && threads > static_cast<uint64_t>(kernel.max_threads)) {
-        throw Stop("kernel " + kernel.name + " is compiled for at most " + std::to_string(kernel.max_threads) + " threads and got " + std::to_string(threads));
+        throw Stop("kernel " + kernel.name + " is compiled for at most " +
+                   std::to_string(kernel.max_threads) + " threads and got " +
+                   std::to_string(threads));
     }
     if (launch.params.size() < kernel.param_bytes) {
-        throw Stop("kernel " + kernel.name + " takes " + std::to_string(kernel.param_bytes) + " bytes of parameters and got " + std::to_string(launch.params.size()));
+        throw Stop("kernel " + kernel.name + " takes " + std::to_string(kernel.param_bytes) +
+                   " bytes of parameters and got " + std::to_string(launch.params.size()));
     }
     if (launch.dynamic_shared > (1u << 20)) throw Stop("more than 1 MiB of shared memory");
 
     // Atomics whose result depends on the order of blocks run in the order of blocks.
-    const auto wanted = kernel.ordered_atomics ? uint64_t(1) : static_cast<uint64_t>(std::max(1, launch.threads));
+    const auto wanted =
+        kernel.ordered_atomics ? uint64_t(1) : static_cast<uint64_t>(std::max(1, launch.threads));
     const auto count = static_cast<size_t>(std::min<uint64_t>(wanted, blocks));
     while (workers_.size() < count) workers_.push_back(std::make_unique<Worker>());
     for (size_t i = 0; i < count; ++i) {
@@ -358,7 +390,9 @@ LaunchResult Machine::run(const Launch & request) {
     for (size_t i = 0; i < count; ++i) {
         Worker & worker = *workers_[i];
         result.counts.add(worker.counts);
-        for (size_t pc = 0; pc < result.executed.size(); ++pc) result.executed[pc] += worker.executed[pc];
+        for (size_t pc = 0; pc < result.executed.size(); ++pc) {
+            result.executed[pc] += worker.executed[pc];
+        }
         result.printed += worker.printed;
         for (const auto & entry : worker.findings) {
             const auto [found, fresh] = findings.try_emplace(entry.first, entry.second);
@@ -370,14 +404,16 @@ LaunchResult Machine::run(const Launch & request) {
         }
     }
     for (const auto & entry : findings) result.findings.push_back(entry.second);
-    std::sort(result.findings.begin(), result.findings.end(), [](const Finding & a, const Finding & b) {
-        return std::tie(a.pc, a.kind) < std::tie(b.pc, b.kind);
-    });
+    std::sort(result.findings.begin(), result.findings.end(),
+              [](const Finding & a, const Finding & b) {
+                  return std::tie(a.pc, a.kind) < std::tie(b.pc, b.kind);
+              });
     for (size_t pc = 0; pc < result.executed.size(); ++pc) {
         result.counts.by_class[static_cast<size_t>(kernel.code[pc].cls)] += result.executed[pc];
         result.counts.warp_instructions += result.executed[pc];
     }
-    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    result.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     return result;
 }
 

@@ -30,20 +30,66 @@ using Handler = void (*)(Warp & warp, const Inst & inst, uint32_t mask);
 
 // The special registers that do not change while a block runs.
 enum class SpecialRegister : uint8_t {
-    tid_x, tid_y, tid_z, ntid_x, ntid_y, ntid_z, ctaid_x, ctaid_y, ctaid_z, nctaid_x, nctaid_y, nctaid_z, laneid, warpid, nwarpid,
-    lanemask_eq, lanemask_lt, lanemask_le, lanemask_gt, lanemask_ge, dynamic_smem_size, total_smem_size, zero, one
+    tid_x,
+    tid_y,
+    tid_z,
+    ntid_x,
+    ntid_y,
+    ntid_z,
+    ctaid_x,
+    ctaid_y,
+    ctaid_z,
+    nctaid_x,
+    nctaid_y,
+    nctaid_z,
+    laneid,
+    warpid,
+    nwarpid,
+    lanemask_eq,
+    lanemask_lt,
+    lanemask_le,
+    lanemask_gt,
+    lanemask_ge,
+    dynamic_smem_size,
+    total_smem_size,
+    zero,
+    one
 };
 
 // What an instruction is counted as.
 enum class InstClass : uint8_t {
-    integer, f32, f16, f64, convert, move, predicate, special_function, control, barrier, load_global, store_global,
-    load_shared, store_shared, load_local, store_local, load_constant, load_generic, store_generic, async_copy, atomic,
-    warp_exchange, matrix_load, mma, other, count
+    integer,
+    f32,
+    f16,
+    f64,
+    convert,
+    move,
+    predicate,
+    special_function,
+    control,
+    barrier,
+    load_global,
+    store_global,
+    load_shared,
+    store_shared,
+    load_local,
+    store_local,
+    load_constant,
+    load_generic,
+    store_generic,
+    async_copy,
+    atomic,
+    warp_exchange,
+    matrix_load,
+    mma,
+    other,
+    count
 };
 const char * name_of(InstClass cls);
 
-// One decoded instruction. Operands are byte offsets of rows in the warp's register file (a row holds the 32 lanes of
-// one register), indices of predicates, or plain numbers, as the handler has it.
+// One decoded instruction. Operands are byte offsets of rows in the warp's register file (a row
+// holds the 32 lanes of one register), indices of predicates, or plain numbers, as the handler has
+// it.
 struct Inst {
     Handler run = nullptr;
     const uint32_t * op = nullptr;
@@ -63,8 +109,15 @@ constexpr uint64_t param_window = 0x7c00000000000000u;
 constexpr uint64_t window_size = uint64_t(1) << 32;
 
 enum class FindingKind : int32_t {
-    out_of_bounds = 1, misaligned = 2, uninitialised_read = 3, shared_race = 4, divergent_barrier = 5, missing_lane = 6,
-    trap = 7, async_not_waited = 8, deadlock = 9
+    out_of_bounds = 1,
+    misaligned = 2,
+    uninitialised_read = 3,
+    shared_race = 4,
+    divergent_barrier = 5,
+    missing_lane = 6,
+    trap = 7,
+    async_not_waited = 8,
+    deadlock = 9
 };
 
 struct Finding {
@@ -74,7 +127,7 @@ struct Finding {
     uint64_t block = 0;   // linear
     uint32_t thread = 0;  // linear
     uint64_t address = 0;
-    uint64_t count = 0;   // occurrences of this kind at this instruction
+    uint64_t count = 0;  // occurrences of this kind at this instruction
     std::string detail;
 };
 
@@ -84,23 +137,24 @@ struct Counts {
     uint64_t active_lanes = 0;
     uint64_t mma_ops = 0;
     uint64_t mma_macs = 0;
-    uint64_t mma_macs_used = 0;     // rows of A with anything in them times columns of B with anything in them
+    // Rows of A with anything in them times columns of B with anything in them.
+    uint64_t mma_macs_used = 0;
     uint64_t mma_columns = 0;       // columns of B over all mma
     uint64_t mma_columns_used = 0;  // of these, with any element that is not zero
     uint64_t mma_rows = 0;          // rows of A over all mma
     uint64_t mma_rows_used = 0;
     uint64_t global_bytes_read = 0;
     uint64_t global_bytes_written = 0;
-    uint64_t sectors_read_requested = 0;     // distinct 32-byte sectors per warp instruction, summed
+    uint64_t sectors_read_requested = 0;  // distinct 32-byte sectors per warp instruction, summed
     uint64_t sectors_written_requested = 0;
-    uint64_t sectors_read_per_block = 0;     // distinct per block, summed over blocks
-    uint64_t sectors_read_unique = 0;        // distinct over the launch
+    uint64_t sectors_read_per_block = 0;  // distinct per block, summed over blocks
+    uint64_t sectors_read_unique = 0;     // distinct over the launch
     uint64_t sectors_written_per_block = 0;
     uint64_t sectors_written_unique = 0;
     uint64_t shared_accesses = 0;
-    uint64_t shared_conflicts = 0;           // passes beyond those without conflicts
-    uint64_t barriers = 0;                   // warps arriving
-    uint64_t atomics = 0;                    // lanes
+    uint64_t shared_conflicts = 0;  // passes beyond those without conflicts
+    uint64_t barriers = 0;          // warps arriving
+    uint64_t atomics = 0;           // lanes
     void add(const Counts & other);
 };
 
@@ -126,21 +180,24 @@ struct Allocation {
     uint64_t base = 0;
     uint64_t size = 0;
     uint8_t * host = nullptr;
-    bool all_written = false;       // every byte counts as written
-    LazyPages written;              // one bit a byte
-    LazyPages read_stamps;          // a launch's serial for each sector
+    bool all_written = false;  // every byte counts as written
+    LazyPages written;         // one bit a byte
+    LazyPages read_stamps;     // a launch's serial for each sector
     LazyPages write_stamps;
-    uint32_t index = 0;             // position in per-worker tables
-    std::vector<uint8_t> owned;     // module variables live here
+    uint32_t index = 0;          // position in per-worker tables
+    std::vector<uint8_t> owned;  // module variables live here
 
     uint8_t * at(uint64_t address) const { return host + (address - base); }
-    bool holds(uint64_t address, uint64_t bytes) const { return address - base < size && size - (address - base) >= bytes; }
+    bool holds(uint64_t address, uint64_t bytes) const {
+        return address - base < size && size - (address - base) >= bytes;
+    }
     uint64_t sector_of(uint64_t address) const { return (address >> 5) - (base >> 5); }
     uint64_t sectors() const { return ((base + size + 31) >> 5) - (base >> 5); }
     void mark_written(uint64_t address, uint64_t bytes);
     void mark_unwritten(uint64_t address, uint64_t bytes);
     bool is_written(uint64_t address, uint64_t bytes) const;
-    uint64_t first_unwritten(uint64_t address, uint64_t bytes) const;  // offset in the range; `bytes` where there is none
+    // Offset in the range; `bytes` where there is none.
+    uint64_t first_unwritten(uint64_t address, uint64_t bytes) const;
 };
 
 // All device memory. Changed between launches, never during one.
@@ -164,7 +221,7 @@ private:
 struct Kernel {
     std::string name;
     std::vector<Inst> code;
-    std::vector<std::string> text;     // opcode of each instruction
+    std::vector<std::string> text;  // opcode of each instruction
     std::vector<uint32_t> operands;
     std::vector<uint32_t> reconverge;  // for each branch, where its lanes meet again
     std::vector<uint8_t> constants;    // rows that follow the registers
@@ -175,15 +232,15 @@ struct Kernel {
     std::vector<SpecialRow> specials;
     std::vector<std::vector<uint32_t>> jump_tables;
     std::vector<std::string> strings;
-    uint32_t register_bytes = 0;       // without constants
+    uint32_t register_bytes = 0;  // without constants
     uint32_t predicates = 0;
     uint32_t local_bytes = 0;
     uint32_t call_param_bytes = 0;
     uint32_t static_shared = 0;
     uint32_t dynamic_shared_at = 0;
-    uint32_t shared_granule = 4;       // bytes told apart by the race check
+    uint32_t shared_granule = 4;  // bytes told apart by the race check
     int max_threads = 0;
-    bool ordered_atomics = false;      // the result depends on the order of blocks
+    bool ordered_atomics = false;  // the result depends on the order of blocks
     struct Param {
         uint32_t offset, size, alignment;
     };
@@ -250,7 +307,7 @@ struct Warp {
     uint32_t exists = 0;
     uint32_t pc = 0;
     uint32_t rpc = no_pc;
-    uint32_t carry = 0;      // one bit a lane
+    uint32_t carry = 0;  // one bit a lane
     WarpState state = WarpState::running;
     uint32_t index = 0;
     uint32_t barrier_id = 0;
@@ -258,8 +315,8 @@ struct Warp {
     uint32_t barrier_pc = 0;
     Block * block = nullptr;
     Worker * worker = nullptr;
-    uint8_t * local = nullptr;       // [lane][local_bytes]
-    uint8_t * call_params = nullptr; // [lane][call_param_bytes]
+    uint8_t * local = nullptr;        // [lane][local_bytes]
+    uint8_t * call_params = nullptr;  // [lane][call_param_bytes]
     std::vector<StackEntry> stack;
     std::vector<AsyncCopy> copies;
     std::array<uint32_t, lanes> copy_groups{};
@@ -267,11 +324,14 @@ struct Warp {
     uint32_t reduce_in = 0;
     const Inst * reduce_inst = nullptr;
 
-    template <class T> T * row(uint32_t offset) { return reinterpret_cast<T *>(registers + offset); }
+    template <class T> T * row(uint32_t offset) {
+        return reinterpret_cast<T *>(registers + offset);
+    }
 };
 
-// What is known of each granule of shared memory: who wrote and read it since which barrier. A tag is
-// epoch << 8 | warp + 1; several readers give 0xff for the warp; an asynchronous copy on its way has all epoch bits set.
+// What is known of each granule of shared memory: who wrote and read it since which barrier. A tag
+// is epoch << 8 | warp + 1; several readers give 0xff for the warp; an asynchronous copy on its way
+// has all epoch bits set.
 constexpr uint32_t pending_epoch = 0xffffffu;
 struct SharedTags {
     std::vector<uint32_t> written, read;
@@ -305,16 +365,18 @@ struct Worker {
         LazyPages read, write;
         uint64_t sectors = 0;
     };
-    std::vector<Stamps> block_stamps;         // by allocation index
+    std::vector<Stamps> block_stamps;  // by allocation index
     uint32_t block_stamp = 0;
     std::map<std::pair<int, uint32_t>, Finding> findings;
     std::string printed;
     std::vector<uint8_t> register_storage, shared_storage, local_storage;
     std::vector<uint32_t> predicate_storage;
 
-    // `detail` is a text or a function that makes one, called only for the occurrence that is told: a kernel may do wrong
-    // millions of times.
-    template <class Detail> void report(FindingKind kind, const Warp & warp, const Inst & inst, int lane, uint64_t address, const Detail & detail) {
+    // `detail` is a text or a function that makes one, called only for the occurrence that is told:
+    // a kernel may do wrong millions of times.
+    template <class Detail>
+    void report(FindingKind kind, const Warp & warp, const Inst & inst, int lane, uint64_t address,
+                const Detail & detail) {
         Finding * finding = count_finding(kind, warp, inst, lane, address);
         if (finding == nullptr) return;
         if constexpr (std::is_invocable_v<Detail>) {
@@ -325,7 +387,8 @@ struct Worker {
     }
 
 private:
-    Finding * count_finding(FindingKind kind, const Warp & warp, const Inst & inst, int lane, uint64_t address);
+    Finding * count_finding(FindingKind kind, const Warp & warp, const Inst & inst, int lane,
+                            uint64_t address);
 };
 
 // Lands the asynchronous copies of `mask` except those of the newest `keep_groups` groups.

@@ -8,7 +8,8 @@
 namespace llamaproof::emulator {
 
 LazyPages::LazyPages(size_t bytes) : bytes_(std::max<size_t>(bytes, 1)) {
-    void * pages = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void * pages = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (pages == MAP_FAILED) throw std::bad_alloc();
     data_ = static_cast<uint8_t *>(pages);
 }
@@ -17,7 +18,9 @@ LazyPages::~LazyPages() {
     if (data_ != nullptr) munmap(data_, bytes_);
 }
 
-LazyPages::LazyPages(LazyPages && other) noexcept : data_(other.data_), bytes_(other.bytes_) { other.data_ = nullptr; }
+LazyPages::LazyPages(LazyPages && other) noexcept : data_(other.data_), bytes_(other.bytes_) {
+    other.data_ = nullptr;
+}
 
 LazyPages & LazyPages::operator=(LazyPages && other) noexcept {
     std::swap(data_, other.data_);
@@ -34,7 +37,9 @@ bool Allocation::is_written(uint64_t address, uint64_t bytes) const {
         const uint64_t in_byte = at & 7;
         const uint64_t take = std::min<uint64_t>(8 - in_byte, end - at);
         const auto wanted = static_cast<uint8_t>(((1u << take) - 1) << in_byte);
-        if ((__atomic_load_n(written.data() + (at >> 3), __ATOMIC_RELAXED) & wanted) != wanted) return false;
+        if ((__atomic_load_n(written.data() + (at >> 3), __ATOMIC_RELAXED) & wanted) != wanted) {
+            return false;
+        }
         at += take;
     }
     return true;
@@ -56,7 +61,9 @@ void Allocation::mark_written(uint64_t address, uint64_t bytes) {
         const uint64_t take = std::min<uint64_t>(8 - in_byte, end - at);
         const auto set = static_cast<uint8_t>(((1u << take) - 1) << in_byte);
         uint8_t * byte = written.data() + (at >> 3);
-        if ((__atomic_load_n(byte, __ATOMIC_RELAXED) & set) != set) __atomic_fetch_or(byte, set, __ATOMIC_RELAXED);
+        if ((__atomic_load_n(byte, __ATOMIC_RELAXED) & set) != set) {
+            __atomic_fetch_or(byte, set, __ATOMIC_RELAXED);
+        }
         at += take;
     }
 }
@@ -90,9 +97,13 @@ uint64_t Allocation::first_unwritten(uint64_t address, uint64_t bytes) const {
 }
 
 Allocation & Memory::add(uint64_t base, uint64_t size, uint8_t * host, bool written) {
-    if (size == 0 || base + size < base) throw Stop("a memory region without bytes, or beyond the address space");
+    if (size == 0 || base + size < base) {
+        throw Stop("a memory region without bytes, or beyond the address space");
+    }
     const auto next = by_base_.upper_bound(base);
-    if (next != by_base_.end() && next->first < base + size) throw Stop("a memory region overlaps another");
+    if (next != by_base_.end() && next->first < base + size) {
+        throw Stop("a memory region overlaps another");
+    }
     if (next != by_base_.begin()) {
         const auto & before = *std::prev(next)->second;
         if (before.base + before.size > base) throw Stop("a memory region overlaps another");

@@ -12,22 +12,52 @@ using ptx::Type;
 
 namespace {
 
-struct Eq { template <class T> static bool apply(T a, T b) { return a == b; } };
-struct Ne { template <class T> static bool apply(T a, T b) { return a < b || a > b; } };
-struct NeBits { template <class T> static bool apply(T a, T b) { return a != b; } };
-struct Lt { template <class T> static bool apply(T a, T b) { return a < b; } };
-struct Le { template <class T> static bool apply(T a, T b) { return a <= b; } };
-struct Gt { template <class T> static bool apply(T a, T b) { return a > b; } };
-struct Ge { template <class T> static bool apply(T a, T b) { return a >= b; } };
+struct Eq {
+    template <class T> static bool apply(T a, T b) { return a == b; }
+};
+struct Ne {
+    template <class T> static bool apply(T a, T b) { return a < b || a > b; }
+};
+struct NeBits {
+    template <class T> static bool apply(T a, T b) { return a != b; }
+};
+struct Lt {
+    template <class T> static bool apply(T a, T b) { return a < b; }
+};
+struct Le {
+    template <class T> static bool apply(T a, T b) { return a <= b; }
+};
+struct Gt {
+    template <class T> static bool apply(T a, T b) { return a > b; }
+};
+struct Ge {
+    template <class T> static bool apply(T a, T b) { return a >= b; }
+};
 // The unordered ones hold where either side is NaN.
-struct Equ { template <class T> static bool apply(T a, T b) { return !(a < b || a > b); } };
-struct Neu { template <class T> static bool apply(T a, T b) { return !(a == b); } };
-struct Ltu { template <class T> static bool apply(T a, T b) { return !(a >= b); } };
-struct Leu { template <class T> static bool apply(T a, T b) { return !(a > b); } };
-struct Gtu { template <class T> static bool apply(T a, T b) { return !(a <= b); } };
-struct Geu { template <class T> static bool apply(T a, T b) { return !(a < b); } };
-struct Num { template <class T> static bool apply(T a, T b) { return a == a && b == b; } };
-struct Nan { template <class T> static bool apply(T a, T b) { return a != a || b != b; } };
+struct Equ {
+    template <class T> static bool apply(T a, T b) { return !(a < b || a > b); }
+};
+struct Neu {
+    template <class T> static bool apply(T a, T b) { return !(a == b); }
+};
+struct Ltu {
+    template <class T> static bool apply(T a, T b) { return !(a >= b); }
+};
+struct Leu {
+    template <class T> static bool apply(T a, T b) { return !(a > b); }
+};
+struct Gtu {
+    template <class T> static bool apply(T a, T b) { return !(a <= b); }
+};
+struct Geu {
+    template <class T> static bool apply(T a, T b) { return !(a < b); }
+};
+struct Num {
+    template <class T> static bool apply(T a, T b) { return a == a && b == b; }
+};
+struct Nan {
+    template <class T> static bool apply(T a, T b) { return a != a || b != b; }
+};
 
 using Comparison = uint32_t (*)(Warp &, uint32_t, uint32_t);
 
@@ -52,13 +82,15 @@ template <class C, bool Bfloat> uint32_t compare_half(Warp & warp, uint32_t a_ro
     const uint16_t * a = warp.row<uint16_t>(a_row);
     const uint16_t * b = warp.row<uint16_t>(b_row);
     for (int i = 0; i < lanes; ++i) {
-        flags[i] = Bfloat ? C::apply(bfloat_to_float(a[i]), bfloat_to_float(b[i])) : C::apply(half_to_float(a[i]), half_to_float(b[i]));
+        flags[i] = Bfloat ? C::apply(bfloat_to_float(a[i]), bfloat_to_float(b[i]))
+                          : C::apply(half_to_float(a[i]), half_to_float(b[i]));
     }
     return gather_bits(flags);
 }
 
 // Bit 2 i of the result is the low half's answer in lane i... kept apart as two masks.
-template <class C, bool Bfloat, bool High> uint32_t compare_pair(Warp & warp, uint32_t a_row, uint32_t b_row) {
+template <class C, bool Bfloat, bool High>
+uint32_t compare_pair(Warp & warp, uint32_t a_row, uint32_t b_row) {
     alignas(64) uint8_t flags[lanes];
     const uint16_t * a = warp.row<uint16_t>(a_row) + (High ? 1 : 0);
     const uint16_t * b = warp.row<uint16_t>(b_row) + (High ? 1 : 0);
@@ -78,18 +110,24 @@ struct Choice {
 template <class C> Choice integer_choice(Type type) {
     switch (type) {
         case Type::s16: return {compare<C, int16_t>, nullptr};
-        case Type::u16: case Type::b16: return {compare<C, uint16_t>, nullptr};
+        case Type::u16:
+        case Type::b16: return {compare<C, uint16_t>, nullptr};
         case Type::s32: return {compare<C, int32_t>, nullptr};
-        case Type::u32: case Type::b32: return {compare<C, uint32_t>, nullptr};
+        case Type::u32:
+        case Type::b32: return {compare<C, uint32_t>, nullptr};
         case Type::s64: return {compare<C, int64_t>, nullptr};
-        case Type::u64: case Type::b64: return {compare<C, uint64_t>, nullptr};
+        case Type::u64:
+        case Type::b64: return {compare<C, uint64_t>, nullptr};
         default: return {};
     }
 }
 
 template <class C> Choice real_choice(Type type, bool ftz) {
     switch (type) {
-        case Type::f32: return {ftz ? Comparison(compare_single<C, true>) : Comparison(compare_single<C, false>), nullptr};
+        case Type::f32:
+            return {
+                ftz ? Comparison(compare_single<C, true>) : Comparison(compare_single<C, false>),
+                nullptr};
         case Type::f64: return {compare<C, double>, nullptr};
         case Type::f16: return {compare_half<C, false>, nullptr};
         case Type::bf16: return {compare_half<C, true>, nullptr};
@@ -153,7 +191,8 @@ void push_comparison(Decoding & d, Comparison comparison) {
     d.push({static_cast<uint32_t>(bits), static_cast<uint32_t>(bits >> 32)});
 }
 
-// op: p, q, a, b, comparison (2 words), other predicate, its flip; imm: how to combine, +8 where q is the complement.
+// op: p, q, a, b, comparison (2 words), other predicate, its flip; imm: how to combine, +8 where q
+// is the complement.
 void setp(Warp & warp, const Inst & inst, uint32_t mask) {
     const uint32_t value = comparison_at(inst, 4)(warp, inst.op[2], inst.op[3]);
     const uint64_t how = inst.imm & 7;
@@ -172,8 +211,8 @@ void setp_pair(Warp & warp, const Inst & inst, uint32_t mask) {
     set_predicate(warp, inst.op[1], combined(high, other, how), mask);
 }
 
-// op: d, a, b, comparison, other, flip, high comparison; imm: combine, bits 8 and up the value for true in a half-word
-// or word, bit 63: packed.
+// op: d, a, b, comparison, other, flip, high comparison; imm: combine, bits 8 and up the value for
+// true in a half-word or word, bit 63: packed.
 template <class Word> void set(Warp & warp, const Inst & inst, uint32_t mask) {
     alignas(64) Word result[lanes];
     const uint64_t how = inst.imm & 7;
@@ -189,9 +228,12 @@ void set_pair(Warp & warp, const Inst & inst, uint32_t mask) {
     const uint64_t how = inst.imm & 7;
     const uint32_t other = how == combine_none ? 0 : warp.predicates[inst.op[5]] ^ inst.op[6];
     const uint32_t low = combined(comparison_at(inst, 3)(warp, inst.op[1], inst.op[2]), other, how);
-    const uint32_t high = combined(comparison_at(inst, 7)(warp, inst.op[1], inst.op[2]), other, how);
+    const uint32_t high =
+        combined(comparison_at(inst, 7)(warp, inst.op[1], inst.op[2]), other, how);
     const auto on = static_cast<uint32_t>(inst.imm >> 8) & 0xffff;
-    for (int i = 0; i < lanes; ++i) result[i] = ((low >> i) & 1 ? on : 0) | ((high >> i) & 1 ? on << 16 : 0);
+    for (int i = 0; i < lanes; ++i) {
+        result[i] = ((low >> i) & 1 ? on : 0) | ((high >> i) & 1 ? on << 16 : 0);
+    }
     blend(warp.row<uint32_t>(inst.op[0]), result, mask);
 }
 
@@ -203,8 +245,8 @@ uint64_t take_combination(Decoding & d) {
 }
 
 std::string_view take_comparison(Decoding & d) {
-    const auto name = d.take_one_of({"equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan", "eq", "ne", "lt", "le", "gt", "ge",
-                                     "lo", "ls", "hi", "hs"});
+    const auto name = d.take_one_of({"equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan", "eq",
+                                     "ne", "lt", "le", "gt", "ge", "lo", "ls", "hi", "hs"});
     if (!name) d.fail("it names no comparison");
     return *name;
 }
@@ -221,7 +263,8 @@ bool decode_setp(Decoding & d) {
     ptx::Operand first = target;
     first.pair = -1;
     const int bytes = ptx::size_of(type);
-    d.push({d.predicate(first), d.predicate_or_sink(target.pair), d.row(1, bytes), d.row(2, bytes)});
+    d.push(
+        {d.predicate(first), d.predicate_or_sink(target.pair), d.row(1, bytes), d.row(2, bytes)});
     push_comparison(d, choice.low);
     if (how != combine_none) {
         d.push_predicate(d.arg(3));
@@ -244,15 +287,21 @@ bool decode_set(Decoding & d) {
     if (!choice.low) d.fail("the comparison does not go with the type");
     uint64_t on = 0;
     switch (result) {
-        case Type::u32: case Type::s32: case Type::b32: on = 0xffffffffu; break;
-        case Type::u16: case Type::s16: on = 0xffff; break;
+        case Type::u32:
+        case Type::s32:
+        case Type::b32: on = 0xffffffffu; break;
+        case Type::u16:
+        case Type::s16: on = 0xffff; break;
         case Type::f32: on = 0x3f800000u; break;
-        case Type::f16: case Type::f16x2: on = 0x3c00; break;
-        case Type::bf16: case Type::bf16x2: on = 0x3f80; break;
+        case Type::f16:
+        case Type::f16x2: on = 0x3c00; break;
+        case Type::bf16:
+        case Type::bf16x2: on = 0x3f80; break;
         default: d.fail("not a result type of set");
     }
     const bool pair = choice.high != nullptr;
-    if (pair != (result == Type::f16x2 || result == Type::bf16x2) && !(pair && ptx::size_of(result) == 4 && !ptx::is_float(result))) {
+    if (pair != (result == Type::f16x2 || result == Type::bf16x2) &&
+        !(pair && ptx::size_of(result) == 4 && !ptx::is_float(result))) {
         d.fail("its result type does not go with the type compared");
     }
     d.expect_count(how == combine_none ? 3 : 4);
@@ -266,7 +315,10 @@ bool decode_set(Decoding & d) {
     }
     if (pair) push_comparison(d, choice.high);
     d.imm(how | (on << 8));
-    d.emit(pair ? set_pair : wide == 4 ? Handler(set<uint32_t>) : Handler(set<uint16_t>), InstClass::predicate);
+    d.emit(pair        ? set_pair
+           : wide == 4 ? Handler(set<uint32_t>)
+                       : Handler(set<uint16_t>),
+           InstClass::predicate);
     return true;
 }
 
@@ -293,7 +345,9 @@ template <class T, class C, bool Ftz> void slct(Warp & warp, const Inst & inst, 
 }
 
 template <class T> Handler slct_by(bool real, bool ftz) {
-    return !real ? Handler(slct<T, int32_t, false>) : ftz ? Handler(slct<T, float, true>) : Handler(slct<T, float, false>);
+    return !real ? Handler(slct<T, int32_t, false>)
+           : ftz ? Handler(slct<T, float, true>)
+                 : Handler(slct<T, float, false>);
 }
 
 }  // namespace
@@ -308,7 +362,10 @@ bool decode_compare(Decoding & d) {
         d.expect_count(4);
         d.push({d.destination(0, bytes), d.row(1, bytes), d.row(2, bytes)});
         d.push_predicate(d.arg(3));
-        d.emit(bytes == 2 ? Handler(selp<uint16_t>) : bytes == 4 ? Handler(selp<uint32_t>) : bytes == 8 ? Handler(selp<uint64_t>) : nullptr,
+        d.emit(bytes == 2   ? Handler(selp<uint16_t>)
+               : bytes == 4 ? Handler(selp<uint32_t>)
+               : bytes == 8 ? Handler(selp<uint64_t>)
+                            : nullptr,
                InstClass::predicate);
         return true;
     }

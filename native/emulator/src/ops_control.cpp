@@ -1,4 +1,5 @@
-// Branches, barriers, calls (PTX ISA, "Control Flow Instructions" and "Parallel Synchronization: barrier").
+// Branches, barriers, calls (PTX ISA, "Control Flow Instructions" and "Parallel Synchronization:
+// barrier").
 
 #include <algorithm>
 
@@ -13,7 +14,8 @@ using ptx::Type;
 
 namespace {
 
-// Lanes part: each side runs to the block where all paths meet again; those that go there at once wait.
+// Lanes part: each side runs to the block where all paths meet again; those that go there at once
+// wait.
 void part(Warp & warp, const Inst & inst, const StackEntry * sides, int count) {
     const uint32_t meet = warp.block->launch->kernel->reconverge[inst.pc];
     if (meet != warp.rpc && meet != no_pc) warp.stack.push_back({meet, warp.active, warp.rpc});
@@ -48,7 +50,10 @@ void branch_indexed(Warp & warp, const Inst & inst, uint32_t mask) {
     if (warp.active & ~mask) side(inst.pc + 1).mask |= warp.active & ~mask;
     for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
         const int lane = __builtin_ctz(rest);
-        if (index[lane] >= table.size()) stop_at(warp, inst, "the index " + std::to_string(index[lane]) + " is beyond the table of targets");
+        if (index[lane] >= table.size()) {
+            stop_at(warp, inst,
+                    "the index " + std::to_string(index[lane]) + " is beyond the table of targets");
+        }
         side(table[index[lane]]).mask |= 1u << lane;
     }
     if (sides.size() == 1) {
@@ -66,21 +71,26 @@ void leave(Warp & warp, const Inst &, uint32_t mask) {
 void trap(Warp & warp, const Inst & inst, uint32_t mask) {
     std::string said = warp.worker->printed;
     if (!said.empty()) said = "; it printed: " + said;
-    warp.worker->report(FindingKind::trap, warp, inst, first_lane(mask), 0, "the kernel gave up" + said);
+    warp.worker->report(FindingKind::trap, warp, inst, first_lane(mask), 0,
+                        "the kernel gave up" + said);
     leave(warp, inst, mask);
 }
 
-// op: barrier's row, thread count's row; imm: 0 sync, 1 arrive, with 2 added where a count is given, 4 unaligned.
+// op: barrier's row, thread count's row; imm: 0 sync, 1 arrive, with 2 added where a count is
+// given, 4 unaligned.
 void barrier(Warp & warp, const Inst & inst, uint32_t mask) {
     const int lane = first_lane(mask);
     const uint32_t id = warp.row<uint32_t>(inst.op[0])[lane];
     const uint32_t count = inst.imm & 2 ? warp.row<uint32_t>(inst.op[1])[lane] : 0;
-    if (id >= warp.block->barriers.size()) stop_at(warp, inst, "there are 16 barriers and this is number " + std::to_string(id));
+    if (id >= warp.block->barriers.size()) {
+        stop_at(warp, inst, "there are 16 barriers and this is number " + std::to_string(id));
+    }
     ++warp.worker->counts.barriers;
     const uint32_t missing = warp.exists & ~warp.exited & ~mask;
     if (missing != 0 && warp.worker->launch->check) {
         warp.worker->report(FindingKind::divergent_barrier, warp, inst, first_lane(missing), 0,
-                            std::to_string(__builtin_popcount(missing)) + " lanes of the warp do not reach this barrier with the others");
+                            std::to_string(__builtin_popcount(missing)) +
+                                " lanes of the warp do not reach this barrier with the others");
     }
     if (inst.imm & 1) {
         warp.block->barriers[id].arrived += static_cast<uint32_t>(__builtin_popcount(warp.exists));
@@ -109,7 +119,8 @@ void warp_barrier(Warp & warp, const Inst & inst, uint32_t mask) {
 
 void nothing(Warp &, const Inst &, uint32_t) {}
 
-// vprintf: the format and arguments of the first lane, as text. imm: where the result goes in the call's parameters.
+// vprintf: the format and arguments of the first lane, as text. imm: where the result goes in the
+// call's parameters.
 std::string formatted(Warp & warp, int lane, uint64_t format, uint64_t arguments) {
     const auto byte_at = [&](uint64_t address) -> int {
         if (address - local_window < window_size) {
@@ -131,14 +142,18 @@ std::string formatted(Warp & warp, int lane, uint64_t format, uint64_t arguments
     };
     const auto word_at = [&](uint64_t address, int bytes) {
         uint64_t value = 0;
-        for (int i = 0; i < bytes; ++i) value |= static_cast<uint64_t>(std::max(0, byte_at(address + static_cast<uint64_t>(i)))) << (8 * i);
+        for (int i = 0; i < bytes; ++i) {
+            value |= static_cast<uint64_t>(std::max(0, byte_at(address + static_cast<uint64_t>(i))))
+                     << (8 * i);
+        }
         return value;
     };
     const std::string pattern = text_at(format);
     std::string out;
     uint64_t at = arguments;
     const auto next = [&](int bytes) {
-        at = (at + static_cast<uint64_t>(bytes) - 1) / static_cast<uint64_t>(bytes) * static_cast<uint64_t>(bytes);
+        at = (at + static_cast<uint64_t>(bytes) - 1) / static_cast<uint64_t>(bytes) *
+             static_cast<uint64_t>(bytes);
         const uint64_t value = word_at(at, bytes);
         at += static_cast<uint64_t>(bytes);
         return value;
@@ -150,17 +165,24 @@ std::string formatted(Warp & warp, int lane, uint64_t format, uint64_t arguments
         }
         size_t end = i + 1;
         int longs = 0;
-        while (end < pattern.size() && std::string_view("0123456789.+-# lzh").find(pattern[end]) != std::string_view::npos) {
+        while (end < pattern.size() && std::string_view("0123456789.+-# lzh").find(pattern[end]) !=
+                                           std::string_view::npos) {
             longs += pattern[end] == 'l' || pattern[end] == 'z';
             ++end;
         }
         const char kind = end < pattern.size() ? pattern[end] : '%';
-        if (kind == '%') out += '%';
-        else if (kind == 's') out += text_at(next(8));
-        else if (kind == 'p') out += std::to_string(next(8));
-        else if (kind == 'd' || kind == 'i') out += longs ? std::to_string(static_cast<int64_t>(next(8))) : std::to_string(static_cast<int32_t>(next(4)));
-        else if (kind == 'u' || kind == 'x' || kind == 'c') out += std::to_string(next(longs ? 8 : 4));
-        else {
+        if (kind == '%') {
+            out += '%';
+        } else if (kind == 's') {
+            out += text_at(next(8));
+        } else if (kind == 'p') {
+            out += std::to_string(next(8));
+        } else if (kind == 'd' || kind == 'i') {
+            out += longs ? std::to_string(static_cast<int64_t>(next(8)))
+                         : std::to_string(static_cast<int32_t>(next(4)));
+        } else if (kind == 'u' || kind == 'x' || kind == 'c') {
+            out += std::to_string(next(longs ? 8 : 4));
+        } else {
             const uint64_t bits = next(8);
             double value;
             std::memcpy(&value, &bits, sizeof value);
@@ -190,7 +212,8 @@ void call_vprintf(Warp & warp, const Inst & inst, uint32_t mask) {
 // __assertfail(message, file, line, function, size): op: their offsets.
 void call_assertfail(Warp & warp, const Inst & inst, uint32_t mask) {
     const int lane = first_lane(mask);
-    const uint8_t * own = warp.call_params + static_cast<size_t>(lane) * warp.block->launch->kernel->call_param_bytes;
+    const uint8_t * own =
+        warp.call_params + static_cast<size_t>(lane) * warp.block->launch->kernel->call_param_bytes;
     uint64_t message = 0, file = 0;
     uint32_t line = 0;
     std::memcpy(&message, own + inst.op[0], 8);
@@ -199,18 +222,24 @@ void call_assertfail(Warp & warp, const Inst & inst, uint32_t mask) {
     const auto text = [&](uint64_t address) {
         std::string out;
         const Allocation * allocation = warp.block->launch->memory->find(address);
-        while (allocation != nullptr && allocation->holds(address, 1) && out.size() < 300 && *allocation->at(address) != 0) {
+        while (allocation != nullptr && allocation->holds(address, 1) && out.size() < 300 &&
+               *allocation->at(address) != 0) {
             out += static_cast<char>(*allocation->at(address++));
         }
         return out;
     };
-    warp.worker->report(FindingKind::trap, warp, inst, lane, 0, "an assertion failed: " + text(message) + " at " + text(file) + ":" + std::to_string(line));
+    warp.worker->report(
+        FindingKind::trap, warp, inst, lane, 0,
+        "an assertion failed: " + text(message) + " at " + text(file) + ":" + std::to_string(line));
     leave(warp, inst, mask);
 }
 
 uint32_t call_offset(Decoding & d, const Operand & operand) {
-    const Place * place = operand.kind == OperandKind::symbol ? d.decoder().find(operand.name) : nullptr;
-    if (place == nullptr || place->space != ptx::Space::param || place->address < call_param_base) d.fail("an argument is no call parameter");
+    const Place * place =
+        operand.kind == OperandKind::symbol ? d.decoder().find(operand.name) : nullptr;
+    if (place == nullptr || place->space != ptx::Space::param || place->address < call_param_base) {
+        d.fail("an argument is no call parameter");
+    }
     return static_cast<uint32_t>(place->address - call_param_base);
 }
 
@@ -228,13 +257,17 @@ bool decode_call(Decoding & d) {
         }
     }
     if (name == nullptr) d.fail("calls through a register are not known");
-    if (name->name == "vprintf" && results != nullptr && results->items.size() == 1 && arguments != nullptr && arguments->items.size() == 2) {
-        d.push({call_offset(d, results->items[0]), call_offset(d, arguments->items[0]), call_offset(d, arguments->items[1])});
+    if (name->name == "vprintf" && results != nullptr && results->items.size() == 1 &&
+        arguments != nullptr && arguments->items.size() == 2) {
+        d.push({call_offset(d, results->items[0]), call_offset(d, arguments->items[0]),
+                call_offset(d, arguments->items[1])});
         d.emit(call_vprintf, InstClass::control);
         return true;
     }
     if (name->name == "__assertfail" && arguments != nullptr && arguments->items.size() == 5) {
-        for (int i = 0; i < 3; ++i) d.push(call_offset(d, arguments->items[static_cast<size_t>(i)]));
+        for (int i = 0; i < 3; ++i) {
+            d.push(call_offset(d, arguments->items[static_cast<size_t>(i)]));
+        }
         d.emit(call_assertfail, InstClass::control);
         d.control();
         return true;
@@ -293,11 +326,14 @@ void check_members(Warp & warp, const Inst & inst, uint32_t mask, const uint32_t
         const uint32_t missing = named & warp.exists & ~warp.exited & ~mask;
         if (missing != 0) {
             warp.worker->report(FindingKind::missing_lane, warp, inst, first_lane(missing), 0,
-                                "the mask names lane " + std::to_string(first_lane(missing)) + ", which does not execute this instruction");
+                                "the mask names lane " + std::to_string(first_lane(missing)) +
+                                    ", which does not execute this instruction");
             return;
         }
         if (((named >> lane) & 1) == 0) {
-            warp.worker->report(FindingKind::missing_lane, warp, inst, lane, 0, "lane " + std::to_string(lane) + " executes this and is not in its own mask");
+            warp.worker->report(
+                FindingKind::missing_lane, warp, inst, lane, 0,
+                "lane " + std::to_string(lane) + " executes this and is not in its own mask");
             return;
         }
     }
@@ -318,9 +354,13 @@ bool decode_control(Decoding & d) {
         d.take("uni");
         d.expect_count(2);
         const auto found = d.decoder().function().branch_targets.find(d.arg(1).name);
-        if (found == d.decoder().function().branch_targets.end()) d.fail("its table of targets is not known");
+        if (found == d.decoder().function().branch_targets.end()) {
+            d.fail("its table of targets is not known");
+        }
         std::vector<uint32_t> table;
-        for (const std::string & name : found->second) table.push_back(static_cast<uint32_t>(d.decoder().function().labels.at(name)));
+        for (const std::string & name : found->second) {
+            table.push_back(static_cast<uint32_t>(d.decoder().function().labels.at(name)));
+        }
         d.push({d.row(0, 4), static_cast<uint32_t>(d.kernel().jump_tables.size())});
         d.kernel().jump_tables.push_back(std::move(table));
         d.emit(branch_indexed, InstClass::control);

@@ -31,23 +31,30 @@ template <class Register, class Value> void narrow(void * to, const int64_t * fr
 
 template <class Register> void widen_by(Type type, int64_t * to, const void * from) {
     switch (type) {
-        case Type::u8: case Type::b8: return widen<Register, uint8_t>(to, from);
+        case Type::u8:
+        case Type::b8: return widen<Register, uint8_t>(to, from);
         case Type::s8: return widen<Register, int8_t>(to, from);
-        case Type::u16: case Type::b16: return widen<Register, uint16_t>(to, from);
+        case Type::u16:
+        case Type::b16: return widen<Register, uint16_t>(to, from);
         case Type::s16: return widen<Register, int16_t>(to, from);
-        case Type::u32: case Type::b32: return widen<Register, uint32_t>(to, from);
+        case Type::u32:
+        case Type::b32: return widen<Register, uint32_t>(to, from);
         case Type::s32: return widen<Register, int32_t>(to, from);
         default: return widen<Register, uint64_t>(to, from);
     }
 }
 
-template <class Register> void narrow_by(Type type, void * to, const int64_t * from, uint32_t mask) {
+template <class Register>
+void narrow_by(Type type, void * to, const int64_t * from, uint32_t mask) {
     switch (type) {
-        case Type::u8: case Type::b8: return narrow<Register, uint8_t>(to, from, mask);
+        case Type::u8:
+        case Type::b8: return narrow<Register, uint8_t>(to, from, mask);
         case Type::s8: return narrow<Register, int8_t>(to, from, mask);
-        case Type::u16: case Type::b16: return narrow<Register, uint16_t>(to, from, mask);
+        case Type::u16:
+        case Type::b16: return narrow<Register, uint16_t>(to, from, mask);
         case Type::s16: return narrow<Register, int16_t>(to, from, mask);
-        case Type::u32: case Type::b32: return narrow<Register, uint32_t>(to, from, mask);
+        case Type::u32:
+        case Type::b32: return narrow<Register, uint32_t>(to, from, mask);
         case Type::s32: return narrow<Register, int32_t>(to, from, mask);
         default: return narrow<Register, uint64_t>(to, from, mask);
     }
@@ -70,12 +77,14 @@ struct Plan {
     Rounding rounding;
     bool to_integral, ftz, sat, relu;
     uint64_t packed() const {
-        return uint64_t(to) | uint64_t(from) << 8 | uint64_t(to_bytes) << 16 | uint64_t(from_bytes) << 24 |
-               uint64_t(rounding) << 32 | uint64_t(to_integral) << 40 | uint64_t(ftz) << 41 | uint64_t(sat) << 42 | uint64_t(relu) << 43;
+        return uint64_t(to) | uint64_t(from) << 8 | uint64_t(to_bytes) << 16 |
+               uint64_t(from_bytes) << 24 | uint64_t(rounding) << 32 | uint64_t(to_integral) << 40 |
+               uint64_t(ftz) << 41 | uint64_t(sat) << 42 | uint64_t(relu) << 43;
     }
     static Plan of(uint64_t v) {
-        return {Type(v & 0xff), Type((v >> 8) & 0xff), uint8_t(v >> 16), uint8_t(v >> 24), Rounding((v >> 32) & 0xff),
-                bool((v >> 40) & 1), bool((v >> 41) & 1), bool((v >> 42) & 1), bool((v >> 43) & 1)};
+        return {Type(v & 0xff),      Type((v >> 8) & 0xff),      uint8_t(v >> 16),
+                uint8_t(v >> 24),    Rounding((v >> 32) & 0xff), bool((v >> 40) & 1),
+                bool((v >> 41) & 1), bool((v >> 42) & 1),        bool((v >> 43) & 1)};
     }
 };
 
@@ -91,9 +100,13 @@ void integer_to_integer(Warp & warp, const Inst & inst, uint32_t mask) {
     if (plan.sat) {
         const Range range = range_of(plan.to);
         for (int64_t & value : wide) {
-            const long double exact = plan.from == Type::u64 ? static_cast<long double>(static_cast<uint64_t>(value)) : static_cast<long double>(value);
+            const long double exact = plan.from == Type::u64
+                                          ? static_cast<long double>(static_cast<uint64_t>(value))
+                                          : static_cast<long double>(value);
             if (exact < range.low) value = static_cast<int64_t>(range.low);
-            if (exact > range.high) value = plan.to == Type::u64 ? -1 : static_cast<int64_t>(range.high);
+            if (exact > range.high) {
+                value = plan.to == Type::u64 ? -1 : static_cast<int64_t>(range.high);
+            }
         }
     }
     void * to = warp.row<uint8_t>(inst.op[0]);
@@ -104,19 +117,24 @@ void integer_to_integer(Warp & warp, const Inst & inst, uint32_t mask) {
     }
 }
 
-// ---- everything with a real on either side, by exact values in long double (64 bits of precision).
+// ---- everything with a real on either side, by exact values in long double (64 bits of
+// precision).
 
 long double read_value(const Plan & plan, const uint8_t * row, int lane) {
     uint64_t raw = 0;
     std::memcpy(&raw, row + static_cast<size_t>(lane) * plan.from_bytes, plan.from_bytes);
     switch (plan.from) {
-        case Type::u8: case Type::b8: return static_cast<uint8_t>(raw);
+        case Type::u8:
+        case Type::b8: return static_cast<uint8_t>(raw);
         case Type::s8: return static_cast<int8_t>(raw);
-        case Type::u16: case Type::b16: return static_cast<uint16_t>(raw);
+        case Type::u16:
+        case Type::b16: return static_cast<uint16_t>(raw);
         case Type::s16: return static_cast<int16_t>(raw);
-        case Type::u32: case Type::b32: return static_cast<uint32_t>(raw);
+        case Type::u32:
+        case Type::b32: return static_cast<uint32_t>(raw);
         case Type::s32: return static_cast<int32_t>(raw);
-        case Type::u64: case Type::b64: return raw;
+        case Type::u64:
+        case Type::b64: return raw;
         case Type::s64: return static_cast<int64_t>(raw);
         case Type::f16: return half_to_float(static_cast<uint16_t>(raw));
         case Type::bf16: return bfloat_to_float(static_cast<uint16_t>(raw));
@@ -142,7 +160,8 @@ uint64_t real_bits(Type type, long double value) {
     switch (type) {
         case Type::f16: return float_to_half(static_cast<float>(value));
         case Type::bf16: return float_to_bfloat(static_cast<float>(value));
-        case Type::f32: case Type::tf32: return bits_of(canonical(static_cast<float>(value)));
+        case Type::f32:
+        case Type::tf32: return bits_of(canonical(static_cast<float>(value)));
         default: return bits_of(canonical(static_cast<double>(value)));
     }
 }
@@ -150,17 +169,20 @@ uint64_t real_bits(Type type, long double value) {
 uint64_t converted(const Plan & plan, long double value) {
     if (!ptx::is_float(plan.to)) {
         if (value != value) {
-            // The ISA: NaN gives 0 for 32-bit and narrower results, 0x8000000000000000 for 64-bit ones.
+            // The ISA: NaN gives 0 for 32-bit and narrower results, 0x8000000000000000 for 64-bit
+            // ones.
             return ptx::size_of(plan.to) == 8 ? uint64_t(1) << 63 : 0;
         }
         const long double rounded = rounded_to_integer(value, plan.rounding);
         const Range range = range_of(plan.to);
         const long double clamped = std::min(std::max(rounded, range.low), range.high);
-        return ptx::is_signed(plan.to) ? static_cast<uint64_t>(static_cast<int64_t>(clamped)) : static_cast<uint64_t>(clamped);
+        return ptx::is_signed(plan.to) ? static_cast<uint64_t>(static_cast<int64_t>(clamped))
+                                       : static_cast<uint64_t>(clamped);
     }
     if (value == value && std::isfinite(value)) {
         if (plan.to_integral) value = rounded_to_integer(value, plan.rounding);
-        value = rounded_to(value, format_of(plan.to), plan.to_integral ? Rounding::nearest_even : plan.rounding);
+        value = rounded_to(value, format_of(plan.to),
+                           plan.to_integral ? Rounding::nearest_even : plan.rounding);
     }
     if (plan.sat) value = value > 0 ? std::min(value, 1.0L) : 0.0L;
     if (plan.relu && value < 0) value = 0;
@@ -178,7 +200,9 @@ void with_reals(Warp & warp, const Inst & inst, uint32_t mask) {
         if (!ptx::is_float(plan.to) && plan.to_bytes > ptx::size_of(plan.to)) {
             // A narrow integer in a wider register is extended as its type says.
             const int shift = 64 - 8 * ptx::size_of(plan.to);
-            bits = ptx::is_signed(plan.to) ? static_cast<uint64_t>(static_cast<int64_t>(bits << shift) >> shift) : (bits << shift) >> shift;
+            bits = ptx::is_signed(plan.to)
+                       ? static_cast<uint64_t>(static_cast<int64_t>(bits << shift) >> shift)
+                       : (bits << shift) >> shift;
         }
         std::memcpy(to + static_cast<size_t>(lane) * plan.to_bytes, &bits, plan.to_bytes);
     }
@@ -196,7 +220,8 @@ void pack_halves(Warp & warp, const Inst & inst, uint32_t mask) {
     uint32_t * d = warp.row<uint32_t>(inst.op[0]);
     for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
         const int lane = __builtin_ctz(rest);
-        d[lane] = static_cast<uint32_t>(converted(half, read_value(half, a, lane)) << 16 | converted(half, read_value(half, b, lane)));
+        d[lane] = static_cast<uint32_t>(converted(half, read_value(half, a, lane)) << 16 |
+                                        converted(half, read_value(half, b, lane)));
     }
 }
 
@@ -209,12 +234,15 @@ template <class H> void pack_nearest(Warp & warp, const Inst & inst, uint32_t ma
     blend(warp.row<uint32_t>(inst.op[0]), result, mask);
 }
 
-// cvt.rn.f16x2.e4m3x2 and .e5m2x2: two 8-bit reals, both exact in f16. e4m3 has no infinity and one NaN pattern.
+// cvt.rn.f16x2.e4m3x2 and .e5m2x2: two 8-bit reals, both exact in f16. e4m3 has no infinity and one
+// NaN pattern.
 uint16_t half_of_e4m3(uint8_t bits) {
     const auto sign = static_cast<uint16_t>((bits & 0x80) << 8);
     const uint32_t exponent = (bits >> 3) & 15, fraction = bits & 7;
     if ((bits & 0x7f) == 0x7f) return 0x7fff;
-    if (exponent == 0) return static_cast<uint16_t>(sign | float_to_half(static_cast<float>(fraction) * 0x1p-9f));
+    if (exponent == 0) {
+        return static_cast<uint16_t>(sign | float_to_half(static_cast<float>(fraction) * 0x1p-9f));
+    }
     return static_cast<uint16_t>(sign | ((exponent + 8) << 10) | (fraction << 7));
 }
 
@@ -228,8 +256,11 @@ void unpack_bytes(Warp & warp, const Inst & inst, uint32_t mask) {
         for (int i = 0; i < 2; ++i) {
             const auto byte = static_cast<uint8_t>(a[lane] >> (8 * i));
             uint16_t half = inst.imm & 1 ? static_cast<uint16_t>(byte << 8) : half_of_e4m3(byte);
-            if ((half & 0x7fff) > 0x7c00) half = 0x7fff;
-            else if ((inst.imm & 2) && (half & 0x8000)) half = 0;
+            if ((half & 0x7fff) > 0x7c00) {
+                half = 0x7fff;
+            } else if ((inst.imm & 2) && (half & 0x8000)) {
+                half = 0;
+            }
             packed |= uint32_t(half) << (16 * i);
         }
         d[lane] = packed;
@@ -238,8 +269,12 @@ void unpack_bytes(Warp & warp, const Inst & inst, uint32_t mask) {
 
 // ---- the frequent forms.
 
-template <class D, class S> struct CastTo { static D apply(S a) { return static_cast<D>(a); } };
-template <class D, class Narrow, class S> struct CastThrough { static D apply(S a) { return static_cast<D>(static_cast<Narrow>(a)); } };
+template <class D, class S> struct CastTo {
+    static D apply(S a) { return static_cast<D>(a); }
+};
+template <class D, class Narrow, class S> struct CastThrough {
+    static D apply(S a) { return static_cast<D>(static_cast<Narrow>(a)); }
+};
 
 template <class H, bool Ftz> void single_from_half(Warp & warp, const Inst & inst, uint32_t mask) {
     alignas(64) float result[lanes];
@@ -261,7 +296,10 @@ template <class H, bool Ftz> void half_from_single(Warp & warp, const Inst & ins
 template <bool Ftz> struct TruncateSigned {
     static int32_t apply(float a) {
         const float x = flushed<Ftz>(a);
-        const float inside = x >= 2147483648.0f ? 0.0f : x < -2147483648.0f ? 0.0f : x != x ? 0.0f : x;
+        const float inside = x >= 2147483648.0f   ? 0.0f
+                             : x < -2147483648.0f ? 0.0f
+                             : x != x             ? 0.0f
+                                                  : x;
         const auto whole = static_cast<int32_t>(inside);
         return x >= 2147483648.0f ? INT32_MAX : x < -2147483648.0f ? INT32_MIN : whole;
     }
@@ -273,18 +311,30 @@ constexpr int key(Type to, int to_bytes, Type from, int from_bytes) {
 
 Handler frequent_integer(Type to, int to_bytes, Type from, int from_bytes) {
     switch (key(to, to_bytes, from, from_bytes)) {
-        case key(Type::s64, 8, Type::s32, 4): return unary<CastTo<int64_t, int32_t>, int64_t, int32_t>;
-        case key(Type::u64, 8, Type::u32, 4): return unary<CastTo<uint64_t, uint32_t>, uint64_t, uint32_t>;
-        case key(Type::u32, 4, Type::u64, 8): case key(Type::s32, 4, Type::s64, 8): case key(Type::u32, 4, Type::s64, 8):
+        case key(Type::s64, 8, Type::s32, 4):
+            return unary<CastTo<int64_t, int32_t>, int64_t, int32_t>;
+        case key(Type::u64, 8, Type::u32, 4):
+            return unary<CastTo<uint64_t, uint32_t>, uint64_t, uint32_t>;
+        case key(Type::u32, 4, Type::u64, 8):
+        case key(Type::s32, 4, Type::s64, 8):
+        case key(Type::u32, 4, Type::s64, 8):
             return unary<CastTo<uint32_t, uint64_t>, uint32_t, uint64_t>;
-        case key(Type::u32, 4, Type::u16, 2): return unary<CastTo<uint32_t, uint16_t>, uint32_t, uint16_t>;
-        case key(Type::s32, 4, Type::s16, 2): return unary<CastTo<int32_t, int16_t>, int32_t, int16_t>;
-        case key(Type::u32, 4, Type::u8, 2): return unary<CastThrough<uint32_t, uint8_t, uint16_t>, uint32_t, uint16_t>;
-        case key(Type::s32, 4, Type::s8, 4): return unary<CastThrough<int32_t, int8_t, uint32_t>, int32_t, uint32_t>;
-        case key(Type::s32, 4, Type::s8, 2): return unary<CastThrough<int32_t, int8_t, uint16_t>, int32_t, uint16_t>;
-        case key(Type::u16, 2, Type::u32, 4): return unary<CastTo<uint16_t, uint32_t>, uint16_t, uint32_t>;
-        case key(Type::u16, 2, Type::u8, 2): return unary<CastThrough<uint16_t, uint8_t, uint16_t>, uint16_t, uint16_t>;
-        case key(Type::s16, 2, Type::s8, 2): return unary<CastThrough<int16_t, int8_t, uint16_t>, int16_t, uint16_t>;
+        case key(Type::u32, 4, Type::u16, 2):
+            return unary<CastTo<uint32_t, uint16_t>, uint32_t, uint16_t>;
+        case key(Type::s32, 4, Type::s16, 2):
+            return unary<CastTo<int32_t, int16_t>, int32_t, int16_t>;
+        case key(Type::u32, 4, Type::u8, 2):
+            return unary<CastThrough<uint32_t, uint8_t, uint16_t>, uint32_t, uint16_t>;
+        case key(Type::s32, 4, Type::s8, 4):
+            return unary<CastThrough<int32_t, int8_t, uint32_t>, int32_t, uint32_t>;
+        case key(Type::s32, 4, Type::s8, 2):
+            return unary<CastThrough<int32_t, int8_t, uint16_t>, int32_t, uint16_t>;
+        case key(Type::u16, 2, Type::u32, 4):
+            return unary<CastTo<uint16_t, uint32_t>, uint16_t, uint32_t>;
+        case key(Type::u16, 2, Type::u8, 2):
+            return unary<CastThrough<uint16_t, uint8_t, uint16_t>, uint16_t, uint16_t>;
+        case key(Type::s16, 2, Type::s8, 2):
+            return unary<CastThrough<int16_t, int8_t, uint16_t>, int16_t, uint16_t>;
         default: return nullptr;
     }
 }
@@ -293,21 +343,38 @@ Handler frequent_real(const Plan & plan) {
     if (plan.sat || plan.relu) return nullptr;
     if (plan.rounding == Rounding::nearest_even && !plan.to_integral) {
         switch (key(plan.to, plan.to_bytes, plan.from, plan.from_bytes)) {
-            case key(Type::f32, 4, Type::s32, 4): return unary<CastTo<float, int32_t>, float, int32_t>;
-            case key(Type::f32, 4, Type::u32, 4): return unary<CastTo<float, uint32_t>, float, uint32_t>;
-            case key(Type::f32, 4, Type::s16, 2): return unary<CastTo<float, int16_t>, float, int16_t>;
-            case key(Type::f32, 4, Type::u16, 2): return unary<CastTo<float, uint16_t>, float, uint16_t>;
-            case key(Type::f32, 4, Type::s8, 2): return unary<CastThrough<float, int8_t, uint16_t>, float, uint16_t>;
-            case key(Type::f32, 4, Type::u8, 2): return unary<CastThrough<float, uint8_t, uint16_t>, float, uint16_t>;
-            case key(Type::f32, 4, Type::f16, 2): return plan.ftz ? single_from_half<HalfRow, true> : single_from_half<HalfRow, false>;
-            case key(Type::f32, 4, Type::bf16, 2): return plan.ftz ? single_from_half<BfloatRow, true> : single_from_half<BfloatRow, false>;
-            case key(Type::f16, 2, Type::f32, 4): return plan.ftz ? half_from_single<HalfRow, true> : half_from_single<HalfRow, false>;
-            case key(Type::bf16, 2, Type::f32, 4): return plan.ftz ? half_from_single<BfloatRow, true> : half_from_single<BfloatRow, false>;
+            case key(Type::f32, 4, Type::s32, 4):
+                return unary<CastTo<float, int32_t>, float, int32_t>;
+            case key(Type::f32, 4, Type::u32, 4):
+                return unary<CastTo<float, uint32_t>, float, uint32_t>;
+            case key(Type::f32, 4, Type::s16, 2):
+                return unary<CastTo<float, int16_t>, float, int16_t>;
+            case key(Type::f32, 4, Type::u16, 2):
+                return unary<CastTo<float, uint16_t>, float, uint16_t>;
+            case key(Type::f32, 4, Type::s8, 2):
+                return unary<CastThrough<float, int8_t, uint16_t>, float, uint16_t>;
+            case key(Type::f32, 4, Type::u8, 2):
+                return unary<CastThrough<float, uint8_t, uint16_t>, float, uint16_t>;
+            case key(Type::f32, 4, Type::f16, 2):
+                return plan.ftz ? single_from_half<HalfRow, true>
+                                : single_from_half<HalfRow, false>;
+            case key(Type::f32, 4, Type::bf16, 2):
+                return plan.ftz ? single_from_half<BfloatRow, true>
+                                : single_from_half<BfloatRow, false>;
+            case key(Type::f16, 2, Type::f32, 4):
+                return plan.ftz ? half_from_single<HalfRow, true>
+                                : half_from_single<HalfRow, false>;
+            case key(Type::bf16, 2, Type::f32, 4):
+                return plan.ftz ? half_from_single<BfloatRow, true>
+                                : half_from_single<BfloatRow, false>;
             default: return nullptr;
         }
     }
-    if (plan.rounding == Rounding::toward_zero && key(plan.to, plan.to_bytes, plan.from, plan.from_bytes) == key(Type::s32, 4, Type::f32, 4)) {
-        return plan.ftz ? unary<TruncateSigned<true>, int32_t, float> : unary<TruncateSigned<false>, int32_t, float>;
+    if (plan.rounding == Rounding::toward_zero &&
+        key(plan.to, plan.to_bytes, plan.from, plan.from_bytes) ==
+            key(Type::s32, 4, Type::f32, 4)) {
+        return plan.ftz ? unary<TruncateSigned<true>, int32_t, float>
+                        : unary<TruncateSigned<false>, int32_t, float>;
     }
     return nullptr;
 }
@@ -322,9 +389,15 @@ bool decode_convert(Decoding & d) {
         std::string_view name;
         Rounding rounding;
         bool integral;
-    } modes[] = {{"rn", Rounding::nearest_even, false}, {"rz", Rounding::toward_zero, false}, {"rm", Rounding::down, false},
-                 {"rp", Rounding::up, false}, {"rna", Rounding::nearest_away, false}, {"rni", Rounding::nearest_even, true},
-                 {"rzi", Rounding::toward_zero, true}, {"rmi", Rounding::down, true}, {"rpi", Rounding::up, true}};
+    } modes[] = {{"rn", Rounding::nearest_even, false},
+                 {"rz", Rounding::toward_zero, false},
+                 {"rm", Rounding::down, false},
+                 {"rp", Rounding::up, false},
+                 {"rna", Rounding::nearest_away, false},
+                 {"rni", Rounding::nearest_even, true},
+                 {"rzi", Rounding::toward_zero, true},
+                 {"rmi", Rounding::down, true},
+                 {"rpi", Rounding::up, true}};
     for (const auto & mode : modes) {
         if (!d.take(mode.name)) continue;
         if (rounding) d.fail("two rounding modes");
@@ -337,7 +410,9 @@ bool decode_convert(Decoding & d) {
     plan.to = d.take_type();
     if (plan.to == Type::f16x2) {
         if (const auto bytes = d.take_one_of({"e4m3x2", "e5m2x2"})) {
-            if (rounding != Rounding::nearest_even || plan.to_integral || plan.ftz || plan.sat) d.fail("this form is not known");
+            if (rounding != Rounding::nearest_even || plan.to_integral || plan.ftz || plan.sat) {
+                d.fail("this form is not known");
+            }
             d.expect_count(2);
             d.push({d.destination(0, 4), d.row(1, 2)});
             d.imm((*bytes == "e5m2x2" ? 1u : 0u) | (plan.relu ? 2u : 0u));
@@ -350,7 +425,9 @@ bool decode_convert(Decoding & d) {
     if (!from) d.fail("it names one type");
     plan.from = *from;
     if (plan.to == Type::f16x2 || plan.to == Type::bf16x2) {
-        if (plan.from != Type::f32 || !rounding || plan.to_integral) d.fail("this form is not known");
+        if (plan.from != Type::f32 || !rounding || plan.to_integral) {
+            d.fail("this form is not known");
+        }
         d.expect_count(3);
         d.push({d.destination(0, 4), d.row(1, 4), d.row(2, 4)});
         plan.rounding = *rounding;
@@ -358,39 +435,50 @@ bool decode_convert(Decoding & d) {
         plan.from_bytes = 4;
         d.imm(plan.packed());
         const bool simple = *rounding == Rounding::nearest_even && !plan.relu && !plan.sat;
-        d.emit(!simple ? Handler(pack_halves) : plan.to == Type::f16x2 ? Handler(pack_nearest<HalfRow>) : Handler(pack_nearest<BfloatRow>),
+        d.emit(!simple                  ? Handler(pack_halves)
+               : plan.to == Type::f16x2 ? Handler(pack_nearest<HalfRow>)
+                                        : Handler(pack_nearest<BfloatRow>),
                InstClass::convert);
         return true;
     }
-    if (plan.to == Type::pred || plan.from == Type::pred || ptx::size_of(plan.to) > 8 || plan.from == Type::f16x2 ||
-        plan.from == Type::bf16x2 || plan.from == Type::tf32) {
+    if (plan.to == Type::pred || plan.from == Type::pred || ptx::size_of(plan.to) > 8 ||
+        plan.from == Type::f16x2 || plan.from == Type::bf16x2 || plan.from == Type::tf32) {
         d.fail("this form is not known");
     }
     d.expect_count(2);
     const bool to_real = ptx::is_float(plan.to), from_real = ptx::is_float(plan.from);
     const ptx::Operand & target = d.arg(0);
     RowRef to{d.scratch(8), 8};
-    if (target.kind == ptx::OperandKind::reg) to = d.any_row(target, 0);
-    else if (target.kind != ptx::OperandKind::sink) d.fail("its destination is no register");
+    if (target.kind == ptx::OperandKind::reg) {
+        to = d.any_row(target, 0);
+    } else if (target.kind != ptx::OperandKind::sink) {
+        d.fail("its destination is no register");
+    }
     const RowRef source = d.any_row(d.arg(1), ptx::size_of(plan.from));
     const auto fits = [&](int bytes, Type type, bool real) {
         const int least = std::max(2, ptx::size_of(type));
         return real ? bytes == least : bytes >= least;
     };
-    if (!fits(to.bytes, plan.to, to_real) || !fits(source.bytes, plan.from, from_real)) d.fail("a register is of the wrong width");
+    if (!fits(to.bytes, plan.to, to_real) || !fits(source.bytes, plan.from, from_real)) {
+        d.fail("a register is of the wrong width");
+    }
     plan.to_bytes = static_cast<uint8_t>(to.bytes);
     plan.from_bytes = static_cast<uint8_t>(source.bytes);
     d.push({to.offset, source.offset});
     if (!to_real && !from_real) {
         if (rounding) d.fail("a rounding mode between integers");
         d.imm(plan.packed());
-        const Handler quick = plan.sat ? nullptr : frequent_integer(plan.to, plan.to_bytes, plan.from, plan.from_bytes);
+        const Handler quick =
+            plan.sat ? nullptr
+                     : frequent_integer(plan.to, plan.to_bytes, plan.from, plan.from_bytes);
         d.emit(quick ? quick : integer_to_integer, InstClass::convert);
         return true;
     }
     if (to_real && from_real) {
-        const bool narrows = format_of(plan.to).precision < format_of(plan.from).precision ||
-                             (plan.to != plan.from && (plan.to == Type::bf16 || plan.from == Type::bf16) && plan.to != Type::f32 && plan.to != Type::f64);
+        const bool narrows =
+            format_of(plan.to).precision < format_of(plan.from).precision ||
+            (plan.to != plan.from && (plan.to == Type::bf16 || plan.from == Type::bf16) &&
+             plan.to != Type::f32 && plan.to != Type::f64);
         if (narrows && !rounding) d.fail("it needs a rounding mode");
         plan.rounding = rounding.value_or(Rounding::nearest_even);
     } else {

@@ -15,8 +15,8 @@ using ptx::Type;
 
 namespace {
 
-// Layout of op for ld and st: base row, base bytes (0, 4, 8), then for each element its row and register bytes.
-// imm: the offset. The element type and count are the handler's template arguments.
+// Layout of op for ld and st: base row, base bytes (0, 4, 8), then for each element its row and
+// register bytes. imm: the offset. The element type and count are the handler's template arguments.
 constexpr int base_row = 0, base_bytes = 1, first_element = 2;
 
 void addresses(Warp & warp, const Inst & inst, Lanes64 & address) {
@@ -26,14 +26,18 @@ void addresses(Warp & warp, const Inst & inst, Lanes64 & address) {
         for (int i = 0; i < lanes; ++i) address.at[i] = base[i] + offset;
     } else if (inst.op[base_bytes] == 4) {
         const uint32_t * base = warp.row<uint32_t>(inst.op[base_row]);
-        for (int i = 0; i < lanes; ++i) address.at[i] = static_cast<uint32_t>(base[i] + static_cast<uint32_t>(offset));
+        for (int i = 0; i < lanes; ++i) {
+            address.at[i] = static_cast<uint32_t>(base[i] + static_cast<uint32_t>(offset));
+        }
     } else {
         for (int i = 0; i < lanes; ++i) address.at[i] = offset;
     }
 }
 
-// A loaded value in a wider register is extended as its type says; imm's neighbours do not know, so the type does.
-template <class T> void put_row(Warp & warp, uint32_t row, uint32_t bytes, const T * value, uint32_t mask) {
+// A loaded value in a wider register is extended as its type says; imm's neighbours do not know, so
+// the type does.
+template <class T>
+void put_row(Warp & warp, uint32_t row, uint32_t bytes, const T * value, uint32_t mask) {
     if (bytes == sizeof(T)) {
         blend(warp.row<T>(row), value, mask);
     } else if (bytes == 2) {
@@ -66,13 +70,16 @@ template <class T> void get_row(Warp & warp, uint32_t row, uint32_t bytes, T * v
     }
 }
 
-template <class T, int V> void scatter(Warp & warp, const Inst & inst, uint32_t mask, const T (&value)[V][lanes]) {
+template <class T, int V>
+void scatter(Warp & warp, const Inst & inst, uint32_t mask, const T (&value)[V][lanes]) {
     for (int v = 0; v < V; ++v) {
-        put_row<T>(warp, inst.op[first_element + 2 * v], inst.op[first_element + 2 * v + 1], value[v], mask);
+        put_row<T>(warp, inst.op[first_element + 2 * v], inst.op[first_element + 2 * v + 1],
+                   value[v], mask);
     }
 }
 
-template <class T, int V> void fetch_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address) {
+template <class T, int V>
+void fetch_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address) {
     alignas(64) T value[V][lanes] = {};
     HostLanes host;
     const uint32_t good = access_global(warp, inst, mask, address, sizeof(T) * V, false, host);
@@ -85,7 +92,8 @@ template <class T, int V> void fetch_global(Warp & warp, const Inst & inst, uint
     scatter<T, V>(warp, inst, mask, value);
 }
 
-template <class T, int V> void fetch_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address) {
+template <class T, int V>
+void fetch_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address) {
     alignas(64) T value[V][lanes] = {};
     const uint32_t good = access_shared(warp, inst, mask, address, sizeof(T) * V, SharedUse::read);
     count_banks(warp, good, address, sizeof(T) * V);
@@ -103,12 +111,14 @@ uint8_t * local_at(Warp & warp, const Inst & inst, int lane, uint64_t offset, ui
     const uint32_t size = warp.block->launch->kernel->local_bytes;
     if (offset > size || size - offset < bytes) {
         warp.worker->report(FindingKind::out_of_bounds, warp, inst, lane, offset,
-                            "an access of " + std::to_string(bytes) + " bytes at " + std::to_string(offset) + " of local memory, which has " +
+                            "an access of " + std::to_string(bytes) + " bytes at " +
+                                std::to_string(offset) + " of local memory, which has " +
                                 std::to_string(size) + " bytes");
         return nullptr;
     }
     if (offset & (bytes - 1)) {
-        warp.worker->report(FindingKind::misaligned, warp, inst, lane, offset, "an access of " + std::to_string(bytes) + " bytes to local memory");
+        warp.worker->report(FindingKind::misaligned, warp, inst, lane, offset,
+                            "an access of " + std::to_string(bytes) + " bytes to local memory");
         return nullptr;
     }
     return warp.local + static_cast<size_t>(lane) * size + offset;
@@ -120,12 +130,16 @@ uint8_t * param_at(Warp & warp, const Inst & inst, int lane, uint64_t offset, ui
     if (offset >= call_param_base) {
         const uint32_t size = launch.kernel->call_param_bytes;
         const uint64_t at = offset - call_param_base;
-        if (at <= size && size - at >= bytes) return warp.call_params + static_cast<size_t>(lane) * size + at;
-    } else if (offset <= launch.kernel->param_bytes && launch.kernel->param_bytes - offset >= bytes) {
+        if (at <= size && size - at >= bytes) {
+            return warp.call_params + static_cast<size_t>(lane) * size + at;
+        }
+    } else if (offset <= launch.kernel->param_bytes &&
+               launch.kernel->param_bytes - offset >= bytes) {
         return const_cast<uint8_t *>(launch.params.data()) + offset;
     }
     warp.worker->report(FindingKind::out_of_bounds, warp, inst, lane, offset,
-                        "a read of " + std::to_string(bytes) + " bytes at " + std::to_string(offset) + " of the parameters");
+                        "a read of " + std::to_string(bytes) + " bytes at " +
+                            std::to_string(offset) + " of the parameters");
     return nullptr;
 }
 
@@ -135,7 +149,9 @@ void fetch_private(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 
     for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
         const int lane = __builtin_ctz(rest);
         T piece[V] = {};
-        if (const uint8_t * from = At(warp, inst, lane, address.at[lane], sizeof piece)) std::memcpy(piece, from, sizeof piece);
+        if (const uint8_t * from = At(warp, inst, lane, address.at[lane], sizeof piece)) {
+            std::memcpy(piece, from, sizeof piece);
+        }
         for (int v = 0; v < V; ++v) value[v][lane] = piece[v];
     }
     scatter<T, V>(warp, inst, mask, value);
@@ -207,13 +223,16 @@ template <class T, int V> struct Values {
     Values(Warp & warp, const Inst & inst) {
         alignas(64) T row[lanes];
         for (int v = 0; v < V; ++v) {
-            get_row<T>(warp, inst.op[first_element + 2 * v], inst.op[first_element + 2 * v + 1], row);
+            get_row<T>(warp, inst.op[first_element + 2 * v], inst.op[first_element + 2 * v + 1],
+                       row);
             for (int i = 0; i < lanes; ++i) at[i][v] = row[i];
         }
     }
 };
 
-template <class T, int V> void put_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address, const Values<T, V> & values) {
+template <class T, int V>
+void put_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
+                const Values<T, V> & values) {
     HostLanes host;
     const uint32_t good = access_global(warp, inst, mask, address, sizeof(T) * V, true, host);
     for (uint32_t rest = good; rest != 0; rest &= rest - 1) {
@@ -223,8 +242,11 @@ template <class T, int V> void put_global(Warp & warp, const Inst & inst, uint32
     mark_global(warp, inst, good, address, sizeof(T) * V);
 }
 
-template <class T, int V> void put_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address, const Values<T, V> & values) {
-    const uint32_t good = access_shared(warp, inst, mask, address, sizeof(T) * V, SharedUse::write, reinterpret_cast<const uint8_t *>(values.at));
+template <class T, int V>
+void put_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
+                const Values<T, V> & values) {
+    const uint32_t good = access_shared(warp, inst, mask, address, sizeof(T) * V, SharedUse::write,
+                                        reinterpret_cast<const uint8_t *>(values.at));
     count_banks(warp, good, address, sizeof(T) * V);
     for (uint32_t rest = good; rest != 0; rest &= rest - 1) {
         const int lane = __builtin_ctz(rest);
@@ -233,10 +255,13 @@ template <class T, int V> void put_shared(Warp & warp, const Inst & inst, uint32
 }
 
 template <class T, int V, uint8_t * (*At)(Warp &, const Inst &, int, uint64_t, uint32_t)>
-void put_private(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address, const Values<T, V> & values) {
+void put_private(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
+                 const Values<T, V> & values) {
     for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
         const int lane = __builtin_ctz(rest);
-        if (uint8_t * to = At(warp, inst, lane, address.at[lane], sizeof(T) * V)) std::memcpy(to, values.at[lane], sizeof(T) * V);
+        if (uint8_t * to = At(warp, inst, lane, address.at[lane], sizeof(T) * V)) {
+            std::memcpy(to, values.at[lane], sizeof(T) * V);
+        }
     }
 }
 
@@ -319,10 +344,38 @@ template <class T> Handler storer_of(Where where, size_t n) {
 
 // Hints and orderings that make no difference where memory is one and blocks run to their end.
 void take_hints(Decoding & d) {
-    for (const char * hint : {"weak", "volatile", "relaxed", "acquire", "release", "cta", "gpu", "sys", "cluster", "nc", "ca", "cg", "cs", "lu", "cv",
-                              "wb", "wt", "L1::evict_normal", "L1::evict_unchanged", "L1::evict_first", "L1::evict_last", "L1::no_allocate",
-                              "L2::cache_hint", "L2::64B", "L2::128B", "L2::256B", "L2::evict_first", "L2::evict_last", "L2::evict_normal",
-                              "level::eviction_priority", "level::prefetch_size", "unified"}) {
+    for (const char * hint : {"weak",
+                              "volatile",
+                              "relaxed",
+                              "acquire",
+                              "release",
+                              "cta",
+                              "gpu",
+                              "sys",
+                              "cluster",
+                              "nc",
+                              "ca",
+                              "cg",
+                              "cs",
+                              "lu",
+                              "cv",
+                              "wb",
+                              "wt",
+                              "L1::evict_normal",
+                              "L1::evict_unchanged",
+                              "L1::evict_first",
+                              "L1::evict_last",
+                              "L1::no_allocate",
+                              "L2::cache_hint",
+                              "L2::64B",
+                              "L2::128B",
+                              "L2::256B",
+                              "L2::evict_first",
+                              "L2::evict_last",
+                              "L2::evict_normal",
+                              "level::eviction_priority",
+                              "level::prefetch_size",
+                              "unified"}) {
         d.take(hint);
     }
 }
@@ -337,7 +390,9 @@ PlaceNamed take_place(Decoding & d) {
     if (d.take("global")) return {Where::global, Space::global};
     if (d.take("shared") || d.take("shared::cta")) return {Where::shared, Space::shared};
     if (d.take("local")) return {Where::local, Space::local};
-    if (d.take("param") || d.take("param::entry") || d.take("param::func")) return {Where::param, Space::param};
+    if (d.take("param") || d.take("param::entry") || d.take("param::func")) {
+        return {Where::param, Space::param};
+    }
     if (d.take("const")) return {Where::global, Space::constant, true};
     return {Where::generic, Space::generic};
 }
@@ -375,7 +430,9 @@ bool decode_load_store(Decoding & d, bool load) {
     if (width == 1 && value.kind != OperandKind::vector) {
         elements.push_back(value);
     } else {
-        if (value.kind != OperandKind::vector || value.items.size() != width) d.fail("its vector has the wrong number of elements");
+        if (value.kind != OperandKind::vector || value.items.size() != width) {
+            d.fail("its vector has the wrong number of elements");
+        }
         elements = value.items;
     }
     for (const Operand & element : elements) {
@@ -389,18 +446,30 @@ bool decode_load_store(Decoding & d, bool load) {
         if (ref.bytes < bytes) d.fail("a register is narrower than the access");
         d.push({ref.offset, static_cast<uint32_t>(ref.bytes)});
     }
-    note_shared_size(d, place.where, static_cast<uint32_t>(bytes) * static_cast<uint32_t>(elements.size()));
+    note_shared_size(d, place.where,
+                     static_cast<uint32_t>(bytes) * static_cast<uint32_t>(elements.size()));
     Handler handler = nullptr;
     const size_t n = elements.size();
     if (load) {
         switch (type) {
-            case Type::b8: case Type::u8: handler = loader_of<uint8_t>(place.where, n); break;
+            case Type::b8:
+            case Type::u8: handler = loader_of<uint8_t>(place.where, n); break;
             case Type::s8: handler = loader_of<int8_t>(place.where, n); break;
-            case Type::b16: case Type::u16: case Type::f16: case Type::bf16: handler = loader_of<uint16_t>(place.where, n); break;
+            case Type::b16:
+            case Type::u16:
+            case Type::f16:
+            case Type::bf16: handler = loader_of<uint16_t>(place.where, n); break;
             case Type::s16: handler = loader_of<int16_t>(place.where, n); break;
-            case Type::b32: case Type::u32: case Type::f32: case Type::f16x2: case Type::bf16x2: handler = loader_of<uint32_t>(place.where, n); break;
+            case Type::b32:
+            case Type::u32:
+            case Type::f32:
+            case Type::f16x2:
+            case Type::bf16x2: handler = loader_of<uint32_t>(place.where, n); break;
             case Type::s32: handler = loader_of<int32_t>(place.where, n); break;
-            case Type::b64: case Type::u64: case Type::s64: case Type::f64: handler = loader_of<uint64_t>(place.where, n); break;
+            case Type::b64:
+            case Type::u64:
+            case Type::s64:
+            case Type::f64: handler = loader_of<uint64_t>(place.where, n); break;
             default: d.fail("not a type to load");
         }
     } else {
@@ -415,7 +484,11 @@ bool decode_load_store(Decoding & d, bool load) {
     }
     InstClass cls = InstClass::other;
     switch (place.where) {
-        case Where::global: cls = place.constant ? InstClass::load_constant : load ? InstClass::load_global : InstClass::store_global; break;
+        case Where::global:
+            cls = place.constant ? InstClass::load_constant
+                  : load         ? InstClass::load_global
+                                 : InstClass::store_global;
+            break;
         case Where::shared: cls = load ? InstClass::load_shared : InstClass::store_shared; break;
         case Where::local: cls = load ? InstClass::load_local : InstClass::store_local; break;
         case Where::param: cls = load ? InstClass::load_constant : InstClass::store_local; break;
@@ -425,8 +498,8 @@ bool decode_load_store(Decoding & d, bool load) {
     return true;
 }
 
-// ---- cp.async: op: destination row, bytes, source row, bytes, source-size row (or none), its presence; imm: size,
-// offsets follow as two words each.
+// ---- cp.async: op: destination row, bytes, source row, bytes, source-size row (or none), its
+// presence; imm: size, offsets follow as two words each.
 
 void async_copy(Warp & warp, const Inst & inst, uint32_t mask) {
     const auto size = static_cast<uint32_t>(inst.imm);
@@ -438,7 +511,9 @@ void async_copy(Warp & warp, const Inst & inst, uint32_t mask) {
             for (int i = 0; i < lanes; ++i) out.at[i] = row[i] + offset;
         } else if (inst.op[word + 1] == 4) {
             const uint32_t * row = warp.row<uint32_t>(inst.op[word]);
-            for (int i = 0; i < lanes; ++i) out.at[i] = static_cast<uint32_t>(row[i] + static_cast<uint32_t>(offset));
+            for (int i = 0; i < lanes; ++i) {
+                out.at[i] = static_cast<uint32_t>(row[i] + static_cast<uint32_t>(offset));
+            }
         } else {
             for (uint64_t & a : out.at) a = offset;
         }
@@ -472,7 +547,8 @@ void async_copy(Warp & warp, const Inst & inst, uint32_t mask) {
     }
     HostLanes host;
     for (auto & piece : copy.data) piece.fill(0);
-    for (uint32_t rest = access_global(warp, inst, whole, from, size, false, host); rest != 0; rest &= rest - 1) {
+    for (uint32_t rest = access_global(warp, inst, whole, from, size, false, host); rest != 0;
+         rest &= rest - 1) {
         const int lane = __builtin_ctz(rest);
         std::memcpy(copy.data[static_cast<size_t>(lane)].data(), host.at[lane], size);
     }
@@ -481,10 +557,14 @@ void async_copy(Warp & warp, const Inst & inst, uint32_t mask) {
         Lanes64 byte = from;
         for (uint32_t b = 0; b < sizes[lane]; ++b) {
             byte.at[lane] = from.at[lane] + b;
-            if (access_global(warp, inst, 1u << lane, byte, 1, false, host)) copy.data[static_cast<size_t>(lane)][b] = *host.at[lane];
+            if (access_global(warp, inst, 1u << lane, byte, 1, false, host)) {
+                copy.data[static_cast<size_t>(lane)][b] = *host.at[lane];
+            }
         }
     }
-    for (int i = 0; i < lanes; ++i) copy.to[static_cast<size_t>(i)] = static_cast<uint32_t>(to.at[i]);
+    for (int i = 0; i < lanes; ++i) {
+        copy.to[static_cast<size_t>(i)] = static_cast<uint32_t>(to.at[i]);
+    }
     // Lanes whose groups have come apart are kept apart.
     for (uint32_t rest = copy.mask; rest != 0;) {
         const uint32_t group = warp.copy_groups[static_cast<size_t>(__builtin_ctz(rest))];
@@ -501,7 +581,9 @@ void async_copy(Warp & warp, const Inst & inst, uint32_t mask) {
 }
 
 void commit_group(Warp & warp, const Inst &, uint32_t mask) {
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) ++warp.copy_groups[static_cast<size_t>(__builtin_ctz(rest))];
+    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+        ++warp.copy_groups[static_cast<size_t>(__builtin_ctz(rest))];
+    }
 }
 
 void wait_group(Warp & warp, const Inst & inst, uint32_t mask) {
@@ -543,14 +625,17 @@ bool decode_copy(Decoding & d) {
     const int64_t size = d.need_constant(d.arg(2), "the size");
     if (size != 4 && size != 8 && size != 16) d.fail("a size other than 4, 8 and 16 bytes");
     if (cg && size != 16) d.fail(".cg copies 16 bytes");
-    const AddressRef to = d.address(d.arg(0), Space::shared), from = d.address(d.arg(1), Space::global);
+    const AddressRef to = d.address(d.arg(0), Space::shared),
+                     from = d.address(d.arg(1), Space::global);
     for (const AddressRef * ref : {&to, &from}) {
         const auto offset = static_cast<uint64_t>(ref->offset);
-        d.push({ref->base.offset, ref->has_base ? static_cast<uint32_t>(ref->base.bytes) : 0, static_cast<uint32_t>(offset), static_cast<uint32_t>(offset >> 32)});
+        d.push({ref->base.offset, ref->has_base ? static_cast<uint32_t>(ref->base.bytes) : 0,
+                static_cast<uint32_t>(offset), static_cast<uint32_t>(offset >> 32)});
     }
     if (d.count() == 4) {
         const Operand & last = d.arg(3);
-        const bool predicate = last.kind == OperandKind::reg && d.decoder().register_type(last.reg) == Type::pred;
+        const bool predicate =
+            last.kind == OperandKind::reg && d.decoder().register_type(last.reg) == Type::pred;
         if (predicate) {
             Operand plain = last;
             plain.negated = false;
@@ -578,7 +663,9 @@ void finish_copies(Warp & warp, const Inst & inst, uint32_t mask, uint32_t keep_
         for (uint32_t rest = copy.mask & mask; rest != 0; rest &= rest - 1) {
             const int lane = __builtin_ctz(rest);
             const uint32_t committed = warp.copy_groups[static_cast<size_t>(lane)];
-            if (all || (committed >= keep_groups && copy.group < committed - keep_groups)) landing |= 1u << lane;
+            if (all || (committed >= keep_groups && copy.group < committed - keep_groups)) {
+                landing |= 1u << lane;
+            }
         }
         if (landing != 0) {
             Lanes64 to;
@@ -586,7 +673,8 @@ void finish_copies(Warp & warp, const Inst & inst, uint32_t mask, uint32_t keep_
             access_shared(warp, inst, landing, to, copy.bytes, SharedUse::async_end);
             for (uint32_t rest = landing; rest != 0; rest &= rest - 1) {
                 const int lane = __builtin_ctz(rest);
-                std::memcpy(warp.block->shared + to.at[lane], copy.data[static_cast<size_t>(lane)].data(), copy.bytes);
+                std::memcpy(warp.block->shared + to.at[lane],
+                            copy.data[static_cast<size_t>(lane)].data(), copy.bytes);
             }
             copy.mask &= ~landing;
         }
@@ -596,7 +684,8 @@ void finish_copies(Warp & warp, const Inst & inst, uint32_t mask, uint32_t keep_
         warp.copies.clear();
         return;
     }
-    warp.copies.erase(std::remove_if(warp.copies.begin(), warp.copies.end(), [](const AsyncCopy & copy) { return copy.mask == 0; }),
+    warp.copies.erase(std::remove_if(warp.copies.begin(), warp.copies.end(),
+                                     [](const AsyncCopy & copy) { return copy.mask == 0; }),
                       warp.copies.end());
 }
 
@@ -606,12 +695,18 @@ bool decode_memory(Decoding & d) {
     if (root == "st") return decode_load_store(d, false);
     if (root == "cp") return decode_copy(d);
     if (root == "prefetch" || root == "prefetchu" || root == "discard") {
-        for (const char * word : {"global", "local", "L1", "L2", "L2::evict_last", "L2::evict_normal"}) d.take(word);
+        for (const char * word :
+             {"global", "local", "L1", "L2", "L2::evict_last", "L2::evict_normal"}) {
+            d.take(word);
+        }
         d.emit(nothing, InstClass::other);
         return true;
     }
     if (root == "membar" || root == "fence") {
-        for (const char * word : {"sc", "acq_rel", "acquire", "release", "cta", "gl", "gpu", "sys", "cluster"}) d.take(word);
+        for (const char * word :
+             {"sc", "acq_rel", "acquire", "release", "cta", "gl", "gpu", "sys", "cluster"}) {
+            d.take(word);
+        }
         d.expect_count(0);
         d.emit(nothing, InstClass::barrier);
         return true;

@@ -17,7 +17,8 @@ template <class T> void copy(Warp & warp, const Inst & inst, uint32_t mask) {
 }
 
 void copy_predicate(Warp & warp, const Inst & inst, uint32_t mask) {
-    const uint32_t value = inst.imm ? static_cast<uint32_t>(inst.imm >> 1) : warp.predicates[inst.op[1]] ^ inst.op[2];
+    const uint32_t value =
+        inst.imm ? static_cast<uint32_t>(inst.imm >> 1) : warp.predicates[inst.op[1]] ^ inst.op[2];
     set_predicate(warp, inst.op[0], value, mask);
 }
 
@@ -66,9 +67,13 @@ void in_window(Warp & warp, const Inst & inst, uint32_t mask) {
     const uint64_t * a = warp.row<uint64_t>(inst.op[1]);
     uint32_t bits = 0;
     for (int i = 0; i < lanes; ++i) {
-        const bool shared = a[i] - shared_window < window_size, local = a[i] - local_window < window_size,
+        const bool shared = a[i] - shared_window < window_size,
+                   local = a[i] - local_window < window_size,
                    param = a[i] - param_window < window_size;
-        const bool holds = inst.imm == 0 ? !(shared || local || param) : inst.imm == 1 ? shared : inst.imm == 2 ? local : param;
+        const bool holds = inst.imm == 0   ? !(shared || local || param)
+                           : inst.imm == 1 ? shared
+                           : inst.imm == 2 ? local
+                                           : param;
         bits |= static_cast<uint32_t>(holds) << i;
     }
     set_predicate(warp, inst.op[0], bits, mask);
@@ -81,11 +86,19 @@ bool decode_vector_move(Decoding & d, int bytes, bool unpacks) {
     const int part = bytes / parts;
     if (part < 1 || part * parts != bytes) d.fail("its vector does not fill its type");
     d.push(unpacks ? d.row(1, bytes) : d.destination(0, bytes));
-    for (const Operand & item : vector.items) d.push(unpacks ? d.destination(item, part) : d.row(item, part));
+    for (const Operand & item : vector.items) {
+        d.push(unpacks ? d.destination(item, part) : d.row(item, part));
+    }
     Handler handler = nullptr;
-    if (bytes == 4 && part == 2) handler = unpacks ? unpack<uint32_t, uint16_t> : pack<uint32_t, uint16_t>;
-    if (bytes == 8 && part == 4) handler = unpacks ? unpack<uint64_t, uint32_t> : pack<uint64_t, uint32_t>;
-    if (bytes == 8 && part == 2) handler = unpacks ? unpack<uint64_t, uint16_t> : pack<uint64_t, uint16_t>;
+    if (bytes == 4 && part == 2) {
+        handler = unpacks ? unpack<uint32_t, uint16_t> : pack<uint32_t, uint16_t>;
+    }
+    if (bytes == 8 && part == 4) {
+        handler = unpacks ? unpack<uint64_t, uint32_t> : pack<uint64_t, uint32_t>;
+    }
+    if (bytes == 8 && part == 2) {
+        handler = unpacks ? unpack<uint64_t, uint16_t> : pack<uint64_t, uint16_t>;
+    }
     d.emit(handler, InstClass::move);
     return true;
 }
@@ -113,14 +126,18 @@ bool decode_mov(Decoding & d) {
             d.emit(bytes == 8 ? Handler(clock<uint64_t>) : nullptr, InstClass::move);
             return true;
         }
-        if (name == "%clock" || name == "%clock_hi" || name == "%globaltimer_lo" || name == "%globaltimer_hi") {
+        if (name == "%clock" || name == "%clock_hi" || name == "%globaltimer_lo" ||
+            name == "%globaltimer_hi") {
             d.push(d.destination(0, 4));
             d.emit(bytes == 4 ? Handler(clock<uint32_t>) : nullptr, InstClass::move);
             return true;
         }
     }
     d.push({d.destination(0, bytes), d.row(1, bytes)});
-    d.emit(bytes == 2 ? Handler(copy<uint16_t>) : bytes == 4 ? Handler(copy<uint32_t>) : bytes == 8 ? Handler(copy<uint64_t>) : nullptr,
+    d.emit(bytes == 2   ? Handler(copy<uint16_t>)
+           : bytes == 4 ? Handler(copy<uint32_t>)
+           : bytes == 8 ? Handler(copy<uint64_t>)
+                        : nullptr,
            InstClass::move);
     return true;
 }
@@ -139,11 +156,17 @@ bool decode_move(Decoding & d) {
     if (d.root() == "cvta") {
         const bool to = d.take("to");
         uint64_t window = 0;
-        if (d.take("shared")) window = shared_window;
-        else if (d.take("shared::cta")) window = shared_window;
-        else if (d.take("local")) window = local_window;
-        else if (d.take("param")) window = param_window;
-        else if (!d.take("global") && !d.take("const")) d.fail("it names no state space");
+        if (d.take("shared")) {
+            window = shared_window;
+        } else if (d.take("shared::cta")) {
+            window = shared_window;
+        } else if (d.take("local")) {
+            window = local_window;
+        } else if (d.take("param")) {
+            window = param_window;
+        } else if (!d.take("global") && !d.take("const")) {
+            d.fail("it names no state space");
+        }
         const Type type = d.take_type();
         if (type != Type::u64) d.fail("only 64-bit addresses are carried out");
         d.expect_count(2);

@@ -1,5 +1,5 @@
-// Exchange between the lanes of a warp: shfl, vote, match, redux, elect (PTX ISA, "Data Movement: shfl.sync" and
-// "Parallel Synchronization").
+// Exchange between the lanes of a warp: shfl, vote, match, redux, elect (PTX ISA, "Data Movement:
+// shfl.sync" and "Parallel Synchronization").
 
 #include "decode.h"
 #include "rows.h"
@@ -22,7 +22,8 @@ template <Shuffle Mode> void shuffle(Warp & warp, const Inst & inst, uint32_t ma
     alignas(64) uint32_t result[lanes];
     uint32_t inside = 0;
     for (int lane = 0; lane < lanes; ++lane) {
-        const int offset = static_cast<int>(b[lane] & 31), limit = static_cast<int>(c[lane] & 31), segment = static_cast<int>((c[lane] >> 8) & 31);
+        const int offset = static_cast<int>(b[lane] & 31), limit = static_cast<int>(c[lane] & 31),
+                  segment = static_cast<int>((c[lane] >> 8) & 31);
         const int most = (lane & segment) | (limit & ~segment), least = lane & segment;
         int from = 0;
         bool valid = false;
@@ -56,7 +57,9 @@ void vote(Warp & warp, const Inst & inst, uint32_t mask) {
     for (int lane = 0; lane < lanes; ++lane) {
         const uint32_t present = members[lane] & mask;
         const uint32_t yes = value & present;
-        const bool result = inst.imm == 0 ? yes == present : inst.imm == 1 ? yes != 0 : yes == 0 || yes == present;
+        const bool result = inst.imm == 0   ? yes == present
+                            : inst.imm == 1 ? yes != 0
+                                            : yes == 0 || yes == present;
         holds |= static_cast<uint32_t>(result) << lane;
         ballots[lane] = yes;
     }
@@ -93,12 +96,26 @@ template <class T> void match(Warp & warp, const Inst & inst, uint32_t mask) {
     if (inst.imm == 1) set_predicate(warp, inst.op[1], holds, mask);
 }
 
-struct Add { template <class T> static T apply(T a, T b) { return static_cast<T>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); } };
-struct Min { template <class T> static T apply(T a, T b) { return a < b ? a : b; } };
-struct Max { template <class T> static T apply(T a, T b) { return a > b ? a : b; } };
-struct And { template <class T> static T apply(T a, T b) { return a & b; } };
-struct Or { template <class T> static T apply(T a, T b) { return a | b; } };
-struct Xor { template <class T> static T apply(T a, T b) { return a ^ b; } };
+struct Add {
+    template <class T> static T apply(T a, T b) {
+        return static_cast<T>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
+    }
+};
+struct Min {
+    template <class T> static T apply(T a, T b) { return a < b ? a : b; }
+};
+struct Max {
+    template <class T> static T apply(T a, T b) { return a > b ? a : b; }
+};
+struct And {
+    template <class T> static T apply(T a, T b) { return a & b; }
+};
+struct Or {
+    template <class T> static T apply(T a, T b) { return a | b; }
+};
+struct Xor {
+    template <class T> static T apply(T a, T b) { return a ^ b; }
+};
 
 // op: d, a, members.
 template <class F, class T> void reduce(Warp & warp, const Inst & inst, uint32_t mask) {
@@ -142,7 +159,9 @@ Operand without_pair(const Operand & operand) {
 bool decode_warp(Decoding & d) {
     const std::string_view root = d.root();
     constexpr InstClass cls = InstClass::warp_exchange;
-    if (root != "shfl" && root != "vote" && root != "match" && root != "redux" && root != "elect") return false;
+    if (root != "shfl" && root != "vote" && root != "match" && root != "redux" && root != "elect") {
+        return false;
+    }
     if (!d.take("sync")) d.fail("the forms without .sync are not carried out");
     if (root == "shfl") {
         const auto mode = d.take_one_of({"up", "down", "bfly", "idx"});
@@ -150,7 +169,8 @@ bool decode_warp(Decoding & d) {
         if (d.take_type() != Type::b32) d.fail("it is for b32");
         d.expect_count(5);
         const Operand & target = d.arg(0);
-        d.push({d.destination(without_pair(target), 4), d.predicate_or_sink(target.pair), d.row(1, 4), d.row(2, 4), d.row(3, 4), d.row(4, 4)});
+        d.push({d.destination(without_pair(target), 4), d.predicate_or_sink(target.pair),
+                d.row(1, 4), d.row(2, 4), d.row(3, 4), d.row(4, 4)});
         d.emit(*mode == "up"     ? shuffle<Shuffle::up>
                : *mode == "down" ? shuffle<Shuffle::down>
                : *mode == "bfly" ? shuffle<Shuffle::bfly>
@@ -166,7 +186,7 @@ bool decode_warp(Decoding & d) {
         d.expect_count(3);
         d.push(ballot ? d.destination(0, 4) : d.predicate(d.arg(0)));
         if (const auto constant = d.constant(d.arg(1))) {
-            (void) constant;
+            (void)constant;
             d.fail("a constant predicate");
         }
         d.push_predicate(d.arg(1));
@@ -182,22 +202,30 @@ bool decode_warp(Decoding & d) {
         const int bytes = ptx::size_of(type);
         d.expect_count(3);
         const Operand & target = d.arg(0);
-        d.push({d.destination(without_pair(target), 4), d.predicate_or_sink(target.pair), d.row(1, bytes), d.row(2, 4)});
+        d.push({d.destination(without_pair(target), 4), d.predicate_or_sink(target.pair),
+                d.row(1, bytes), d.row(2, 4)});
         d.imm(all ? 1 : 0);
-        d.emit(bytes == 4 ? Handler(match<uint32_t>) : bytes == 8 ? Handler(match<uint64_t>) : nullptr, cls);
+        d.emit(bytes == 4   ? Handler(match<uint32_t>)
+               : bytes == 8 ? Handler(match<uint64_t>)
+                            : nullptr,
+               cls);
         return true;
     }
     if (root == "redux") {
         const auto op = d.take_one_of({"add", "min", "max", "and", "or", "xor"});
         if (!op) d.fail("it names no operation");
         const Type type = d.take_type();
-        if (ptx::size_of(type) != 4 || ptx::is_float(type)) d.fail("only 32-bit integers are carried out");
+        if (ptx::size_of(type) != 4 || ptx::is_float(type)) {
+            d.fail("only 32-bit integers are carried out");
+        }
         const bool is_signed = type == Type::s32;
         d.expect_count(3);
         d.push({d.destination(0, 4), d.row(1, 4), d.row(2, 4)});
-        d.emit(*op == "add"   ? reduce<Add, uint32_t>
-               : *op == "min" ? (is_signed ? Handler(reduce<Min, int32_t>) : Handler(reduce<Min, uint32_t>))
-               : *op == "max" ? (is_signed ? Handler(reduce<Max, int32_t>) : Handler(reduce<Max, uint32_t>))
+        d.emit(*op == "add" ? reduce<Add, uint32_t>
+               : *op == "min"
+                   ? (is_signed ? Handler(reduce<Min, int32_t>) : Handler(reduce<Min, uint32_t>))
+               : *op == "max"
+                   ? (is_signed ? Handler(reduce<Max, int32_t>) : Handler(reduce<Max, uint32_t>))
                : *op == "and" ? reduce<And, uint32_t>
                : *op == "or"  ? reduce<Or, uint32_t>
                               : reduce<Xor, uint32_t>,

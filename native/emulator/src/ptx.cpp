@@ -16,12 +16,13 @@ struct TypeName {
 };
 
 constexpr std::array<TypeName, 21> type_names = {{
-    {"b8", Type::b8, 1},       {"b16", Type::b16, 2},   {"b32", Type::b32, 4},     {"b64", Type::b64, 8},
-    {"b128", Type::b128, 16},  {"u8", Type::u8, 1},     {"u16", Type::u16, 2},     {"u32", Type::u32, 4},
-    {"u64", Type::u64, 8},     {"s8", Type::s8, 1},     {"s16", Type::s16, 2},     {"s32", Type::s32, 4},
-    {"s64", Type::s64, 8},     {"f16", Type::f16, 2},   {"f16x2", Type::f16x2, 4}, {"bf16", Type::bf16, 2},
-    {"bf16x2", Type::bf16x2, 4}, {"tf32", Type::tf32, 4}, {"f32", Type::f32, 4},   {"f64", Type::f64, 8},
-    {"pred", Type::pred, 1},
+    {"b8", Type::b8, 1},     {"b16", Type::b16, 2},       {"b32", Type::b32, 4},
+    {"b64", Type::b64, 8},   {"b128", Type::b128, 16},    {"u8", Type::u8, 1},
+    {"u16", Type::u16, 2},   {"u32", Type::u32, 4},       {"u64", Type::u64, 8},
+    {"s8", Type::s8, 1},     {"s16", Type::s16, 2},       {"s32", Type::s32, 4},
+    {"s64", Type::s64, 8},   {"f16", Type::f16, 2},       {"f16x2", Type::f16x2, 4},
+    {"bf16", Type::bf16, 2}, {"bf16x2", Type::bf16x2, 4}, {"tf32", Type::tf32, 4},
+    {"f32", Type::f32, 4},   {"f64", Type::f64, 8},       {"pred", Type::pred, 1},
 }};
 
 enum class Token { end, identifier, directive, number, string, punctuation };
@@ -43,11 +44,14 @@ public:
     std::string_view text() const { return token_; }
     int line() const { return token_line_; }
     size_t token_begin() const { return token_begin_; }
-    bool is(std::string_view punctuation) const { return kind_ == Token::punctuation && token_ == punctuation; }
+    bool is(std::string_view punctuation) const {
+        return kind_ == Token::punctuation && token_ == punctuation;
+    }
     bool at_end() const { return kind_ == Token::end; }
 
     [[noreturn]] void fail(const std::string & what) const {
-        const std::string near = at_end() ? "the end of the text" : "'" + std::string(token_.substr(0, 60)) + "'";
+        const std::string near =
+            at_end() ? "the end of the text" : "'" + std::string(token_.substr(0, 60)) + "'";
         throw Error(token_line_, what + " at " + near);
     }
 
@@ -65,7 +69,8 @@ public:
             ++at_;
             while (at_ < text_.size() && continues_identifier(text_[at_])) ++at_;
             // %tid.x and the like are one name.
-            if (c == '%' && at_ + 1 < text_.size() && text_[at_] == '.' && std::strchr("xyzw", text_[at_ + 1]) &&
+            if (c == '%' && at_ + 1 < text_.size() && text_[at_] == '.' &&
+                std::strchr("xyzw", text_[at_ + 1]) &&
                 (at_ + 2 >= text_.size() || !continues_identifier(text_[at_ + 2]))) {
                 at_ += 2;
             }
@@ -76,7 +81,9 @@ public:
             kind_ = Token::directive;
         } else if (std::isdigit(static_cast<unsigned char>(c))) {
             ++at_;
-            while (at_ < text_.size() && (continues_identifier(text_[at_]) || text_[at_] == '.')) ++at_;
+            while (at_ < text_.size() && (continues_identifier(text_[at_]) || text_[at_] == '.')) {
+                ++at_;
+            }
             kind_ = Token::number;
         } else if (c == '"') {
             ++at_;
@@ -97,7 +104,10 @@ public:
     // The whole opcode: identifier, modifiers and '::' qualifiers, up to a blank or an operand.
     std::string_view take_opcode() {
         size_t end = token_begin_;
-        while (end < text_.size() && (continues_identifier(text_[end]) || text_[end] == '.' || text_[end] == ':')) ++end;
+        while (end < text_.size() &&
+               (continues_identifier(text_[end]) || text_[end] == '.' || text_[end] == ':')) {
+            ++end;
+        }
         const std::string_view opcode = text_.substr(token_begin_, end - token_begin_);
         at_ = end;
         advance();
@@ -153,8 +163,9 @@ private:
             } else if (c == '/' && text_.substr(at_, 2) == "/*") {
                 const size_t close = text_.find("*/", at_ + 2);
                 if (close == std::string_view::npos) throw Error(line_, "a comment is not closed");
-                line_ += static_cast<int>(std::count(text_.begin() + static_cast<std::ptrdiff_t>(at_),
-                                                     text_.begin() + static_cast<std::ptrdiff_t>(close), '\n'));
+                line_ += static_cast<int>(
+                    std::count(text_.begin() + static_cast<std::ptrdiff_t>(at_),
+                               text_.begin() + static_cast<std::ptrdiff_t>(close), '\n'));
                 at_ = close + 2;
             } else {
                 return;
@@ -270,13 +281,17 @@ Variable variable(Lexer & lexer, Space space, bool external) {
         if (word == "align") {
             lexer.advance();
             result.alignment = small_integer(lexer, 1, 1 << 16, "an alignment");
-            if ((result.alignment & (result.alignment - 1)) != 0) lexer.fail("an alignment that is no power of two");
+            if ((result.alignment & (result.alignment - 1)) != 0) {
+                lexer.fail("an alignment that is no power of two");
+            }
             aligned = true;
         } else if (word == "v2" || word == "v4") {
             result.vector_width = word == "v2" ? 2 : 4;
             lexer.advance();
-        } else if (word == "ptr" || word == "attribute" || word == "managed" || space_of(lexer.text())) {
-            // `.ptr .global .align 8` says what a pointer parameter points to; nothing depends on it.
+        } else if (word == "ptr" || word == "attribute" || word == "managed" ||
+                   space_of(lexer.text())) {
+            // `.ptr .global .align 8` says what a pointer parameter points to; nothing depends on
+            // it.
             lexer.advance();
             if (lexer.is("(")) {
                 while (!lexer.at_end() && !lexer.is(")")) lexer.advance();
@@ -286,7 +301,8 @@ Variable variable(Lexer & lexer, Space space, bool external) {
             result.type = *type;
             typed = true;
             lexer.advance();
-            // After the type of a kernel's pointer parameter the pointee's alignment is not the parameter's.
+            // After the type of a kernel's pointer parameter the pointee's alignment is not the
+            // parameter's.
             if (lexer.kind() == Token::directive && lexer.text() == ".ptr") {
                 while (lexer.kind() == Token::directive) {
                     const bool has_value = lexer.text() == ".align";
@@ -307,7 +323,8 @@ Variable variable(Lexer & lexer, Space space, bool external) {
             continue;
         }
         const int64_t extent = signed_integer(lexer);
-        if (extent < 0 || extent > max_variable_bytes || result.count * extent > max_variable_bytes) {
+        if (extent < 0 || extent > max_variable_bytes ||
+            result.count * extent > max_variable_bytes) {
             lexer.fail("an array extent out of range");
         }
         result.count *= extent;
@@ -357,7 +374,8 @@ std::vector<Variable> parameter_list(Lexer & lexer) {
     std::vector<Variable> result;
     lexer.expect("(");
     while (!lexer.accept(")")) {
-        if (lexer.kind() != Token::directive || (lexer.text() != ".param" && lexer.text() != ".reg")) {
+        if (lexer.kind() != Token::directive ||
+            (lexer.text() != ".param" && lexer.text() != ".reg")) {
             lexer.fail("expected '.param'");
         }
         lexer.advance();
@@ -388,9 +406,9 @@ void function(Lexer & lexer, Module & module, bool entry) {
             lexer.expect(")");
             continue;
         }
-        if (word != ".maxntid" && word != ".minnctapersm" && word != ".reqntid" && word != ".maxnreg" &&
-            word != ".maxnctapersm" && word != ".explicitcluster" && word != ".reqnctapercluster" &&
-            word != ".maxclusterrank") {
+        if (word != ".maxntid" && word != ".minnctapersm" && word != ".reqntid" &&
+            word != ".maxnreg" && word != ".maxnctapersm" && word != ".explicitcluster" &&
+            word != ".reqnctapercluster" && word != ".maxclusterrank") {
             throw Error(lexer.line(), "the directive '" + word + "' of a function is not known");
         }
         int64_t product = 1;
@@ -399,7 +417,9 @@ void function(Lexer & lexer, Module & module, bool entry) {
             if (product > (int64_t(1) << 31)) lexer.fail("a launch bound out of range");
             if (!lexer.accept(",")) break;
         }
-        if (word == ".maxntid" || word == ".reqntid") result.max_threads = static_cast<int>(std::min<int64_t>(product, 1 << 20));
+        if (word == ".maxntid" || word == ".reqntid") {
+            result.max_threads = static_cast<int>(std::min<int64_t>(product, 1 << 20));
+        }
     }
     if (lexer.is("{")) {
         result.body = lexer.take_braced(result.body_line);
@@ -409,7 +429,9 @@ void function(Lexer & lexer, Module & module, bool entry) {
     }
     const auto known = module.functions.find(result.name);
     if (known != module.functions.end() && known->second.defined) {
-        if (result.defined) throw Error(result.line, "the function '" + result.name + "' is defined twice");
+        if (result.defined) {
+            throw Error(result.line, "the function '" + result.name + "' is defined twice");
+        }
         return;
     }
     module.functions[result.name] = std::move(result);
@@ -418,15 +440,16 @@ void function(Lexer & lexer, Module & module, bool entry) {
 // Parses the statements between a function's braces.
 class Body {
 public:
-    Body(const Module & module, Function & function)
-        : module_(module), function_(function), lexer_(function.body, function.body_line) {}
+    explicit Body(Function & function)
+        : function_(function), lexer_(function.body, function.body_line) {}
 
     void parse() {
         scopes_.emplace_back();
         while (!lexer_.at_end()) statement();
         if (scopes_.size() != 1) lexer_.fail("a brace is not closed");
         for (auto & fixup : pending_labels_) {
-            Operand & operand = function_.statements[static_cast<size_t>(fixup.statement)].operands[fixup.operand];
+            Operand & operand =
+                function_.statements[static_cast<size_t>(fixup.statement)].operands[fixup.operand];
             const auto found = fixup.scope_labels->find(operand.name);
             if (found != fixup.scope_labels->end()) operand.name = found->second;
         }
@@ -619,7 +642,8 @@ private:
             if (result.kind == OperandKind::integer) {
                 result.bits = 0 - result.bits;
             } else {
-                result.bits ^= result.kind == OperandKind::real32 ? uint64_t(1) << 31 : uint64_t(1) << 63;
+                result.bits ^=
+                    result.kind == OperandKind::real32 ? uint64_t(1) << 31 : uint64_t(1) << 63;
             }
         } else if (lexer_.kind() == Token::number) {
             result = number(lexer_);
@@ -635,7 +659,8 @@ private:
     void define_label(const std::string & name, int line) {
         std::string unique = name;
         if (scopes_.size() > 1) unique += "@" + std::to_string(++scoped_labels_);
-        if (!function_.labels.emplace(unique, static_cast<int>(function_.statements.size())).second) {
+        if (!function_.labels.emplace(unique, static_cast<int>(function_.statements.size()))
+                 .second) {
             throw Error(line, "the label '" + name + "' is defined twice");
         }
         (*scopes_.back().labels)[name] = unique;
@@ -669,7 +694,8 @@ private:
         }
         if (lexer_.kind() != Token::identifier) lexer_.fail("expected an instruction");
         result.opcode = std::string(lexer_.take_opcode());
-        if (result.opcode.size() > 1 && result.opcode.back() == ':' && result.opcode.find('.') == std::string::npos) {
+        if (result.opcode.size() > 1 && result.opcode.back() == ':' &&
+            result.opcode.find('.') == std::string::npos) {
             const std::string label = result.opcode.substr(0, result.opcode.size() - 1);
             if (result.guard >= 0) lexer_.fail("a guard before a label");
             return label_or_table(label, result.line);
@@ -689,7 +715,8 @@ private:
             for (size_t i = 0; i < result.operands.size(); ++i) {
                 if (result.operands[i].kind != OperandKind::symbol) continue;
                 result.operands[i].kind = OperandKind::label;
-                pending_labels_.push_back({static_cast<int>(function_.statements.size()), i, scopes_.back().labels});
+                pending_labels_.push_back(
+                    {static_cast<int>(function_.statements.size()), i, scopes_.back().labels});
             }
         }
         function_.statements.push_back(std::move(result));
@@ -713,7 +740,6 @@ private:
         define_label(label, line);
     }
 
-    const Module & module_;
     Function & function_;
     Lexer lexer_;
     std::vector<Scope> scopes_;
@@ -734,7 +760,12 @@ int size_of(Type type) {
 
 bool is_float(Type type) {
     switch (type) {
-        case Type::f16: case Type::f16x2: case Type::bf16: case Type::bf16x2: case Type::tf32: case Type::f32:
+        case Type::f16:
+        case Type::f16x2:
+        case Type::bf16:
+        case Type::bf16x2:
+        case Type::tf32:
+        case Type::f32:
         case Type::f64: return true;
         default: return false;
     }
@@ -771,7 +802,9 @@ std::unique_ptr<Module> parse_module(std::string text) {
             while (lexer.accept(",")) lexer.take_identifier("a target option");
         } else if (word == ".address_size") {
             lexer.advance();
-            if (small_integer(lexer, 32, 64, "an address size") != 64) lexer.fail("only 64-bit addresses are carried out");
+            if (small_integer(lexer, 32, 64, "an address size") != 64) {
+                lexer.fail("only 64-bit addresses are carried out");
+            }
         } else if (word == ".visible" || word == ".weak" || word == ".common") {
             lexer.advance();
         } else if (word == ".extern") {
@@ -808,13 +841,13 @@ std::unique_ptr<Module> parse_module(std::string text) {
     return module;
 }
 
-void parse_body(const Module & module, Function & function) {
+void parse_body(Function & function) {
     if (function.parsed) return;
     function.registers.clear();
     function.variables.clear();
     function.statements.clear();
     function.labels.clear();
-    Body(module, function).parse();
+    Body(function).parse();
     function.parsed = true;
 }
 

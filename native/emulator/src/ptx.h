@@ -26,25 +26,58 @@ private:
 enum class Space { generic, global, shared, local, param, constant };
 
 // The scalar types of the ISA (section "Fundamental Types" and the packed ones).
-enum class Type { none, b8, b16, b32, b64, b128, u8, u16, u32, u64, s8, s16, s32, s64, f16, f16x2, bf16, bf16x2,
-                  tf32, f32, f64, pred };
+enum class Type {
+    none,
+    b8,
+    b16,
+    b32,
+    b64,
+    b128,
+    u8,
+    u16,
+    u32,
+    u64,
+    s8,
+    s16,
+    s32,
+    s64,
+    f16,
+    f16x2,
+    bf16,
+    bf16x2,
+    tf32,
+    f32,
+    f64,
+    pred
+};
 
-int size_of(Type type);          // bytes; 0 for none, 1 for pred
+int size_of(Type type);  // bytes; 0 for none, 1 for pred
 bool is_float(Type type);
 bool is_signed(Type type);
 std::optional<Type> type_named(std::string_view name);  // "s32" and the like
 
-enum class OperandKind { reg, integer, real32, real64, symbol, address, vector, label, special, sink };
+enum class OperandKind {
+    reg,
+    integer,
+    real32,
+    real64,
+    symbol,
+    address,
+    vector,
+    label,
+    special,
+    sink
+};
 
 struct Operand {
     OperandKind kind = OperandKind::sink;
-    bool negated = false;       // !p
-    int reg = -1;               // reg: index into Function::registers; address: its base register or -1
-    int pair = -1;              // reg: the predicate after '|', as in %r1|%p1; -2 for "|_"
-    uint64_t bits = 0;          // integer, real32, real64
-    int64_t offset = 0;         // symbol, address
-    std::string name;           // symbol, label, special; address: its base symbol, or empty
-    std::vector<Operand> items; // vector; and the argument lists of a call
+    bool negated = false;  // !p
+    int reg = -1;          // reg: index into Function::registers; address: its base register or -1
+    int pair = -1;         // reg: the predicate after '|', as in %r1|%p1; -2 for "|_"
+    uint64_t bits = 0;     // integer, real32, real64
+    int64_t offset = 0;    // symbol, address
+    std::string name;      // symbol, label, special; address: its base symbol, or empty
+    std::vector<Operand> items;  // vector; and the argument lists of a call
 };
 
 struct Statement {
@@ -65,7 +98,7 @@ struct Variable {
     Space space = Space::global;
     Type type = Type::b8;
     int alignment = 1;
-    int64_t count = 1;       // elements; 0 for an array of unknown size
+    int64_t count = 1;  // elements; 0 for an array of unknown size
     int vector_width = 1;
     bool external = false;
     std::vector<Initial> initial;
@@ -80,7 +113,7 @@ struct Function {
     int line = 0;
     std::vector<Variable> results;
     std::vector<Variable> params;
-    int max_threads = 0;  // .maxntid product, 0 where not given
+    int max_threads = 0;    // .maxntid product, 0 where not given
     std::string_view body;  // between the braces, parsed when asked for
     int body_line = 0;
 
@@ -105,6 +138,6 @@ struct Module {
 std::unique_ptr<Module> parse_module(std::string text);
 
 // Parses one function's body, once.
-void parse_body(const Module & module, Function & function);
+void parse_body(Function & function);
 
 }  // namespace llamaproof::ptx

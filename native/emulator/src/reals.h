@@ -1,4 +1,5 @@
-// Single pieces of the ISA's floating-point rules: flush to zero, saturation, the NaN that results carry, half formats.
+// Single pieces of the ISA's floating-point rules: flush to zero, saturation, the NaN that results
+// carry, half formats.
 #pragma once
 
 #include <cmath>
@@ -10,10 +11,26 @@
 
 namespace llamaproof::emulator {
 
-inline uint32_t bits_of(float x) { uint32_t b; std::memcpy(&b, &x, 4); return b; }
-inline uint64_t bits_of(double x) { uint64_t b; std::memcpy(&b, &x, 8); return b; }
-inline float float_of(uint32_t b) { float x; std::memcpy(&x, &b, 4); return x; }
-inline double double_of(uint64_t b) { double x; std::memcpy(&x, &b, 8); return x; }
+inline uint32_t bits_of(float x) {
+    uint32_t b;
+    std::memcpy(&b, &x, 4);
+    return b;
+}
+inline uint64_t bits_of(double x) {
+    uint64_t b;
+    std::memcpy(&b, &x, 8);
+    return b;
+}
+inline float float_of(uint32_t b) {
+    float x;
+    std::memcpy(&x, &b, 4);
+    return x;
+}
+inline double double_of(uint64_t b) {
+    double x;
+    std::memcpy(&x, &b, 8);
+    return x;
+}
 
 // Subnormals become zero of their sign.
 template <bool Flush> inline float flushed(float x) {
@@ -36,8 +53,11 @@ inline float half_to_float(uint16_t h) {
 #if defined(__F16C__)
     return _cvtsh_ss(h);
 #else
-    const uint32_t sign = uint32_t(h & 0x8000) << 16, exponent = (h >> 10) & 31, fraction = h & 0x3ff;
-    if (exponent == 31) return float_of(sign | 0x7f800000u | (fraction << 13) | (fraction ? 0x400000u : 0));
+    const uint32_t sign = uint32_t(h & 0x8000) << 16, exponent = (h >> 10) & 31,
+                   fraction = h & 0x3ff;
+    if (exponent == 31) {
+        return float_of(sign | 0x7f800000u | (fraction << 13) | (fraction ? 0x400000u : 0));
+    }
     if (exponent != 0) return float_of(sign | ((exponent + 112) << 23) | (fraction << 13));
     const float value = static_cast<float>(fraction) * 0x1p-24f;
     return sign ? -value : value;
@@ -54,7 +74,8 @@ inline uint16_t float_to_half(float x) {
     const uint32_t magnitude = b & 0x7fffffffu;
     if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00);
     if (magnitude < 0x38800000u) {
-        // Below the least normal half: a sum with 0.5 leaves the wanted bits at the bottom of the fraction.
+        // Below the least normal half: a sum with 0.5 leaves the wanted bits at the bottom of the
+        // fraction.
         const float shifted = float_of(magnitude) + 0.5f;
         return static_cast<uint16_t>(sign | (bits_of(shifted) - 0x3f000000u));
     }
@@ -71,8 +92,8 @@ inline uint16_t float_to_bfloat(float x) {
     return static_cast<uint16_t>((b + 0x7fff + ((b >> 16) & 1)) >> 16);
 }
 
-// a * b + c with one rounding to odd, so that a later rounding to half or bfloat is correct. The product must be
-// exact in float (it is for two halves).
+// a * b + c with one rounding to odd, so that a later rounding to half or bfloat is correct. The
+// product must be exact in float (it is for two halves).
 inline float multiply_add_to_odd(float a, float b, float c) {
     const float p = a * b;
     const float s = p + c;
@@ -93,7 +114,9 @@ inline float multiply_add_to_odd_wide(float a, float b, float c) {
     const double t = s - p;
     const double e = (p - (s - t)) + (double(c) - t);
     uint64_t bits = bits_of(s);
-    if (e != 0.0 && std::isfinite(s) && !(bits & 1)) bits = (e > 0.0) == (s > 0.0) ? bits | 1 : bits - 1;
+    if (e != 0.0 && std::isfinite(s) && !(bits & 1)) {
+        bits = (e > 0.0) == (s > 0.0) ? bits | 1 : bits - 1;
+    }
     const double odd = double_of(bits);
     // Truncate to float, then set the last bit if anything was lost.
     float f = static_cast<float>(odd);

@@ -1,7 +1,7 @@
 #include "rounding.h"
 
-#include <cfenv>
 #include <algorithm>
+#include <cfenv>
 #include <cmath>
 
 #include "reals.h"
@@ -41,7 +41,8 @@ template <class T> T compute(RoundedOp op, T a, T b, T c) {
 float flush_if(bool flush, float x) { return flush ? flushed<true>(x) : x; }
 double flush_if(bool, double x) { return x; }
 
-template <class T, RoundedOp Op> void apply_directed(Warp & warp, const Inst & inst, uint32_t mask) {
+template <class T, RoundedOp Op>
+void apply_directed(Warp & warp, const Inst & inst, uint32_t mask) {
     const Mode mode(inst.imm);
     const bool ftz = inst.imm & 4, sat = inst.imm & 8;
     const size_t sources = sources_of(Op);
@@ -51,7 +52,8 @@ template <class T, RoundedOp Op> void apply_directed(Warp & warp, const Inst & i
     const T * c = sources > 2 ? warp.row<T>(inst.op[3]) : a;
     for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
         const int lane = __builtin_ctz(rest);
-        T value = compute<T>(Op, flush_if(ftz, a[lane]), flush_if(ftz, b[lane]), flush_if(ftz, c[lane]));
+        T value =
+            compute<T>(Op, flush_if(ftz, a[lane]), flush_if(ftz, b[lane]), flush_if(ftz, c[lane]));
         value = canonical(flush_if(ftz, value));
         if (sat) value = value > T(0) ? (value < T(1) ? value : T(1)) : T(0);
         d[lane] = value;
@@ -73,19 +75,24 @@ template <class T> Handler directed_of(RoundedOp op) {
 
 double upper_word(double x) { return double_of(bits_of(x) & 0xffffffff00000000u); }
 
-double flush_wide(double x) { return std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.0, x) : x; }
+double flush_wide(double x) {
+    return std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.0, x) : x;
+}
 
 }  // namespace
 
 size_t sources_of(RoundedOp op) {
     switch (op) {
         case RoundedOp::fma: return 3;
-        case RoundedOp::rcp: case RoundedOp::sqrt: return 1;
+        case RoundedOp::rcp:
+        case RoundedOp::sqrt: return 1;
         default: return 2;
     }
 }
 
-Handler directed(RoundedOp op, bool wide) { return wide ? directed_of<double>(op) : directed_of<float>(op); }
+Handler directed(RoundedOp op, bool wide) {
+    return wide ? directed_of<double>(op) : directed_of<float>(op);
+}
 
 void coarse_reciprocal(Warp & warp, const Inst & inst, uint32_t mask) {
     for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
@@ -122,10 +129,13 @@ long double rounded_to(long double value, const Format & format, Rounding roundi
     int exponent = 0;
     std::frexp(value, &exponent);  // 0.5 <= m < 1
     const int last = std::max(exponent - 1, format.least) - (format.precision - 1);
-    const long double rounded = std::ldexp(rounded_to_integer(std::ldexp(value, -last), rounding), last);
-    const long double greatest = std::ldexp(2.0L - std::ldexp(1.0L, 1 - format.precision), format.greatest);
+    const long double rounded =
+        std::ldexp(rounded_to_integer(std::ldexp(value, -last), rounding), last);
+    const long double greatest =
+        std::ldexp(2.0L - std::ldexp(1.0L, 1 - format.precision), format.greatest);
     if (std::fabs(rounded) <= greatest) return std::copysign(rounded, value);
-    const bool stays = rounding == Rounding::toward_zero || (rounding == Rounding::down && value > 0) ||
+    const bool stays = rounding == Rounding::toward_zero ||
+                       (rounding == Rounding::down && value > 0) ||
                        (rounding == Rounding::up && value < 0);
     return std::copysign(stays ? greatest : static_cast<long double>(INFINITY), value);
 }

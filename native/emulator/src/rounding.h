@@ -1,4 +1,5 @@
-// Arithmetic under the rounding modes .rz, .rm and .rp, and exact conversions: the slow, general paths.
+// Arithmetic under the rounding modes .rz, .rm and .rp, and exact conversions: the slow, general
+// paths.
 #pragma once
 
 #include "machine.h"
@@ -14,7 +15,8 @@ size_t sources_of(RoundedOp op);
 void coarse_reciprocal(Warp & warp, const Inst & inst, uint32_t mask);       // rcp.approx.ftz.f64
 void coarse_reciprocal_root(Warp & warp, const Inst & inst, uint32_t mask);  // rsqrt.approx.ftz.f64
 
-// A binary format: precision in bits (with the leading one), greatest and least normal exponent of 1.x * 2^e.
+// A binary format: precision in bits (with the leading one), greatest and least normal exponent
+// of 1.x * 2^e.
 struct Format {
     int precision, greatest, least;
     bool has_infinity = true;

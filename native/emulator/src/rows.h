@@ -24,7 +24,8 @@ template <class F, class D, class A> void unary(Warp & warp, const Inst & inst, 
     blend(warp.row<D>(inst.op[0]), result, mask);
 }
 
-template <class F, class D, class A, class B> void binary(Warp & warp, const Inst & inst, uint32_t mask) {
+template <class F, class D, class A, class B>
+void binary(Warp & warp, const Inst & inst, uint32_t mask) {
     alignas(64) D result[lanes];
     const A * a = warp.row<A>(inst.op[1]);
     const B * b = warp.row<B>(inst.op[2]);
@@ -32,7 +33,8 @@ template <class F, class D, class A, class B> void binary(Warp & warp, const Ins
     blend(warp.row<D>(inst.op[0]), result, mask);
 }
 
-template <class F, class D, class A, class B, class C> void ternary(Warp & warp, const Inst & inst, uint32_t mask) {
+template <class F, class D, class A, class B, class C>
+void ternary(Warp & warp, const Inst & inst, uint32_t mask) {
     alignas(64) D result[lanes];
     const A * a = warp.row<A>(inst.op[1]);
     const B * b = warp.row<B>(inst.op[2]);

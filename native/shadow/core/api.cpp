@@ -4,7 +4,7 @@
 
 int llamaproof_shadow_abi() { return LLAMAPROOF_SHADOW_ABI; }
 
-std::size_t llamaproof_shadow_drain(llamaproof_record* records, std::size_t capacity) {
+std::size_t llamaproof_shadow_drain(llamaproof_record * records, std::size_t capacity) {
     return shadow::Runtime::get().drain(records, capacity);
 }
 
@@ -20,23 +20,23 @@ int llamaproof_shadow_read_back(std::uint32_t modulus) {
     return 0;
 }
 
-void llamaproof_shadow_mark(const char* label) { shadow::Runtime::get().mark(label); }
+void llamaproof_shadow_mark(const char * label) { shadow::Runtime::get().mark(label); }
 
-const char* llamaproof_shadow_name(std::uint32_t name) {
+const char * llamaproof_shadow_name(std::uint32_t name) {
     return shadow::Runtime::get().name(name);
 }
 
-const char* llamaproof_shadow_demangled_name(std::uint32_t name) {
+const char * llamaproof_shadow_demangled_name(std::uint32_t name) {
     return shadow::Runtime::get().demangled(name);
 }
 
 int llamaproof_shadow_device_count() { return shadow::Runtime::get().device_count(); }
 
-int llamaproof_shadow_memory(int device, std::uint64_t* current, std::uint64_t* peak,
-                             std::uint64_t* total) {
+int llamaproof_shadow_memory(int device, std::uint64_t * current, std::uint64_t * peak,
+                             std::uint64_t * total) {
     return shadow::Runtime::get().usage(device, current, peak, total) ? 0 : 1;
 }
 
-int llamaproof_shadow_kernel(const char* kernel, int device, llamaproof_kernel_figures* figures) {
+int llamaproof_shadow_kernel(const char * kernel, int device, llamaproof_kernel_figures * figures) {
     return shadow::Runtime::get().kernel_figures(kernel, device, figures) ? 0 : 1;
 }

@@ -8,8 +8,8 @@ namespace shadow {
 namespace {
 
 template <typename Function>
-Function symbol(void* library, const char* name, const std::string& path) {
-    void* found = dlsym(library, name);
+Function symbol(void * library, const char * name, const std::string & path) {
+    void * found = dlsym(library, name);
     if (found == nullptr) {
         fatal(path + " has no function " + name);
     }
@@ -18,7 +18,7 @@ Function symbol(void* library, const char* name, const std::string& path) {
 
 std::string beside_this_library() {
     Dl_info info{};
-    if (dladdr(reinterpret_cast<const void*>(&beside_this_library), &info) == 0) {
+    if (dladdr(reinterpret_cast<const void *>(&beside_this_library), &info) == 0) {
         fatal("cannot tell where the shadow runtime was loaded from");
     }
     const std::string self = info.dli_fname;
@@ -27,14 +27,14 @@ std::string beside_this_library() {
 
 }  // namespace
 
-Executor::Executor(const std::string& path) {
+Executor::Executor(const std::string & path) {
     const std::string file = path.empty() ? beside_this_library() : path;
-    void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+    void * library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) {
         fatal(std::string("cannot open the library that executes kernels: ") + dlerror());
     }
-    const auto abi = symbol<decltype(&llamaproof_executor_abi)>(
-        library, "llamaproof_executor_abi", file);
+    const auto abi =
+        symbol<decltype(&llamaproof_executor_abi)>(library, "llamaproof_executor_abi", file);
     if (abi() != LLAMAPROOF_EXECUTOR_ABI) {
         fatal(file + " was built for another shadow runtime (ABI " + std::to_string(abi()) +
               ", this one is " + std::to_string(LLAMAPROOF_EXECUTOR_ABI) + ")");

@@ -8,15 +8,15 @@
 namespace shadow {
 
 class Executor {
-  public:
+public:
     // Opens the library; ends the run with the reason when that fails.
-    explicit Executor(const std::string& path);
+    explicit Executor(const std::string & path);
 
-    void memory(const llamaproof_memory_event& event) const { memory_(&event); }
-    int launch(const llamaproof_launch& launch) const { return launch_(&launch); }
-    const char* message() const { return message_(); }
+    void memory(const llamaproof_memory_event & event) const { memory_(&event); }
+    int launch(const llamaproof_launch & launch) const { return launch_(&launch); }
+    const char * message() const { return message_(); }
 
-  private:
+private:
     decltype(&llamaproof_executor_memory) memory_ = nullptr;
     decltype(&llamaproof_executor_launch) launch_ = nullptr;
     decltype(&llamaproof_executor_message) message_ = nullptr;

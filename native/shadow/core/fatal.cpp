@@ -5,7 +5,7 @@
 
 namespace shadow {
 
-void fatal(const std::string& message) {
+void fatal(const std::string & message) {
     std::fprintf(stderr, "llamaproof shadow runtime: %s\n", message.c_str());
     std::fflush(stderr);
     std::abort();
@@ -13,7 +13,7 @@ void fatal(const std::string& message) {
 
 }  // namespace shadow
 
-void llamaproof_shadow_unknown_call(const char* name) {
+void llamaproof_shadow_unknown_call(const char * name) {
     shadow::fatal(std::string(name) +
                   " was called, and the shadow runtime has no such function; the run ends here "
                   "rather than go on with a guess");

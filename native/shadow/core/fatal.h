@@ -10,9 +10,9 @@
 namespace shadow {
 
 // Write "llamaproof shadow runtime: <message>" to stderr and abort.
-[[noreturn]] SHADOW_API void fatal(const std::string& message);
+[[noreturn]] SHADOW_API void fatal(const std::string & message);
 
 }  // namespace shadow
 
 // A stand-in's function that nobody wrote: name it and abort.
-extern "C" [[noreturn]] SHADOW_API void llamaproof_shadow_unknown_call(const char* name);
+extern "C" [[noreturn]] SHADOW_API void llamaproof_shadow_unknown_call(const char * name);

@@ -15,13 +15,13 @@ namespace {
 struct FatbinWrapper {
     std::int32_t magic;
     std::int32_t version;
-    const void* data;
-    const void* link_inputs;
+    const void * data;
+    const void * link_inputs;
 };
 constexpr std::int32_t kWrapperMagic = 0x466243b1;
 
-std::string real_path(const char* path) {
-    char* resolved = realpath(path, nullptr);
+std::string real_path(const char * path) {
+    char * resolved = realpath(path, nullptr);
     std::string result = resolved != nullptr ? resolved : path;
     std::free(resolved);
     return result;
@@ -29,7 +29,7 @@ std::string real_path(const char* path) {
 
 }  // namespace
 
-Module* Kernels::add_module(const void* wrapper) {
+Module * Kernels::add_module(const void * wrapper) {
     FatbinWrapper parts{};
     std::memcpy(&parts, wrapper, sizeof parts);
     if (parts.magic != kWrapperMagic) {
@@ -43,7 +43,7 @@ Module* Kernels::add_module(const void* wrapper) {
     auto module = std::make_unique<Module>();
     module->fatbin = parts.data;
     module->library = real_path(info.dli_fname);
-    const LibraryIndex* index = index_of(module->library);
+    const LibraryIndex * index = index_of(module->library);
     if (index == nullptr) {
         fatal(module->library +
               " brings device code and is not among the libraries of this session; name it when "
@@ -61,14 +61,14 @@ Module* Kernels::add_module(const void* wrapper) {
     return modules_.back().get();
 }
 
-void Kernels::remove_module(Module* module) {
+void Kernels::remove_module(Module * module) {
     const auto found =
         std::find_if(modules_.begin(), modules_.end(),
-                     [module](const auto& candidate) { return candidate.get() == module; });
+                     [module](const auto & candidate) { return candidate.get() == module; });
     if (found == modules_.end()) {
         return;
     }
-    for (const void* function : module->functions) {
+    for (const void * function : module->functions) {
         const auto kernel = kernels_.find(function);
         if (kernel != kernels_.end()) {
             handles_.erase(kernel->second.get());
@@ -78,12 +78,12 @@ void Kernels::remove_module(Module* module) {
     modules_.erase(found);
 }
 
-void Kernels::add_kernel(Module* module, const void* function, const char* name) {
+void Kernels::add_kernel(Module * module, const void * function, const char * name) {
     auto kernel = std::make_unique<Kernel>();
     kernel->name = name;
     kernel->function = function;
     kernel->module = module;
-    for (const Device& device : session_.devices) {
+    for (const Device & device : session_.devices) {
         KernelOnDevice here;
         const auto code = module->code->find(device.sm);
         if (code != module->code->end()) {
@@ -102,7 +102,7 @@ void Kernels::add_kernel(Module* module, const void* function, const char* name)
     kernels_[function] = std::move(kernel);
 }
 
-Kernel* Kernels::find(const void* function_or_handle) {
+Kernel * Kernels::find(const void * function_or_handle) {
     const auto function = kernels_.find(function_or_handle);
     if (function != kernels_.end()) {
         return function->second.get();
@@ -111,8 +111,8 @@ Kernel* Kernels::find(const void* function_or_handle) {
     return handle == handles_.end() ? nullptr : handle->second;
 }
 
-Kernel* Kernels::find_by_name(const std::string& name) {
-    for (const auto& [function, kernel] : kernels_) {
+Kernel * Kernels::find_by_name(const std::string & name) {
+    for (const auto & [function, kernel] : kernels_) {
         if (kernel->name == name) {
             return kernel.get();
         }
@@ -120,8 +120,8 @@ Kernel* Kernels::find_by_name(const std::string& name) {
     return nullptr;
 }
 
-const LibraryIndex* Kernels::index_of(const std::string& library) const {
-    for (const auto& candidate : session_.libraries) {
+const LibraryIndex * Kernels::index_of(const std::string & library) const {
+    for (const auto & candidate : session_.libraries) {
         if (real_path(candidate->path.c_str()) == library) {
             return candidate.get();
         }

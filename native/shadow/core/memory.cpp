@@ -29,10 +29,11 @@ std::uint64_t charged_for(std::uint64_t bytes) {
     return bytes >= kBlock / 2 ? round_up(bytes, kBlock) : round_up(bytes, kSmall);
 }
 
-void* pointer(Address address) { return reinterpret_cast<void*>(address); }
+void * pointer(Address address) { return reinterpret_cast<void *>(address); }
 
 Address reserve_addresses(std::uint64_t bytes) {
-    void* base = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void * base =
+        mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED) {
         fatal("cannot reserve " + std::to_string(bytes) + " bytes of address space: " +
               std::strerror(errno) + "; is there a limit (ulimit -v)?");
@@ -40,44 +41,43 @@ Address reserve_addresses(std::uint64_t bytes) {
     return reinterpret_cast<Address>(base);
 }
 
-template <typename Map>
-auto holder(Map& map, Address address) {
+template <typename Map> auto holder(Map & map, Address address) {
     auto next = map.upper_bound(address);
     return next == map.begin() ? map.end() : std::prev(next);
 }
 
-void raise_to(Usage& usage, std::uint64_t bytes) {
+void raise_to(Usage & usage, std::uint64_t bytes) {
     usage.current += bytes;
     usage.peak = std::max(usage.peak, usage.current);
 }
 
 }  // namespace
 
-Memory::Memory(const Session& session) : keeps_content_(session.mode == Mode::execute) {
+Memory::Memory(const Session & session) : keeps_content_(session.mode == Mode::execute) {
     heaps_.resize(session.devices.size());
-    for (const Device& device : session.devices) {
+    for (const Device & device : session.devices) {
         usage_.push_back({0, 0, device.memory});
     }
 }
 
 Memory::~Memory() {
-    for (const Heap& heap : heaps_) {
+    for (const Heap & heap : heaps_) {
         if (heap.size > 0) {
             munmap(pointer(heap.base), heap.size);
         }
     }
-    for (const auto& [address, bytes] : reservations_) {
+    for (const auto & [address, bytes] : reservations_) {
         munmap(pointer(address), bytes);
     }
-    for (const auto& [address, allocation] : host_) {
+    for (const auto & [address, allocation] : host_) {
         if (allocation.kind != LLAMAPROOF_MEMORY_REGISTERED) {
             munmap(pointer(address), allocation.charged);
         }
     }
 }
 
-Status Memory::allocate(int device, std::uint64_t bytes, Address* address,
-                        Allocation* allocation) {
+Status Memory::allocate(int device, std::uint64_t bytes, Address * address,
+                        Allocation * allocation) {
     *address = 0;
     if (bytes == 0) {
         return Status::success;
@@ -86,10 +86,10 @@ Status Memory::allocate(int device, std::uint64_t bytes, Address* address,
     if (bytes > total || !charge(device, charged_for(bytes))) {
         return Status::memory_allocation;
     }
-    Heap& from = heap(device);
+    Heap & from = heap(device);
     const std::uint64_t alignment = bytes >= kBlock / 2 ? kBlock : kGap;
     const std::uint64_t needed = round_up(bytes + kGap, kGap);
-    for (auto& [start, size] : from.free) {
+    for (auto & [start, size] : from.free) {
         const Address aligned = round_up(start, alignment);
         if (aligned + needed > start + size) {
             continue;
@@ -103,8 +103,8 @@ Status Memory::allocate(int device, std::uint64_t bytes, Address* address,
         if (aligned + needed < end) {
             from.free[aligned + needed] = end - aligned - needed;
         }
-        if (keeps_content_ && mprotect(pointer(aligned), round_up(bytes, kGap),
-                                       PROT_READ | PROT_WRITE) != 0) {
+        if (keeps_content_ &&
+            mprotect(pointer(aligned), round_up(bytes, kGap), PROT_READ | PROT_WRITE) != 0) {
             fatal(std::string("cannot back device memory: ") + std::strerror(errno));
         }
         *allocation = {bytes, charged_for(bytes), LLAMAPROOF_MEMORY_DEVICE, device};
@@ -117,7 +117,7 @@ Status Memory::allocate(int device, std::uint64_t bytes, Address* address,
     return Status::memory_allocation;
 }
 
-Status Memory::free(Address address, Allocation* freed) {
+Status Memory::free(Address address, Allocation * freed) {
     const auto managed = host_.find(address);
     if (managed != host_.end() && managed->second.kind == LLAMAPROOF_MEMORY_MANAGED) {
         free_visible(managed, freed, "cudaFree");
@@ -134,7 +134,7 @@ Status Memory::free(Address address, Allocation* freed) {
         madvise(pointer(address), size, MADV_DONTNEED);
         mprotect(pointer(address), size, PROT_NONE);
     }
-    Heap& to = heap(freed->device);
+    Heap & to = heap(freed->device);
     allocations_.erase(found);
     discharge(freed->device, freed->charged);
     auto [place, inserted] = to.free.emplace(address, size);
@@ -153,7 +153,7 @@ Status Memory::free(Address address, Allocation* freed) {
     return Status::success;
 }
 
-Status Memory::allocate_host(std::uint64_t bytes, Address* address, Allocation* allocation) {
+Status Memory::allocate_host(std::uint64_t bytes, Address * address, Allocation * allocation) {
     const Status status = allocate_visible({bytes, 0, LLAMAPROOF_MEMORY_PINNED, -1}, address,
                                            allocation, "cudaMallocHost");
     if (status == Status::success && *address != 0) {
@@ -162,7 +162,7 @@ Status Memory::allocate_host(std::uint64_t bytes, Address* address, Allocation* 
     return status;
 }
 
-Status Memory::free_host(Address address, Allocation* freed) {
+Status Memory::free_host(Address address, Allocation * freed) {
     const auto found = host_.find(address);
     if (found == host_.end() || found->second.kind != LLAMAPROOF_MEMORY_PINNED) {
         return Status::invalid_value;
@@ -172,7 +172,7 @@ Status Memory::free_host(Address address, Allocation* freed) {
     return Status::success;
 }
 
-Status Memory::register_host(Address address, std::uint64_t bytes, Allocation* allocation) {
+Status Memory::register_host(Address address, std::uint64_t bytes, Allocation * allocation) {
     if (address == 0 || bytes == 0) {
         return Status::invalid_value;
     }
@@ -189,7 +189,7 @@ Status Memory::register_host(Address address, std::uint64_t bytes, Allocation* a
     return Status::success;
 }
 
-Status Memory::unregister_host(Address address, Allocation* freed) {
+Status Memory::unregister_host(Address address, Allocation * freed) {
     const auto found = host_.find(address);
     if (found == host_.end()) {
         return Status::host_memory_not_registered;
@@ -203,21 +203,21 @@ Status Memory::unregister_host(Address address, Allocation* freed) {
     return Status::success;
 }
 
-Status Memory::allocate_managed(int device, std::uint64_t bytes, Address* address,
-                                Allocation* allocation) {
+Status Memory::allocate_managed(int device, std::uint64_t bytes, Address * address,
+                                Allocation * allocation) {
     return allocate_visible({bytes, 0, LLAMAPROOF_MEMORY_MANAGED, device}, address, allocation,
                             "cudaMallocManaged");
 }
 
-Status Memory::allocate_visible(Allocation wanted, Address* address, Allocation* allocation,
-                                const char* call) {
+Status Memory::allocate_visible(Allocation wanted, Address * address, Allocation * allocation,
+                                const char * call) {
     *address = 0;
     if (wanted.bytes == 0) {
         return Status::success;
     }
     wanted.charged = round_up(wanted.bytes, kGap);
-    void* memory = mmap(nullptr, wanted.charged, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void * memory = mmap(nullptr, wanted.charged, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
         return Status::memory_allocation;
     }
@@ -228,8 +228,8 @@ Status Memory::allocate_visible(Allocation wanted, Address* address, Allocation*
     return Status::success;
 }
 
-void Memory::free_visible(std::map<Address, Allocation>::iterator which, Allocation* freed,
-                          const char* call) {
+void Memory::free_visible(std::map<Address, Allocation>::iterator which, Allocation * freed,
+                          const char * call) {
     const Address address = which->first;
     *freed = which->second;
     tell(LLAMAPROOF_MEMORY_HOST_GONE, -1, address, freed->bytes, 0, call);
@@ -237,7 +237,7 @@ void Memory::free_visible(std::map<Address, Allocation>::iterator which, Allocat
     host_.erase(which);
 }
 
-Status Memory::reserve(std::uint64_t bytes, Address* address) {
+Status Memory::reserve(std::uint64_t bytes, Address * address) {
     if (bytes == 0 || bytes % granularity != 0) {
         return Status::invalid_value;
     }
@@ -267,8 +267,8 @@ Status Memory::unreserve(Address address, std::uint64_t bytes) {
     return Status::success;
 }
 
-Status Memory::create_physical(int device, std::uint64_t bytes, std::uint64_t* handle,
-                               Allocation* allocation) {
+Status Memory::create_physical(int device, std::uint64_t bytes, std::uint64_t * handle,
+                               Allocation * allocation) {
     if (bytes == 0 || bytes % granularity != 0) {
         return Status::invalid_value;
     }
@@ -288,7 +288,7 @@ Status Memory::create_physical(int device, std::uint64_t bytes, std::uint64_t* h
     return Status::success;
 }
 
-Status Memory::release_physical(std::uint64_t handle, Freed* freed) {
+Status Memory::release_physical(std::uint64_t handle, Freed * freed) {
     const auto found = physical_.find(handle);
     if (found == physical_.end() || found->second.released) {
         return Status::invalid_value;
@@ -304,8 +304,7 @@ Status Memory::map(Address address, std::uint64_t bytes, std::uint64_t offset,
     const auto physical = physical_.find(handle);
     if (reservation == reservations_.end() || physical == physical_.end() ||
         physical->second.released || bytes == 0 || bytes % granularity != 0 ||
-        address % granularity != 0 ||
-        address + bytes > reservation->first + reservation->second ||
+        address % granularity != 0 || address + bytes > reservation->first + reservation->second ||
         offset + bytes > physical->second.bytes) {
         return Status::invalid_value;
     }
@@ -316,8 +315,7 @@ Status Memory::map(Address address, std::uint64_t bytes, std::uint64_t offset,
         return Status::invalid_value;
     }
     if (keeps_content_ && mmap(pointer(address), bytes, PROT_NONE, MAP_SHARED | MAP_FIXED,
-                               physical->second.file,
-                               static_cast<off_t>(offset)) == MAP_FAILED) {
+                               physical->second.file, static_cast<off_t>(offset)) == MAP_FAILED) {
         fatal(std::string("cannot map device memory: ") + std::strerror(errno));
     }
     mappings_[address] = {bytes, handle, false};
@@ -325,7 +323,7 @@ Status Memory::map(Address address, std::uint64_t bytes, std::uint64_t offset,
     return Status::success;
 }
 
-Status Memory::unmap(Address address, std::uint64_t bytes, Freed* freed) {
+Status Memory::unmap(Address address, std::uint64_t bytes, Freed * freed) {
     // The driver unmaps whole mappings, one or several next to each other.
     const Address end = address + bytes;
     std::vector<Address> starts;
@@ -367,7 +365,7 @@ Status Memory::set_access(Address address, std::uint64_t bytes, bool readable) {
     }
     for (auto found = mappings_.find(address); found != mappings_.end() && found->first < end;
          ++found) {
-        Mapping& mapping = found->second;
+        Mapping & mapping = found->second;
         const int device = physical_.at(mapping.handle).device;
         if (keeps_content_) {
             mprotect(pointer(found->first), mapping.bytes,
@@ -384,21 +382,19 @@ Status Memory::set_access(Address address, std::uint64_t bytes, bool readable) {
 
 Place Memory::place(Address address, std::uint64_t bytes) const {
     for (std::size_t i = 0; i < heaps_.size(); ++i) {
-        const Heap& heap = heaps_[i];
+        const Heap & heap = heaps_[i];
         if (address < heap.base || address >= heap.base + heap.size) {
             continue;
         }
         const auto found = holder(allocations_, address);
         const int device = static_cast<int>(i);
-        if (found != allocations_.end() &&
-            address + bytes <= found->first + found->second.bytes) {
+        if (found != allocations_.end() && address + bytes <= found->first + found->second.bytes) {
             return {Where::device, device};
         }
         return {Where::bad, device};
     }
     const auto reservation = holder(reservations_, address);
-    if (reservation != reservations_.end() &&
-        address < reservation->first + reservation->second) {
+    if (reservation != reservations_.end() && address < reservation->first + reservation->second) {
         return place_in_reservation(address, bytes);
     }
     const auto host = holder(host_, address);
@@ -424,8 +420,8 @@ Place Memory::place_in_reservation(Address address, std::uint64_t bytes) const {
     return {Where::device, device};
 }
 
-const Allocation* Memory::find(Address address, Address* start) const {
-    for (const auto* map : {&allocations_, &host_}) {
+const Allocation * Memory::find(Address address, Address * start) const {
+    for (const auto * map : {&allocations_, &host_}) {
         const auto found = holder(*map, address);
         if (found != map->end() && address < found->first + found->second.bytes) {
             *start = found->first;
@@ -436,21 +432,21 @@ const Allocation* Memory::find(Address address, Address* start) const {
 }
 
 void Memory::restart_peaks() {
-    for (Usage& usage : usage_) {
+    for (Usage & usage : usage_) {
         usage.peak = usage.current;
     }
     pinned_usage_.peak = pinned_usage_.current;
 }
 
 void Memory::tell(llamaproof_memory_event_kind kind, int device, Address address,
-                  std::uint64_t bytes, Address source, const char* call) const {
+                  std::uint64_t bytes, Address source, const char * call) const {
     if (listener_) {
         listener_({kind, device, address, bytes, source, call});
     }
 }
 
-Memory::Heap& Memory::heap(int device) {
-    Heap& heap = heaps_.at(static_cast<std::size_t>(device));
+Memory::Heap & Memory::heap(int device) {
+    Heap & heap = heaps_.at(static_cast<std::size_t>(device));
     if (heap.size == 0) {
         // Twice the memory: fragments and gaps must not refuse what the card's size allows.
         heap.size = round_up(usage(device).total * 2, kBlock) + kBlock;
@@ -461,7 +457,7 @@ Memory::Heap& Memory::heap(int device) {
 }
 
 bool Memory::charge(int device, std::uint64_t bytes) {
-    Usage& usage = usage_.at(static_cast<std::size_t>(device));
+    Usage & usage = usage_.at(static_cast<std::size_t>(device));
     if (bytes > usage.total - usage.current) {
         return false;
     }
@@ -473,8 +469,8 @@ void Memory::discharge(int device, std::uint64_t bytes) {
     usage_.at(static_cast<std::size_t>(device)).current -= bytes;
 }
 
-void Memory::drop_reference(std::uint64_t handle, Freed* freed) {
-    Physical& physical = physical_.at(handle);
+void Memory::drop_reference(std::uint64_t handle, Freed * freed) {
+    Physical & physical = physical_.at(handle);
     if (--physical.references > 0) {
         return;
     }
@@ -483,8 +479,7 @@ void Memory::drop_reference(std::uint64_t handle, Freed* freed) {
     }
     discharge(physical.device, physical.bytes);
     freed->push_back(
-        {handle,
-         {physical.bytes, physical.bytes, LLAMAPROOF_MEMORY_PHYSICAL, physical.device}});
+        {handle, {physical.bytes, physical.bytes, LLAMAPROOF_MEMORY_PHYSICAL, physical.device}});
     physical_.erase(handle);
 }
 

@@ -8,7 +8,7 @@
 namespace shadow {
 namespace {
 
-cudaOccDeviceProp properties_of(const Device& device) {
+cudaOccDeviceProp properties_of(const Device & device) {
     cudaOccDeviceProp properties;
     properties.computeMajor = device.major();
     properties.computeMinor = device.minor();
@@ -25,8 +25,8 @@ cudaOccDeviceProp properties_of(const Device& device) {
     return properties;
 }
 
-cudaOccFuncAttributes attributes_of(const Device& device, const KernelCode& kernel,
-                                    const KernelLimits& limits) {
+cudaOccFuncAttributes attributes_of(const Device & device, const KernelCode & kernel,
+                                    const KernelLimits & limits) {
     cudaOccFuncAttributes attributes;
     attributes.maxThreadsPerBlock = max_threads_per_block(device, kernel);
     attributes.numRegs = static_cast<int>(kernel.registers);
@@ -37,7 +37,7 @@ cudaOccFuncAttributes attributes_of(const Device& device, const KernelCode& kern
     return attributes;
 }
 
-cudaOccDeviceState state_of(const KernelLimits& limits) {
+cudaOccDeviceState state_of(const KernelLimits & limits) {
     cudaOccDeviceState state;
     state.carveoutConfig = limits.carveout;
     return state;
@@ -45,7 +45,7 @@ cudaOccDeviceState state_of(const KernelLimits& limits) {
 
 }  // namespace
 
-int resident_blocks(const Device& device, const KernelCode& kernel, const KernelLimits& limits,
+int resident_blocks(const Device & device, const KernelCode & kernel, const KernelLimits & limits,
                     int block_threads, std::uint64_t dynamic_shared) {
     const cudaOccDeviceProp properties = properties_of(device);
     const cudaOccFuncAttributes attributes = attributes_of(device, kernel, limits);
@@ -61,7 +61,7 @@ int resident_blocks(const Device& device, const KernelCode& kernel, const Kernel
     return result.activeBlocksPerMultiprocessor;
 }
 
-int max_threads_per_block(const Device& device, const KernelCode& kernel) {
+int max_threads_per_block(const Device & device, const KernelCode & kernel) {
     cudaOccDeviceProp properties = properties_of(device);
     int granularity = 0;
     int partitions = 0;
@@ -82,14 +82,14 @@ int max_threads_per_block(const Device& device, const KernelCode& kernel) {
     return threads;
 }
 
-std::uint64_t available_dynamic_shared(const Device& device, const KernelCode& kernel,
-                                       const KernelLimits& limits, int blocks, int block_threads) {
+std::uint64_t available_dynamic_shared(const Device & device, const KernelCode & kernel,
+                                       const KernelLimits & limits, int blocks, int block_threads) {
     const cudaOccDeviceProp properties = properties_of(device);
     const cudaOccFuncAttributes attributes = attributes_of(device, kernel, limits);
     const cudaOccDeviceState state = state_of(limits);
     std::size_t bytes = 0;
-    const cudaOccError error = cudaOccAvailableDynamicSMemPerBlock(
-        &bytes, &properties, &attributes, &state, blocks, block_threads);
+    const cudaOccError error = cudaOccAvailableDynamicSMemPerBlock(&bytes, &properties, &attributes,
+                                                                   &state, blocks, block_threads);
     return error == CUDA_OCC_SUCCESS ? bytes : 0;
 }
 

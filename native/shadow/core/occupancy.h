@@ -15,14 +15,14 @@ struct KernelLimits {
 };
 
 // Blocks resident on one multiprocessor; 0 when not even one fits.
-int resident_blocks(const Device& device, const KernelCode& kernel, const KernelLimits& limits,
+int resident_blocks(const Device & device, const KernelCode & kernel, const KernelLimits & limits,
                     int block_threads, std::uint64_t dynamic_shared);
 
 // The largest block a launch of this kernel may have.
-int max_threads_per_block(const Device& device, const KernelCode& kernel);
+int max_threads_per_block(const Device & device, const KernelCode & kernel);
 
 // Dynamic shared memory a block may have when `blocks` of them are to be resident.
-std::uint64_t available_dynamic_shared(const Device& device, const KernelCode& kernel,
-                                       const KernelLimits& limits, int blocks, int block_threads);
+std::uint64_t available_dynamic_shared(const Device & device, const KernelCode & kernel,
+                                       const KernelLimits & limits, int blocks, int block_threads);
 
 }  // namespace shadow

@@ -17,9 +17,7 @@ struct Dim3 {
     std::uint32_t y = 1;
     std::uint32_t z = 1;
 
-    std::uint64_t count() const {
-        return static_cast<std::uint64_t>(x) * y * z;
-    }
+    std::uint64_t count() const { return static_cast<std::uint64_t>(x) * y * z; }
 };
 
 struct LaunchOptions {
@@ -32,10 +30,11 @@ struct LaunchOptions {
 };
 
 struct KernelOperation {
-    const Kernel* kernel = nullptr;
-    const KernelCode* code = nullptr;
+    const Kernel * kernel = nullptr;
+    const KernelCode * code = nullptr;
     LaunchOptions options;
-    std::vector<std::uint8_t> parameter_block;  // empty where nobody asks: not captured, not executed
+    std::vector<std::uint8_t>
+        parameter_block;  // empty where nobody asks: not captured, not executed
 };
 
 // A copy of `slices` times `rows` rows of `width` bytes.
@@ -49,7 +48,7 @@ struct CopyOperation {
     std::uint64_t source_pitch = 0;
     std::uint64_t destination_slice = 0;
     std::uint64_t source_slice = 0;
-    const char* call = "";
+    const char * call = "";
     Place to;
     Place from;
 };
@@ -60,13 +59,13 @@ struct SetOperation {
     std::uint64_t rows = 1;
     std::uint64_t pitch = 0;
     int value = 0;
-    const char* call = "";
+    const char * call = "";
     Place to;
 };
 
 struct HostOperation {
-    void (*function)(void*) = nullptr;
-    void* data = nullptr;
+    void (*function)(void *) = nullptr;
+    void * data = nullptr;
 };
 
 // A library's call as the record shows it, and, in execute mode, what it does.

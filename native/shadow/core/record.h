@@ -13,12 +13,12 @@ namespace shadow {
 
 // Names that records carry, each kept once and for good.
 class Names {
-  public:
-    std::uint32_t id(const std::string& name);
-    const char* text(std::uint32_t id) const;
-    const char* demangled(std::uint32_t id);
+public:
+    std::uint32_t id(const std::string & name);
+    const char * text(std::uint32_t id) const;
+    const char * demangled(std::uint32_t id);
 
-  private:
+private:
     std::deque<std::string> texts_;
     std::unordered_map<std::string, std::uint32_t> ids_;
     std::unordered_map<std::uint32_t, std::string> demangled_;
@@ -26,14 +26,14 @@ class Names {
 
 // A queue of records with an upper bound. Not thread safe.
 class Recorder {
-  public:
-    void add(const llamaproof_record& record);
-    std::size_t drain(llamaproof_record* records, std::size_t capacity);
+public:
+    void add(const llamaproof_record & record);
+    std::size_t drain(llamaproof_record * records, std::size_t capacity);
     void reset();
     std::uint64_t dropped() const { return dropped_; }
     std::uint64_t next_sequence() { return ++sequence_; }
 
-  private:
+private:
     // 144 bytes each: 300 MB when nobody drains.
     static constexpr std::size_t kCapacity = 1 << 21;
     std::deque<llamaproof_record> records_;

@@ -10,9 +10,9 @@ thread_local Status last_error_of_thread = Status::success;
 
 }  // namespace
 
-Runtime& Runtime::get() {
+Runtime & Runtime::get() {
     // Never destroyed: libraries unregister their code while the process exits.
-    static Runtime* const runtime = new Runtime();
+    static Runtime * const runtime = new Runtime();
     return *runtime;
 }
 
@@ -25,18 +25,16 @@ Runtime::Runtime()
         return;
     }
     executor_ = std::make_unique<Executor>(session_.executor);
-    memory_.listen(
-        [this](const llamaproof_memory_event& event) { executor_->memory(event); });
+    memory_.listen([this](const llamaproof_memory_event & event) { executor_->memory(event); });
     for (int i = 0; i < device_count(); ++i) {
-        const Device& device = session_.devices[static_cast<std::size_t>(i)];
-        executor_devices_.push_back({i, device.sm, device.multiprocessors, Device::warp_size,
-                                     device.shared_per_block_optin,
-                                     device.shared_per_multiprocessor, device.l2,
-                                     device.name.c_str()});
+        const Device & device = session_.devices[static_cast<std::size_t>(i)];
+        executor_devices_.push_back(
+            {i, device.sm, device.multiprocessors, Device::warp_size, device.shared_per_block_optin,
+             device.shared_per_multiprocessor, device.l2, device.name.c_str()});
     }
 }
 
-int Runtime::finish(const char* call, Status status) {
+int Runtime::finish(const char * call, Status status) {
     const Lock lock(mutex_);
     const Status seen = outcome(call, status);
     if (seen != Status::success) {
@@ -45,12 +43,12 @@ int Runtime::finish(const char* call, Status status) {
     return static_cast<int>(seen);
 }
 
-int Runtime::finish_driver(const char* call, Status status) {
+int Runtime::finish_driver(const char * call, Status status) {
     const Lock lock(mutex_);
     return static_cast<int>(outcome(call, status));
 }
 
-Status Runtime::outcome(const char* call, Status status) {
+Status Runtime::outcome(const char * call, Status status) {
     if (fault_ != Status::success) {
         status = fault_;
     }
@@ -71,7 +69,7 @@ int Runtime::last_error(bool clear) {
     return static_cast<int>(status);
 }
 
-const Device* Runtime::device(int ordinal) const {
+const Device * Runtime::device(int ordinal) const {
     if (ordinal < 0 || ordinal >= device_count()) {
         return nullptr;
     }
@@ -88,7 +86,7 @@ Status Runtime::set_device(int ordinal) {
     return Status::success;
 }
 
-Status Runtime::memory_info(std::uint64_t* free, std::uint64_t* total) {
+Status Runtime::memory_info(std::uint64_t * free, std::uint64_t * total) {
     const Lock lock(mutex_);
     if (session_.devices.empty()) {
         return Status::no_device;
@@ -116,7 +114,7 @@ Status Runtime::synchronize_device() {
     return streams_.forbid_wait_for_all();
 }
 
-std::size_t Runtime::drain(llamaproof_record* records, std::size_t capacity) {
+std::size_t Runtime::drain(llamaproof_record * records, std::size_t capacity) {
     const Lock lock(mutex_);
     return recorder_.drain(records, capacity);
 }
@@ -132,7 +130,7 @@ void Runtime::reset() {
     memory_.restart_peaks();
 }
 
-void Runtime::mark(const char* label) {
+void Runtime::mark(const char * label) {
     const Lock lock(mutex_);
     recorder_.add(blank(LLAMAPROOF_RECORD_MARK, label, nullptr));
 }
@@ -142,18 +140,18 @@ void Runtime::read_back(std::uint32_t modulus) {
     read_back_modulus_ = modulus;
 }
 
-const char* Runtime::name(std::uint32_t id) {
+const char * Runtime::name(std::uint32_t id) {
     const Lock lock(mutex_);
     return names_.text(id);
 }
 
-const char* Runtime::demangled(std::uint32_t id) {
+const char * Runtime::demangled(std::uint32_t id) {
     const Lock lock(mutex_);
     return names_.demangled(id);
 }
 
-bool Runtime::usage(int device, std::uint64_t* current, std::uint64_t* peak,
-                    std::uint64_t* total) {
+bool Runtime::usage(int device, std::uint64_t * current, std::uint64_t * peak,
+                    std::uint64_t * total) {
     const Lock lock(mutex_);
     if (device < -1 || device >= device_count()) {
         return false;
@@ -165,8 +163,8 @@ bool Runtime::usage(int device, std::uint64_t* current, std::uint64_t* peak,
     return true;
 }
 
-llamaproof_record Runtime::blank(llamaproof_record_kind kind, const char* call,
-                                 const Stream* stream) {
+llamaproof_record Runtime::blank(llamaproof_record_kind kind, const char * call,
+                                 const Stream * stream) {
     llamaproof_record record{};
     record.sequence = recorder_.next_sequence();
     sequence_ = record.sequence;

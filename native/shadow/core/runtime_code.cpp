@@ -12,7 +12,7 @@ namespace {
 
 thread_local std::vector<CallConfiguration> configurations_of_thread;
 
-bool fits(const Dim3& size, const int (&limit)[3]) {
+bool fits(const Dim3 & size, const int (&limit)[3]) {
     return size.x >= 1 && size.y >= 1 && size.z >= 1 &&
            size.x <= static_cast<std::uint32_t>(limit[0]) &&
            size.y <= static_cast<std::uint32_t>(limit[1]) &&
@@ -23,38 +23,38 @@ std::uint32_t flag_if(bool condition, llamaproof_launch_flag flag) {
     return condition ? static_cast<std::uint32_t>(flag) : 0;
 }
 
-std::uint32_t launch_flags(const KernelCode& code) {
+std::uint32_t launch_flags(const KernelCode & code) {
     return flag_if(code.from_ptx, LLAMAPROOF_LAUNCH_FROM_PTX) |
            flag_if(code.estimated, LLAMAPROOF_LAUNCH_ESTIMATED);
 }
 
 }  // namespace
 
-void* Runtime::register_fatbin(const void* wrapper) {
+void * Runtime::register_fatbin(const void * wrapper) {
     const Lock lock(mutex_);
     return kernels_.add_module(wrapper);
 }
 
-void Runtime::unregister_fatbin(void* handle) {
+void Runtime::unregister_fatbin(void * handle) {
     const Lock lock(mutex_);
-    kernels_.remove_module(static_cast<Module*>(handle));
+    kernels_.remove_module(static_cast<Module *>(handle));
 }
 
-void Runtime::register_function(void* fatbin, const void* function, const char* name) {
+void Runtime::register_function(void * fatbin, const void * function, const char * name) {
     const Lock lock(mutex_);
-    kernels_.add_kernel(static_cast<Module*>(fatbin), function, name);
+    kernels_.add_kernel(static_cast<Module *>(fatbin), function, name);
 }
 
-void* Runtime::kernel_handle(const void* function) {
+void * Runtime::kernel_handle(const void * function) {
     const Lock lock(mutex_);
     return kernels_.find(function);
 }
 
-void Runtime::push_configuration(const CallConfiguration& configuration) {
+void Runtime::push_configuration(const CallConfiguration & configuration) {
     configurations_of_thread.push_back(configuration);
 }
 
-bool Runtime::pop_configuration(CallConfiguration* configuration) {
+bool Runtime::pop_configuration(CallConfiguration * configuration) {
     if (configurations_of_thread.empty()) {
         return false;
     }
@@ -63,23 +63,23 @@ bool Runtime::pop_configuration(CallConfiguration* configuration) {
     return true;
 }
 
-bool Runtime::possible_sizes(const LaunchOptions& options) {
+bool Runtime::possible_sizes(const LaunchOptions & options) {
     return fits(options.block, Device::max_block) && fits(options.grid, Device::max_grid) &&
            options.block.count() <= static_cast<std::uint64_t>(Device::max_threads_per_block);
 }
 
-Status Runtime::launch(const void* function, const LaunchOptions& options, void** arguments,
-                       const void* stream_handle) {
+Status Runtime::launch(const void * function, const LaunchOptions & options, void ** arguments,
+                       const void * stream_handle) {
     Lock lock(mutex_);
-    Stream* stream = nullptr;
+    Stream * stream = nullptr;
     if (const Status status = check_stream(stream_handle, &stream); status != Status::success) {
         return status;
     }
-    const Kernel* kernel = kernels_.find(function);
+    const Kernel * kernel = kernels_.find(function);
     if (kernel == nullptr) {
         return Status::invalid_resource_handle;
     }
-    const KernelOnDevice& here = kernel->devices[static_cast<std::size_t>(stream->device)];
+    const KernelOnDevice & here = kernel->devices[static_cast<std::size_t>(stream->device)];
     const Status status = check_launch(*device(stream->device), here, options);
     if (status != Status::success) {
         if (stream->capture) {
@@ -95,8 +95,8 @@ Status Runtime::launch(const void* function, const LaunchOptions& options, void*
     return submit(lock, stream, std::move(operation));
 }
 
-Status Runtime::check_launch(const Device& device, const KernelOnDevice& here,
-                             const LaunchOptions& options) const {
+Status Runtime::check_launch(const Device & device, const KernelOnDevice & here,
+                             const LaunchOptions & options) const {
     if (here.code == nullptr) {
         return Status::no_kernel_image;
     }
@@ -110,18 +110,16 @@ Status Runtime::check_launch(const Device& device, const KernelOnDevice& here,
         return Status::launch_out_of_resources;
     }
     if (options.cooperative) {
-        const auto resident = static_cast<std::uint64_t>(
-            resident_blocks(device, *here.code, here.limits, static_cast<int>(threads),
-                            options.dynamic_shared));
-        if (options.grid.count() >
-            resident * static_cast<std::uint64_t>(device.multiprocessors)) {
+        const auto resident = static_cast<std::uint64_t>(resident_blocks(
+            device, *here.code, here.limits, static_cast<int>(threads), options.dynamic_shared));
+        if (options.grid.count() > resident * static_cast<std::uint64_t>(device.multiprocessors)) {
             return Status::cooperative_launch_too_large;
         }
     }
     return Status::success;
 }
 
-std::vector<std::uint8_t> Runtime::pack(const KernelCode& code, void** arguments) const {
+std::vector<std::uint8_t> Runtime::pack(const KernelCode & code, void ** arguments) const {
     std::vector<std::uint8_t> block(code.parameter_bytes);
     for (std::size_t i = 0; i < code.parameters.size(); ++i) {
         std::memcpy(block.data() + code.parameters[i].offset, arguments[i],
@@ -130,8 +128,8 @@ std::vector<std::uint8_t> Runtime::pack(const KernelCode& code, void** arguments
     return block;
 }
 
-Status Runtime::find_here(const void* function, KernelOnDevice** here) {
-    Kernel* kernel = kernels_.find(function);
+Status Runtime::find_here(const void * function, KernelOnDevice ** here) {
+    Kernel * kernel = kernels_.find(function);
     if (kernel == nullptr) {
         return Status::invalid_resource_handle;
     }
@@ -139,9 +137,9 @@ Status Runtime::find_here(const void* function, KernelOnDevice** here) {
     return (*here)->code == nullptr ? Status::no_kernel_image : Status::success;
 }
 
-Status Runtime::function_attributes(const void* function, FunctionAttributes* attributes) {
+Status Runtime::function_attributes(const void * function, FunctionAttributes * attributes) {
     const Lock lock(mutex_);
-    KernelOnDevice* here = nullptr;
+    KernelOnDevice * here = nullptr;
     if (const Status status = find_here(function, &here); status != Status::success) {
         return status;
     }
@@ -156,9 +154,9 @@ Status Runtime::function_attributes(const void* function, FunctionAttributes* at
     return Status::success;
 }
 
-Status Runtime::set_function_limit(const void* function, FunctionLimit limit, int value) {
+Status Runtime::set_function_limit(const void * function, FunctionLimit limit, int value) {
     const Lock lock(mutex_);
-    KernelOnDevice* here = nullptr;
+    KernelOnDevice * here = nullptr;
     if (const Status status = find_here(function, &here); status != Status::success) {
         return status;
     }
@@ -177,10 +175,10 @@ Status Runtime::set_function_limit(const void* function, FunctionLimit limit, in
     return Status::success;
 }
 
-Status Runtime::occupancy(const void* function, int block, std::uint64_t dynamic_shared,
-                          int* blocks) {
+Status Runtime::occupancy(const void * function, int block, std::uint64_t dynamic_shared,
+                          int * blocks) {
     const Lock lock(mutex_);
-    KernelOnDevice* here = nullptr;
+    KernelOnDevice * here = nullptr;
     if (const Status status = find_here(function, &here); status != Status::success) {
         return status;
     }
@@ -192,10 +190,10 @@ Status Runtime::occupancy(const void* function, int block, std::uint64_t dynamic
     return Status::success;
 }
 
-Status Runtime::available_shared(const void* function, int blocks, int block,
-                                 std::uint64_t* bytes) {
+Status Runtime::available_shared(const void * function, int blocks, int block,
+                                 std::uint64_t * bytes) {
     const Lock lock(mutex_);
-    KernelOnDevice* here = nullptr;
+    KernelOnDevice * here = nullptr;
     if (const Status status = find_here(function, &here); status != Status::success) {
         return status;
     }
@@ -207,14 +205,14 @@ Status Runtime::available_shared(const void* function, int blocks, int block,
     return Status::success;
 }
 
-bool Runtime::kernel_figures(const char* kernel_name, int device,
-                             llamaproof_kernel_figures* figures) {
+bool Runtime::kernel_figures(const char * kernel_name, int device,
+                             llamaproof_kernel_figures * figures) {
     const Lock lock(mutex_);
-    const Kernel* kernel = kernels_.find_by_name(kernel_name);
+    const Kernel * kernel = kernels_.find_by_name(kernel_name);
     if (kernel == nullptr || this->device(device) == nullptr) {
         return false;
     }
-    const KernelCode* code = kernel->devices[static_cast<std::size_t>(device)].code;
+    const KernelCode * code = kernel->devices[static_cast<std::size_t>(device)].code;
     if (code == nullptr) {
         return false;
     }
@@ -227,11 +225,11 @@ bool Runtime::kernel_figures(const char* kernel_name, int device,
     return true;
 }
 
-void Runtime::record_launch(const Kernel& kernel, const KernelOnDevice& here,
-                            const LaunchOptions& options, const Stream& stream) {
-    const KernelCode& code = *here.code;
+void Runtime::record_launch(const Kernel & kernel, const KernelOnDevice & here,
+                            const LaunchOptions & options, const Stream & stream) {
+    const KernelCode & code = *here.code;
     llamaproof_record record = blank(LLAMAPROOF_RECORD_LAUNCH, kernel.name.c_str(), &stream);
-    const Dim3& cluster = options.cluster;
+    const Dim3 & cluster = options.cluster;
     const std::uint64_t values[12] = {
         options.grid.x,
         options.grid.y,
@@ -246,20 +244,20 @@ void Runtime::record_launch(const Kernel& kernel, const KernelOnDevice& here,
             flag_if(options.programmatic, LLAMAPROOF_LAUNCH_PROGRAMMATIC),
         cluster.x | static_cast<std::uint64_t>(cluster.y) << 16 |
             static_cast<std::uint64_t>(cluster.z) << 32,
-        static_cast<std::uint64_t>(resident_blocks(
-            *device(stream.device), *here.code, here.limits,
-            static_cast<int>(options.block.count()), options.dynamic_shared)),
+        static_cast<std::uint64_t>(resident_blocks(*device(stream.device), *here.code, here.limits,
+                                                   static_cast<int>(options.block.count()),
+                                                   options.dynamic_shared)),
     };
     std::copy(std::begin(values), std::end(values), std::begin(record.value));
     recorder_.add(record);
 }
 
-Status Runtime::execute_kernel(const KernelOperation& operation, std::uint64_t stream, int device,
+Status Runtime::execute_kernel(const KernelOperation & operation, std::uint64_t stream, int device,
                                std::uint64_t sequence) {
-    const Kernel& kernel = *operation.kernel;
-    const KernelCode& code = *operation.code;
-    const LaunchOptions& options = operation.options;
-    const FatbinCode& fatbin = kernel.module->code->at(this->device(device)->sm);
+    const Kernel & kernel = *operation.kernel;
+    const KernelCode & code = *operation.code;
+    const LaunchOptions & options = operation.options;
+    const FatbinCode & fatbin = kernel.module->code->at(this->device(device)->sm);
     llamaproof_launch launch{};
     launch.sequence = sequence;
     launch.kernel = kernel.name.c_str();
@@ -268,8 +266,8 @@ Status Runtime::execute_kernel(const KernelOperation& operation, std::uint64_t s
     launch.ptx_sm = fatbin.ptx_sm;
     launch.device = &executor_devices_[static_cast<std::size_t>(device)];
     launch.stream = stream;
-    const Dim3* const from[3] = {&options.grid, &options.block, &options.cluster};
-    std::uint32_t* const to[3] = {launch.grid, launch.block, launch.cluster};
+    const Dim3 * const from[3] = {&options.grid, &options.block, &options.cluster};
+    std::uint32_t * const to[3] = {launch.grid, launch.block, launch.cluster};
     for (int i = 0; i < 3; ++i) {
         to[i][0] = from[i]->x;
         to[i][1] = from[i]->y;

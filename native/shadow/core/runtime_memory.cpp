@@ -9,14 +9,14 @@
 namespace shadow {
 namespace {
 
-Address address_of(const void* pointer) { return reinterpret_cast<Address>(pointer); }
+Address address_of(const void * pointer) { return reinterpret_cast<Address>(pointer); }
 
 std::uint64_t extent(std::uint64_t width, std::uint64_t rows, std::uint64_t pitch,
                      std::uint64_t slices, std::uint64_t slice_pitch) {
     return slice_pitch * (slices - 1) + pitch * (rows - 1) + width;
 }
 
-llamaproof_copy_direction direction_of(const Place& to, const Place& from) {
+llamaproof_copy_direction direction_of(const Place & to, const Place & from) {
     const bool to_device = to.on_device();
     const bool from_device = from.on_device();
     if (to_device && from_device) {
@@ -29,7 +29,7 @@ llamaproof_copy_direction direction_of(const Place& to, const Place& from) {
 }
 
 // 32-bit words that count up to `modulus` and begin again.
-void fill_counting(std::uint8_t* to, std::uint64_t bytes, std::uint32_t modulus) {
+void fill_counting(std::uint8_t * to, std::uint64_t bytes, std::uint32_t modulus) {
     if (modulus == 1) {
         std::memset(to, 0, bytes);
         return;
@@ -44,7 +44,7 @@ void fill_counting(std::uint8_t* to, std::uint64_t bytes, std::uint32_t modulus)
 }  // namespace
 
 template <typename Allocate>
-Status Runtime::allocate_recorded(const char* call, void** address, Allocate allocate) {
+Status Runtime::allocate_recorded(const char * call, void ** address, Allocate allocate) {
     const Lock lock(mutex_);
     if (session_.devices.empty()) {
         return Status::no_device;
@@ -59,12 +59,12 @@ Status Runtime::allocate_recorded(const char* call, void** address, Allocate all
     if (status == Status::success && place != 0) {
         record_allocation(LLAMAPROOF_RECORD_ALLOCATE, call, place, allocation);
     }
-    *address = reinterpret_cast<void*>(place);
+    *address = reinterpret_cast<void *>(place);
     return status;
 }
 
 template <typename Free>
-Status Runtime::free_recorded(const char* call, void* address, Free free) {
+Status Runtime::free_recorded(const char * call, void * address, Free free) {
     const Lock lock(mutex_);
     if (const Status status = streams_.forbid_during_capture(thread_id());
         status != Status::success) {
@@ -78,45 +78,45 @@ Status Runtime::free_recorded(const char* call, void* address, Free free) {
     return status;
 }
 
-Status Runtime::allocate(void** address, std::uint64_t bytes) {
-    return allocate_recorded("cudaMalloc", address, [&](Address* place, Allocation* allocation) {
+Status Runtime::allocate(void ** address, std::uint64_t bytes) {
+    return allocate_recorded("cudaMalloc", address, [&](Address * place, Allocation * allocation) {
         return memory_.allocate(current_device(), bytes, place, allocation);
     });
 }
 
-Status Runtime::allocate_managed(void** address, std::uint64_t bytes) {
+Status Runtime::allocate_managed(void ** address, std::uint64_t bytes) {
     return allocate_recorded(
-        "cudaMallocManaged", address, [&](Address* place, Allocation* allocation) {
+        "cudaMallocManaged", address, [&](Address * place, Allocation * allocation) {
             return memory_.allocate_managed(current_device(), bytes, place, allocation);
         });
 }
 
-Status Runtime::allocate_host(void** address, std::uint64_t bytes) {
-    return allocate_recorded(
-        "cudaMallocHost", address, [&](Address* place, Allocation* allocation) {
-            return memory_.allocate_host(bytes, place, allocation);
-        });
+Status Runtime::allocate_host(void ** address, std::uint64_t bytes) {
+    return allocate_recorded("cudaMallocHost", address,
+                             [&](Address * place, Allocation * allocation) {
+                                 return memory_.allocate_host(bytes, place, allocation);
+                             });
 }
 
-Status Runtime::free(void* address) {
+Status Runtime::free(void * address) {
     if (address == nullptr) {
         return Status::success;
     }
-    return free_recorded("cudaFree", address, [&](Address place, Allocation* freed) {
+    return free_recorded("cudaFree", address, [&](Address place, Allocation * freed) {
         return memory_.free(place, freed);
     });
 }
 
-Status Runtime::free_host(void* address) {
+Status Runtime::free_host(void * address) {
     if (address == nullptr) {
         return Status::success;
     }
-    return free_recorded("cudaFreeHost", address, [&](Address place, Allocation* freed) {
+    return free_recorded("cudaFreeHost", address, [&](Address place, Allocation * freed) {
         return memory_.free_host(place, freed);
     });
 }
 
-Status Runtime::register_host(void* address, std::uint64_t bytes) {
+Status Runtime::register_host(void * address, std::uint64_t bytes) {
     const Lock lock(mutex_);
     if (const Status status = streams_.forbid_during_capture(thread_id());
         status != Status::success) {
@@ -131,15 +131,15 @@ Status Runtime::register_host(void* address, std::uint64_t bytes) {
     return status;
 }
 
-Status Runtime::unregister_host(void* address) {
-    return free_recorded("cudaHostUnregister", address, [&](Address place, Allocation* freed) {
+Status Runtime::unregister_host(void * address) {
+    return free_recorded("cudaHostUnregister", address, [&](Address place, Allocation * freed) {
         return memory_.unregister_host(place, freed);
     });
 }
 
-Status Runtime::copy(CopyOperation copy, int direction, const void* const* stream_handle) {
+Status Runtime::copy(CopyOperation copy, int direction, const void * const * stream_handle) {
     Lock lock(mutex_);
-    Stream* stream = nullptr;
+    Stream * stream = nullptr;
     if (const Status status = stream_of_copy(stream_handle, &stream); status != Status::success) {
         return status;
     }
@@ -168,9 +168,9 @@ Status Runtime::copy(CopyOperation copy, int direction, const void* const* strea
     return submit(lock, stream, copy);
 }
 
-Status Runtime::set(SetOperation set, const void* const* stream_handle) {
+Status Runtime::set(SetOperation set, const void * const * stream_handle) {
     Lock lock(mutex_);
-    Stream* stream = nullptr;
+    Stream * stream = nullptr;
     if (const Status status = stream_of_copy(stream_handle, &stream); status != Status::success) {
         return status;
     }
@@ -190,7 +190,7 @@ Status Runtime::set(SetOperation set, const void* const* stream_handle) {
     return submit(lock, stream, set);
 }
 
-Status Runtime::stream_of_copy(const void* const* handle, Stream** stream) {
+Status Runtime::stream_of_copy(const void * const * handle, Stream ** stream) {
     if (handle != nullptr) {
         return check_stream(*handle, stream);
     }
@@ -198,17 +198,17 @@ Status Runtime::stream_of_copy(const void* const* handle, Stream** stream) {
     return streams_.forbid_legacy();
 }
 
-Place Runtime::place(const void* address, Address* start, std::uint64_t* bytes) {
+Place Runtime::place(const void * address, Address * start, std::uint64_t * bytes) {
     const Lock lock(mutex_);
     *start = address_of(address);
     *bytes = 0;
-    if (const Allocation* found = memory_.find(address_of(address), start)) {
+    if (const Allocation * found = memory_.find(address_of(address), start)) {
         *bytes = found->bytes;
     }
     return memory_.place(address_of(address), 1);
 }
 
-Status Runtime::reserve(std::uint64_t bytes, Address* address) {
+Status Runtime::reserve(std::uint64_t bytes, Address * address) {
     const Lock lock(mutex_);
     return memory_.reserve(bytes, address);
 }
@@ -218,7 +218,7 @@ Status Runtime::unreserve(Address address, std::uint64_t bytes) {
     return memory_.unreserve(address, bytes);
 }
 
-Status Runtime::create_physical(int device, std::uint64_t bytes, std::uint64_t* handle) {
+Status Runtime::create_physical(int device, std::uint64_t bytes, std::uint64_t * handle) {
     const Lock lock(mutex_);
     if (this->device(device) == nullptr) {
         return Status::invalid_device;
@@ -258,15 +258,15 @@ Status Runtime::set_access(Address address, std::uint64_t bytes, bool readable) 
     return memory_.set_access(address, bytes, readable);
 }
 
-void Runtime::library_touches(bool writes, const void* address, std::uint64_t bytes,
-                              const char* call) {
+void Runtime::library_touches(bool writes, const void * address, std::uint64_t bytes,
+                              const char * call) {
     const Place place = memory_.place(address_of(address), bytes);
     memory_.tell(writes ? LLAMAPROOF_MEMORY_WRITTEN : LLAMAPROOF_MEMORY_READ, place.device,
                  address_of(address), bytes, 0, call);
 }
 
-void Runtime::record_allocation(llamaproof_record_kind kind, const char* call, Address address,
-                                const Allocation& allocation) {
+void Runtime::record_allocation(llamaproof_record_kind kind, const char * call, Address address,
+                                const Allocation & allocation) {
     llamaproof_record record = blank(kind, call, nullptr);
     record.device = allocation.device;
     record.value[0] = address;
@@ -276,13 +276,13 @@ void Runtime::record_allocation(llamaproof_record_kind kind, const char* call, A
     recorder_.add(record);
 }
 
-void Runtime::record_freed(const char* call, const Memory::Freed& freed) {
-    for (const auto& [handle, allocation] : freed) {
+void Runtime::record_freed(const char * call, const Memory::Freed & freed) {
+    for (const auto & [handle, allocation] : freed) {
         record_allocation(LLAMAPROOF_RECORD_FREE, call, handle, allocation);
     }
 }
 
-void Runtime::record_copy(const CopyOperation& copy, const Stream& stream) {
+void Runtime::record_copy(const CopyOperation & copy, const Stream & stream) {
     llamaproof_record record = blank(LLAMAPROOF_RECORD_COPY, copy.call, &stream);
     record.value[0] = copy.destination;
     record.value[1] = copy.source;
@@ -293,7 +293,7 @@ void Runtime::record_copy(const CopyOperation& copy, const Stream& stream) {
     recorder_.add(record);
 }
 
-void Runtime::perform_copy(const CopyOperation& copy) {
+void Runtime::perform_copy(const CopyOperation & copy) {
     const bool content = executes() || !copy.from.on_device();
     if (!executes() && copy.to.on_device()) {
         return;
@@ -304,32 +304,31 @@ void Runtime::perform_copy(const CopyOperation& copy) {
                 copy.destination + slice * copy.destination_slice + row * copy.destination_pitch;
             const Address from = copy.source + slice * copy.source_slice + row * copy.source_pitch;
             if (!content) {
-                fill_counting(reinterpret_cast<std::uint8_t*>(to), copy.width,
-                              read_back_modulus_);
+                fill_counting(reinterpret_cast<std::uint8_t *>(to), copy.width, read_back_modulus_);
                 continue;
             }
             if (copy.from.on_device() && !copy.to.on_device()) {
                 memory_.tell(LLAMAPROOF_MEMORY_READ, copy.from.device, from, copy.width, 0,
                              copy.call);
             }
-            std::memmove(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from),
+            std::memmove(reinterpret_cast<void *>(to), reinterpret_cast<const void *>(from),
                          copy.width);
             if (copy.to.on_device()) {
-                memory_.tell(copy.from.on_device() ? LLAMAPROOF_MEMORY_COPIED
-                                                   : LLAMAPROOF_MEMORY_WRITTEN,
-                             copy.to.device, to, copy.width, from, copy.call);
+                memory_.tell(
+                    copy.from.on_device() ? LLAMAPROOF_MEMORY_COPIED : LLAMAPROOF_MEMORY_WRITTEN,
+                    copy.to.device, to, copy.width, from, copy.call);
             }
         }
     }
 }
 
-void Runtime::perform_set(const SetOperation& set) {
+void Runtime::perform_set(const SetOperation & set) {
     if (!executes() && set.to.on_device()) {
         return;
     }
     for (std::uint64_t row = 0; row < set.rows; ++row) {
         const Address to = set.destination + row * set.pitch;
-        std::memset(reinterpret_cast<void*>(to), set.value, set.width);
+        std::memset(reinterpret_cast<void *>(to), set.value, set.width);
         if (set.to.on_device()) {
             memory_.tell(LLAMAPROOF_MEMORY_WRITTEN, set.to.device, to, set.width, 0, set.call);
         }

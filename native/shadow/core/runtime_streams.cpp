@@ -7,7 +7,7 @@
 
 namespace shadow {
 
-Status Runtime::create_stream(bool blocking, void** stream) {
+Status Runtime::create_stream(bool blocking, void ** stream) {
     const Lock lock(mutex_);
     if (session_.devices.empty()) {
         return Status::no_device;
@@ -16,21 +16,21 @@ Status Runtime::create_stream(bool blocking, void** stream) {
     return Status::success;
 }
 
-Status Runtime::destroy_stream(const void* handle) {
+Status Runtime::destroy_stream(const void * handle) {
     const Lock lock(mutex_);
-    Stream* stream = streams_.find(handle, current_device());
+    Stream * stream = streams_.find(handle, current_device());
     return stream == nullptr || stream->id == 0 ? Status::invalid_resource_handle
                                                 : streams_.destroy(stream);
 }
 
-Status Runtime::synchronize_stream(const void* handle) {
+Status Runtime::synchronize_stream(const void * handle) {
     const Lock lock(mutex_);
-    Stream* stream = nullptr;
+    Stream * stream = nullptr;
     const Status status = check_stream(handle, &stream);
     return status == Status::success ? streams_.forbid_wait(stream, thread_id()) : status;
 }
 
-Status Runtime::create_event(void** event) {
+Status Runtime::create_event(void ** event) {
     const Lock lock(mutex_);
     if (session_.devices.empty()) {
         return Status::no_device;
@@ -39,51 +39,51 @@ Status Runtime::create_event(void** event) {
     return Status::success;
 }
 
-Status Runtime::destroy_event(const void* event) {
+Status Runtime::destroy_event(const void * event) {
     const Lock lock(mutex_);
     return streams_.destroy_event(event);
 }
 
-Status Runtime::record_event(const void* event_handle, const void* stream_handle) {
+Status Runtime::record_event(const void * event_handle, const void * stream_handle) {
     const Lock lock(mutex_);
-    Event* event = streams_.find_event(event_handle);
+    Event * event = streams_.find_event(event_handle);
     if (event == nullptr) {
         return Status::invalid_resource_handle;
     }
-    Stream* stream = nullptr;
+    Stream * stream = nullptr;
     const Status status = check_stream(stream_handle, &stream);
     return status == Status::success ? streams_.record(event, stream) : status;
 }
 
-Status Runtime::wait_event(const void* stream_handle, const void* event_handle) {
+Status Runtime::wait_event(const void * stream_handle, const void * event_handle) {
     const Lock lock(mutex_);
-    Event* event = streams_.find_event(event_handle);
-    Stream* stream = streams_.find(stream_handle, current_device());
+    Event * event = streams_.find_event(event_handle);
+    Stream * stream = streams_.find(stream_handle, current_device());
     if (event == nullptr || stream == nullptr) {
         return Status::invalid_resource_handle;
     }
     return streams_.wait(stream, event);
 }
 
-Status Runtime::synchronize_event(const void* event_handle) {
+Status Runtime::synchronize_event(const void * event_handle) {
     const Lock lock(mutex_);
-    Event* event = streams_.find_event(event_handle);
+    Event * event = streams_.find_event(event_handle);
     return event == nullptr ? Status::invalid_resource_handle
                             : streams_.synchronize(event, thread_id());
 }
 
-Status Runtime::host_function(const void* handle, void (*function)(void*), void* data) {
+Status Runtime::host_function(const void * handle, void (*function)(void *), void * data) {
     Lock lock(mutex_);
-    Stream* stream = nullptr;
+    Stream * stream = nullptr;
     if (const Status status = check_stream(handle, &stream); status != Status::success) {
         return status;
     }
     return submit(lock, stream, HostOperation{function, data});
 }
 
-Status Runtime::is_capturing(const void* handle, int* status) {
+Status Runtime::is_capturing(const void * handle, int * status) {
     const Lock lock(mutex_);
-    const Stream* stream = streams_.find(handle, current_device());
+    const Stream * stream = streams_.find(handle, current_device());
     if (stream == nullptr) {
         return Status::invalid_resource_handle;
     }
@@ -92,9 +92,9 @@ Status Runtime::is_capturing(const void* handle, int* status) {
     return Status::success;
 }
 
-Status Runtime::begin_capture(const void* handle, int mode) {
+Status Runtime::begin_capture(const void * handle, int mode) {
     const Lock lock(mutex_);
-    Stream* stream = streams_.find(handle, current_device());
+    Stream * stream = streams_.find(handle, current_device());
     if (stream == nullptr) {
         return Status::invalid_resource_handle;
     }
@@ -104,21 +104,19 @@ Status Runtime::begin_capture(const void* handle, int mode) {
     const Status status =
         streams_.begin_capture(stream, static_cast<CaptureMode>(mode), thread_id());
     if (status == Status::success) {
-        recorder_.add(
-            blank(LLAMAPROOF_RECORD_CAPTURE_BEGIN, "cudaStreamBeginCapture", stream));
+        recorder_.add(blank(LLAMAPROOF_RECORD_CAPTURE_BEGIN, "cudaStreamBeginCapture", stream));
     }
     return status;
 }
 
-Status Runtime::end_capture(const void* handle, void** graph) {
+Status Runtime::end_capture(const void * handle, void ** graph) {
     const Lock lock(mutex_);
-    Stream* stream = streams_.find(handle, current_device());
+    Stream * stream = streams_.find(handle, current_device());
     if (stream == nullptr) {
         return Status::invalid_resource_handle;
     }
     *graph = nullptr;
-    llamaproof_record record =
-        blank(LLAMAPROOF_RECORD_CAPTURE_END, "cudaStreamEndCapture", stream);
+    llamaproof_record record = blank(LLAMAPROOF_RECORD_CAPTURE_END, "cudaStreamEndCapture", stream);
     std::shared_ptr<Graph> captured;
     const Status status = streams_.end_capture(stream, thread_id(), &captured);
     if (status != Status::success) {
@@ -132,12 +130,12 @@ Status Runtime::end_capture(const void* handle, void** graph) {
     return Status::success;
 }
 
-Status Runtime::destroy_graph(const void* graph) {
+Status Runtime::destroy_graph(const void * graph) {
     const Lock lock(mutex_);
     return graphs_.erase(graph) > 0 ? Status::success : Status::invalid_value;
 }
 
-Status Runtime::instantiate(const void* graph, void** executable) {
+Status Runtime::instantiate(const void * graph, void ** executable) {
     const Lock lock(mutex_);
     const auto found = graphs_.find(graph);
     if (found == graphs_.end()) {
@@ -159,14 +157,14 @@ Status Runtime::instantiate(const void* graph, void** executable) {
     return Status::success;
 }
 
-Status Runtime::update(const void* executable, const void* graph, UpdateResult* result) {
+Status Runtime::update(const void * executable, const void * graph, UpdateResult * result) {
     const Lock lock(mutex_);
     const auto to = executables_.find(executable);
     const auto from = graphs_.find(graph);
     if (to == executables_.end() || from == graphs_.end()) {
         return Status::invalid_value;
     }
-    const Graph& before = to->second->graph;
+    const Graph & before = to->second->graph;
     if (!before.same_edges(*from->second)) {
         *result = UpdateResult::topology_changed;
         return Status::graph_exec_update_failure;
@@ -187,9 +185,9 @@ Status Runtime::update(const void* executable, const void* graph, UpdateResult* 
     return Status::success;
 }
 
-Status Runtime::launch_graph(const void* executable, const void* stream_handle) {
+Status Runtime::launch_graph(const void * executable, const void * stream_handle) {
     Lock lock(mutex_);
-    Stream* stream = nullptr;
+    Stream * stream = nullptr;
     if (const Status status = check_stream(stream_handle, &stream); status != Status::success) {
         return status;
     }
@@ -202,15 +200,14 @@ Status Runtime::launch_graph(const void* executable, const void* stream_handle) 
     }
     const Graph graph = found->second->graph;
     const int device = found->second->device;
-    llamaproof_record record =
-        blank(LLAMAPROOF_RECORD_GRAPH_LAUNCH, "cudaGraphLaunch", stream);
+    llamaproof_record record = blank(LLAMAPROOF_RECORD_GRAPH_LAUNCH, "cudaGraphLaunch", stream);
     record.capture = graph.id;
     record.value[0] = found->second->id;
     record.value[1] = graph.nodes.size();
     record.value[2] = graph.kernel_nodes();
     recorder_.add(record);
     const std::uint64_t id = stream->id;
-    for (const Node& node : graph.nodes) {
+    for (const Node & node : graph.nodes) {
         const Status status = perform(lock, *node.operation, id, device, record.sequence);
         if (status != Status::success) {
             return status;
@@ -219,18 +216,18 @@ Status Runtime::launch_graph(const void* executable, const void* stream_handle) 
     return Status::success;
 }
 
-Status Runtime::destroy_executable(const void* executable) {
+Status Runtime::destroy_executable(const void * executable) {
     const Lock lock(mutex_);
     return executables_.erase(executable) > 0 ? Status::success : Status::invalid_value;
 }
 
-Status Runtime::graph_nodes(const void* graph, const void** nodes, std::size_t* count) {
+Status Runtime::graph_nodes(const void * graph, const void ** nodes, std::size_t * count) {
     const Lock lock(mutex_);
     const auto found = graphs_.find(graph);
     if (found == graphs_.end()) {
         return Status::invalid_value;
     }
-    const std::vector<Node>& all = found->second->nodes;
+    const std::vector<Node> & all = found->second->nodes;
     for (std::size_t i = 0; nodes != nullptr && i < *count; ++i) {
         nodes[i] = i < all.size() ? &all[i] : nullptr;
     }
@@ -238,9 +235,9 @@ Status Runtime::graph_nodes(const void* graph, const void** nodes, std::size_t* 
     return Status::success;
 }
 
-Node* Runtime::find_node(const void* handle) {
-    for (const auto& [address, graph] : graphs_) {
-        for (Node& node : graph->nodes) {
+Node * Runtime::find_node(const void * handle) {
+    for (const auto & [address, graph] : graphs_) {
+        for (Node & node : graph->nodes) {
             if (&node == handle) {
                 return &node;
             }
@@ -249,9 +246,9 @@ Node* Runtime::find_node(const void* handle) {
     return nullptr;
 }
 
-Status Runtime::node_kind(const void* handle, NodeKind* kind) {
+Status Runtime::node_kind(const void * handle, NodeKind * kind) {
     const Lock lock(mutex_);
-    const Node* node = find_node(handle);
+    const Node * node = find_node(handle);
     if (node == nullptr) {
         return Status::invalid_value;
     }
@@ -267,17 +264,17 @@ Status Runtime::node_kind(const void* handle, NodeKind* kind) {
     return Status::success;
 }
 
-Status Runtime::kernel_node(const void* handle, const void** function, LaunchOptions* options,
-                            const void* const** arguments) {
+Status Runtime::kernel_node(const void * handle, const void ** function, LaunchOptions * options,
+                            const void * const ** arguments) {
     const Lock lock(mutex_);
-    Node* node = find_node(handle);
-    const auto* kernel =
+    Node * node = find_node(handle);
+    const auto * kernel =
         node == nullptr ? nullptr : std::get_if<KernelOperation>(node->operation.get());
     if (kernel == nullptr) {
         return Status::invalid_value;
     }
     node->arguments.clear();
-    for (const llamaproof_parameter& parameter : kernel->code->parameters) {
+    for (const llamaproof_parameter & parameter : kernel->code->parameters) {
         node->arguments.push_back(kernel->parameter_block.data() + parameter.offset);
     }
     *function = kernel->kernel->function;
@@ -286,17 +283,17 @@ Status Runtime::kernel_node(const void* handle, const void** function, LaunchOpt
     return Status::success;
 }
 
-Status Runtime::set_kernel_node(const void* handle, const void* function,
-                                const LaunchOptions& options, void** arguments) {
+Status Runtime::set_kernel_node(const void * handle, const void * function,
+                                const LaunchOptions & options, void ** arguments) {
     const Lock lock(mutex_);
-    Node* node = find_node(handle);
-    const Kernel* kernel = kernels_.find(function);
+    Node * node = find_node(handle);
+    const Kernel * kernel = kernels_.find(function);
     if (node == nullptr || kernel == nullptr ||
         !std::holds_alternative<KernelOperation>(*node->operation)) {
         return Status::invalid_value;
     }
     const auto here = static_cast<std::size_t>(current_device());
-    const KernelOnDevice& code = kernel->devices[here];
+    const KernelOnDevice & code = kernel->devices[here];
     const Status status = check_launch(session_.devices[here], code, options);
     if (status != Status::success) {
         return status;
@@ -307,24 +304,32 @@ Status Runtime::set_kernel_node(const void* handle, const void* function,
     return Status::success;
 }
 
-Status Runtime::library_call(const LibraryCall& call, const void* stream_handle,
+Status Runtime::library_call(const LibraryCall & call, const void * stream_handle,
                              std::function<void()> execute) {
     Lock lock(mutex_);
-    Stream* stream = nullptr;
+    Stream * stream = nullptr;
     if (const Status status = check_stream(stream_handle, &stream); status != Status::success) {
         return status;
     }
     llamaproof_record record = blank(LLAMAPROOF_RECORD_LIBRARY_CALL, call.name, stream);
-    const std::int64_t figures[12] = {call.m,           call.n,           call.k,
-                                      call.batch,       call.type_a,      call.type_b,
-                                      call.type_c,      call.compute,     call.transpose_a,
-                                      call.transpose_b, call.lda | call.ldb << 32, call.ldc};
+    const std::int64_t figures[12] = {call.m,
+                                      call.n,
+                                      call.k,
+                                      call.batch,
+                                      call.type_a,
+                                      call.type_b,
+                                      call.type_c,
+                                      call.compute,
+                                      call.transpose_a,
+                                      call.transpose_b,
+                                      call.lda | call.ldb << 32,
+                                      call.ldc};
     std::copy(std::begin(figures), std::end(figures), std::begin(record.value));
     recorder_.add(record);
     return submit(lock, stream, LibraryOperation{executes() ? std::move(execute) : nullptr});
 }
 
-Status Runtime::check_stream(const void* handle, Stream** stream) {
+Status Runtime::check_stream(const void * handle, Stream ** stream) {
     if (session_.devices.empty()) {
         return Status::no_device;
     }
@@ -332,7 +337,7 @@ Status Runtime::check_stream(const void* handle, Stream** stream) {
     if (*stream == nullptr) {
         return Status::invalid_resource_handle;
     }
-    const std::shared_ptr<Capture>& capture = (*stream)->capture;
+    const std::shared_ptr<Capture> & capture = (*stream)->capture;
     if (capture && capture->invalidated) {
         return Status::stream_capture_invalidated;
     }
@@ -340,7 +345,7 @@ Status Runtime::check_stream(const void* handle, Stream** stream) {
     return (*stream)->id == 0 ? streams_.forbid_legacy() : Status::success;
 }
 
-Status Runtime::submit(Lock& lock, Stream* stream, Operation operation) {
+Status Runtime::submit(Lock & lock, Stream * stream, Operation operation) {
     if (stream->capture) {
         streams_.append(stream, std::move(operation));
         return Status::success;
@@ -348,20 +353,20 @@ Status Runtime::submit(Lock& lock, Stream* stream, Operation operation) {
     return perform(lock, operation, stream->id, stream->device, sequence_);
 }
 
-Status Runtime::perform(Lock& lock, const Operation& operation, std::uint64_t stream, int device,
+Status Runtime::perform(Lock & lock, const Operation & operation, std::uint64_t stream, int device,
                         std::uint64_t sequence) {
-    if (const auto* kernel = std::get_if<KernelOperation>(&operation)) {
+    if (const auto * kernel = std::get_if<KernelOperation>(&operation)) {
         return executes() ? execute_kernel(*kernel, stream, device, sequence) : Status::success;
     }
-    if (const auto* copy = std::get_if<CopyOperation>(&operation)) {
+    if (const auto * copy = std::get_if<CopyOperation>(&operation)) {
         perform_copy(*copy);
-    } else if (const auto* set = std::get_if<SetOperation>(&operation)) {
+    } else if (const auto * set = std::get_if<SetOperation>(&operation)) {
         perform_set(*set);
-    } else if (const auto* library = std::get_if<LibraryOperation>(&operation)) {
+    } else if (const auto * library = std::get_if<LibraryOperation>(&operation)) {
         if (library->execute) {
             library->execute();
         }
-    } else if (const auto* host = std::get_if<HostOperation>(&operation)) {
+    } else if (const auto * host = std::get_if<HostOperation>(&operation)) {
         const HostOperation call = *host;
         lock.unlock();
         call.function(call.data);

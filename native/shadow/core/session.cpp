@@ -10,12 +10,12 @@
 namespace shadow {
 namespace {
 
-constexpr const char* kVariable = "LLAMAPROOF_SHADOW_SESSION";
+constexpr const char * kVariable = "LLAMAPROOF_SHADOW_SESSION";
 
 // Lines of "key rest", read one by one; every complaint names file and line.
 class Reader {
-  public:
-    explicit Reader(const std::string& path) : path_(path), stream_(path) {
+public:
+    explicit Reader(const std::string & path) : path_(path), stream_(path) {
         if (!stream_) {
             fatal("cannot read " + path);
         }
@@ -35,48 +35,48 @@ class Reader {
         return false;
     }
 
-    void expect(const std::string& header) {
+    void expect(const std::string & header) {
         if (!next() || line_ != header) {
             complain("should begin with \"" + header + "\"");
         }
     }
 
-    std::uint64_t integer(const std::string& text) const {
+    std::uint64_t integer(const std::string & text) const {
         std::size_t used = 0;
         try {
             const auto value = std::stoull(text, &used, 0);
             if (used == text.size()) {
                 return value;
             }
-        } catch (const std::exception&) {
+        } catch (const std::exception &) {
             used = 0;
         }
         complain("\"" + text + "\" is no number");
     }
 
-    [[noreturn]] void complain(const std::string& what) const {
+    [[noreturn]] void complain(const std::string & what) const {
         fatal(path_ + ", line " + std::to_string(number_) + ": " + what);
     }
 
     std::string key;
     std::string rest;
 
-  private:
+private:
     std::string path_;
     std::ifstream stream_;
     std::string line_;
     int number_ = 0;
 };
 
-using Setter = std::function<void(Device&, std::uint64_t)>;
+using Setter = std::function<void(Device &, std::uint64_t)>;
 
-template <typename T>
-Setter field(T Device::*member) {
-    return [member](Device& device, std::uint64_t value) { device.*member = static_cast<T>(value); };
+template <typename T> Setter field(T Device::* member) {
+    return
+        [member](Device & device, std::uint64_t value) { device.*member = static_cast<T>(value); };
 }
 
-const std::unordered_map<std::string, Setter>& device_fields() {
-    static const auto* fields = new std::unordered_map<std::string, Setter>{
+const std::unordered_map<std::string, Setter> & device_fields() {
+    static const auto * fields = new std::unordered_map<std::string, Setter>{
         {"sm", field(&Device::sm)},
         {"memory", field(&Device::memory)},
         {"multiprocessors", field(&Device::multiprocessors)},
@@ -94,7 +94,7 @@ const std::unordered_map<std::string, Setter>& device_fields() {
     return *fields;
 }
 
-KernelCode read_kernel(const Reader& reader, bool from_ptx, int code_sm) {
+KernelCode read_kernel(const Reader & reader, bool from_ptx, int code_sm) {
     // kernel NAME REGISTERS SHARED LOCAL MAX_THREADS CONSTANT ESTIMATED [OFFSET:SIZE ...]
     std::istringstream words(reader.rest);
     KernelCode kernel;
@@ -117,11 +117,11 @@ KernelCode read_kernel(const Reader& reader, bool from_ptx, int code_sm) {
     return kernel;
 }
 
-void read_index(LibraryIndex& library, const std::string& path) {
+void read_index(LibraryIndex & library, const std::string & path) {
     Reader reader(path);
     reader.expect("llamaproof-kernel-index 1");
-    std::unordered_map<int, FatbinCode>* fatbin = nullptr;
-    FatbinCode* code = nullptr;
+    std::unordered_map<int, FatbinCode> * fatbin = nullptr;
+    FatbinCode * code = nullptr;
     bool from_ptx = false;
     int code_sm = 0;
     bool complete = false;
@@ -159,7 +159,7 @@ void read_index(LibraryIndex& library, const std::string& path) {
 }  // namespace
 
 Session Session::from_environment() {
-    const char* path = std::getenv(kVariable);
+    const char * path = std::getenv(kVariable);
     if (path == nullptr) {
         fatal(std::string(kVariable) +
               " is not set: it names the file that says which GPU to play "

@@ -5,22 +5,22 @@
 namespace shadow {
 
 std::size_t Graph::kernel_nodes() const {
-    return static_cast<std::size_t>(std::count_if(nodes.begin(), nodes.end(), [](const Node& node) {
-        return std::holds_alternative<KernelOperation>(*node.operation);
-    }));
+    return static_cast<std::size_t>(
+        std::count_if(nodes.begin(), nodes.end(), [](const Node & node) {
+            return std::holds_alternative<KernelOperation>(*node.operation);
+        }));
 }
 
-bool Graph::same_kinds(const Graph& other) const {
+bool Graph::same_kinds(const Graph & other) const {
     return std::equal(nodes.begin(), nodes.end(), other.nodes.begin(), other.nodes.end(),
-                      [](const Node& a, const Node& b) {
+                      [](const Node & a, const Node & b) {
                           return a.operation->index() == b.operation->index();
                       });
 }
 
-bool Graph::same_edges(const Graph& other) const {
-    return std::equal(
-        nodes.begin(), nodes.end(), other.nodes.begin(), other.nodes.end(),
-        [](const Node& a, const Node& b) { return a.depends_on == b.depends_on; });
+bool Graph::same_edges(const Graph & other) const {
+    return std::equal(nodes.begin(), nodes.end(), other.nodes.begin(), other.nodes.end(),
+                      [](const Node & a, const Node & b) { return a.depends_on == b.depends_on; });
 }
 
 Streams::Streams(std::size_t devices) : defaults_(devices) {
@@ -29,17 +29,17 @@ Streams::Streams(std::size_t devices) : defaults_(devices) {
     }
 }
 
-Stream* Streams::create(int device, bool blocking) {
+Stream * Streams::create(int device, bool blocking) {
     auto stream = std::make_unique<Stream>();
     stream->id = next_stream_++;
     stream->device = device;
     stream->blocking = blocking;
-    Stream* handle = stream.get();
+    Stream * handle = stream.get();
     streams_[handle] = std::move(stream);
     return handle;
 }
 
-Status Streams::destroy(Stream* stream) {
+Status Streams::destroy(Stream * stream) {
     const auto found = streams_.find(stream);
     if (found == streams_.end()) {
         return Status::invalid_resource_handle;
@@ -55,7 +55,7 @@ Status Streams::destroy(Stream* stream) {
     return Status::success;
 }
 
-Stream* Streams::find(const void* handle, int current_device) {
+Stream * Streams::find(const void * handle, int current_device) {
     // cudaStreamLegacy is 1, cudaStreamPerThread is 2 (driver_types.h).
     if (reinterpret_cast<std::uintptr_t>(handle) <= 2) {
         return default_stream(current_device);
@@ -64,25 +64,25 @@ Stream* Streams::find(const void* handle, int current_device) {
     return found == streams_.end() ? nullptr : found->second.get();
 }
 
-Event* Streams::create_event(int device) {
+Event * Streams::create_event(int device) {
     auto event = std::make_unique<Event>();
     event->id = next_event_++;
     event->device = device;
-    Event* handle = event.get();
+    Event * handle = event.get();
     events_[handle] = std::move(event);
     return handle;
 }
 
-Status Streams::destroy_event(const void* handle) {
+Status Streams::destroy_event(const void * handle) {
     return events_.erase(handle) > 0 ? Status::success : Status::invalid_resource_handle;
 }
 
-Event* Streams::find_event(const void* handle) {
+Event * Streams::find_event(const void * handle) {
     const auto found = events_.find(handle);
     return found == events_.end() ? nullptr : found->second.get();
 }
 
-Status Streams::record(Event* event, Stream* stream) {
+Status Streams::record(Event * event, Stream * stream) {
     if (event->device != stream->device) {
         return Status::invalid_resource_handle;
     }
@@ -91,7 +91,7 @@ Status Streams::record(Event* event, Stream* stream) {
     return Status::success;
 }
 
-Status Streams::wait(Stream* stream, Event* event) {
+Status Streams::wait(Stream * stream, Event * event) {
     if (!event->capture) {
         if (stream->capture) {
             // A captured stream cannot wait for what is not in its capture.
@@ -118,7 +118,7 @@ Status Streams::wait(Stream* stream, Event* event) {
     return Status::success;
 }
 
-Status Streams::synchronize(Event* event, std::uint64_t thread) {
+Status Streams::synchronize(Event * event, std::uint64_t thread) {
     if (!event->capture) {
         return forbid_during_capture(thread);
     }
@@ -129,7 +129,7 @@ Status Streams::synchronize(Event* event, std::uint64_t thread) {
     return Status::captured_event;
 }
 
-Status Streams::begin_capture(Stream* stream, CaptureMode mode, std::uint64_t thread) {
+Status Streams::begin_capture(Stream * stream, CaptureMode mode, std::uint64_t thread) {
     if (stream->id == 0) {
         return Status::stream_capture_unsupported;
     }
@@ -149,7 +149,7 @@ Status Streams::begin_capture(Stream* stream, CaptureMode mode, std::uint64_t th
     return Status::success;
 }
 
-Status Streams::end_capture(Stream* stream, std::uint64_t thread, std::shared_ptr<Graph>* graph) {
+Status Streams::end_capture(Stream * stream, std::uint64_t thread, std::shared_ptr<Graph> * graph) {
     const std::shared_ptr<Capture> capture = stream->capture;
     if (!capture) {
         return Status::illegal_state;
@@ -179,8 +179,8 @@ Status Streams::end_capture(Stream* stream, std::uint64_t thread, std::shared_pt
     return Status::success;
 }
 
-void Streams::append(Stream* stream, Operation operation) {
-    Capture& capture = *stream->capture;
+void Streams::append(Stream * stream, Operation operation) {
+    Capture & capture = *stream->capture;
     Node node;
     node.operation = std::make_shared<const Operation>(std::move(operation));
     node.depends_on.assign(stream->frontier.begin(), stream->frontier.end());
@@ -190,7 +190,7 @@ void Streams::append(Stream* stream, Operation operation) {
 }
 
 Status Streams::forbid_during_capture(std::uint64_t thread) {
-    for (const auto& capture : captures_) {
+    for (const auto & capture : captures_) {
         const bool mine = capture->thread == thread;
         if (capture->mode == CaptureMode::global ||
             (capture->mode == CaptureMode::thread_local_mode && mine)) {
@@ -201,7 +201,7 @@ Status Streams::forbid_during_capture(std::uint64_t thread) {
     return Status::success;
 }
 
-Status Streams::forbid_wait(Stream* stream, std::uint64_t thread) {
+Status Streams::forbid_wait(Stream * stream, std::uint64_t thread) {
     if (!stream->capture) {
         return forbid_during_capture(thread);
     }
@@ -210,10 +210,9 @@ Status Streams::forbid_wait(Stream* stream, std::uint64_t thread) {
 }
 
 Status Streams::forbid_legacy() {
-    for (const auto& capture : captures_) {
-        const bool blocking =
-            std::any_of(capture->members.begin(), capture->members.end(),
-                        [](const Stream* member) { return member->blocking; });
+    for (const auto & capture : captures_) {
+        const bool blocking = std::any_of(capture->members.begin(), capture->members.end(),
+                                          [](const Stream * member) { return member->blocking; });
         if (blocking) {
             capture->invalidated = true;
             return Status::stream_capture_implicit;
@@ -223,14 +222,14 @@ Status Streams::forbid_legacy() {
 }
 
 Status Streams::forbid_wait_for_all() {
-    for (const auto& capture : captures_) {
+    for (const auto & capture : captures_) {
         capture->invalidated = true;
     }
     return captures_.empty() ? Status::success : Status::stream_capture_unsupported;
 }
 
-void Streams::leave(const std::shared_ptr<Capture>& capture) {
-    for (Stream* member : capture->members) {
+void Streams::leave(const std::shared_ptr<Capture> & capture) {
+    for (Stream * member : capture->members) {
         member->capture.reset();
         member->frontier.clear();
     }

@@ -25,16 +25,16 @@ struct cublasContext {
 
 namespace {
 
-Runtime& runtime() { return Runtime::get(); }
+Runtime & runtime() { return Runtime::get(); }
 
 // Handles that are in use: a call with another one is refused, as the real library does.
 class Handles {
-  public:
-    cublasContext* add() {
+public:
+    cublasContext * add() {
         const std::lock_guard<std::mutex> lock(mutex_);
         return *contexts_.insert(new cublasContext).first;
     }
-    bool remove(cublasContext* context) {
+    bool remove(cublasContext * context) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (contexts_.erase(context) == 0) {
             return false;
@@ -42,40 +42,40 @@ class Handles {
         delete context;
         return true;
     }
-    bool has(cublasContext* context) {
+    bool has(cublasContext * context) {
         const std::lock_guard<std::mutex> lock(mutex_);
         return contexts_.count(context) > 0;
     }
 
-  private:
+private:
     std::mutex mutex_;
-    std::set<cublasContext*> contexts_;
+    std::set<cublasContext *> contexts_;
 };
 
-Handles& handles() {
-    static Handles* const all = new Handles;
+Handles & handles() {
+    static Handles * const all = new Handles;
     return *all;
 }
 
 // Where the matrices of a batch are: each in its own place, or a stride apart.
 struct Batch {
     std::int64_t count = 1;
-    const void* const* pointers[3] = {nullptr, nullptr, nullptr};  // in device memory
-    std::int64_t stride[3] = {0, 0, 0};                            // in elements
+    const void * const * pointers[3] = {nullptr, nullptr, nullptr};  // in device memory
+    std::int64_t stride[3] = {0, 0, 0};                              // in elements
 };
 
 std::int64_t bytes_of(cudaDataType type) { return type == CUDA_R_32F ? 4 : 2; }
 
-const void* part(const Batch& batch, int which, const Matrix& matrix, std::int64_t index) {
+const void * part(const Batch & batch, int which, const Matrix & matrix, std::int64_t index) {
     if (batch.pointers[which] != nullptr) {
         return batch.pointers[which][index];
     }
-    return static_cast<const char*>(matrix.data) +
+    return static_cast<const char *>(matrix.data) +
            index * batch.stride[which] * bytes_of(matrix.type);
 }
 
-shadow::Touch touching(const char* call) {
-    return [call](bool writes, const void* address, std::uint64_t bytes) {
+shadow::Touch touching(const char * call) {
+    return [call](bool writes, const void * address, std::uint64_t bytes) {
         runtime().library_touches(writes, address, bytes, call);
     };
 }
@@ -97,7 +97,7 @@ cublasStatus_t status_of(Status status) {
     return status == Status::success ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
 
-cublasStatus_t run(const char* call, cublasHandle_t handle, const Gemm& gemm, const Batch& batch,
+cublasStatus_t run(const char * call, cublasHandle_t handle, const Gemm & gemm, const Batch & batch,
                    cublasComputeType_t compute) {
     if (!handles().has(handle)) {
         return CUBLAS_STATUS_NOT_INITIALIZED;
@@ -111,10 +111,9 @@ cublasStatus_t run(const char* call, cublasHandle_t handle, const Gemm& gemm, co
         return CUBLAS_STATUS_INVALID_VALUE;
     }
     if (!shadow::known_type(gemm.a.type) || !shadow::known_type(gemm.b.type) ||
-        !shadow::known_type(gemm.c.type) ||
-        !known_compute(compute)) {
-        shadow::fatal(std::string(call) + " with data types " + std::to_string(gemm.a.type) +
-                      ", " + std::to_string(gemm.b.type) + ", " + std::to_string(gemm.c.type) +
+        !shadow::known_type(gemm.c.type) || !known_compute(compute)) {
+        shadow::fatal(std::string(call) + " with data types " + std::to_string(gemm.a.type) + ", " +
+                      std::to_string(gemm.b.type) + ", " + std::to_string(gemm.c.type) +
                       " and compute type " + std::to_string(compute) + " is not known");
     }
     LibraryCall figures;
@@ -153,9 +152,9 @@ Gemm gemm_of(cublasOperation_t transa, cublasOperation_t transb, int m, int n, i
 
 extern "C" {
 
-const char* cublasGetStatusString(cublasStatus_t status) { return cublasGetStatusName(status); }
+const char * cublasGetStatusString(cublasStatus_t status) { return cublasGetStatusName(status); }
 
-const char* cublasGetStatusName(cublasStatus_t status) {
+const char * cublasGetStatusName(cublasStatus_t status) {
     switch (status) {
         case CUBLAS_STATUS_SUCCESS: return "CUBLAS_STATUS_SUCCESS";
         case CUBLAS_STATUS_NOT_INITIALIZED: return "CUBLAS_STATUS_NOT_INITIALIZED";
@@ -171,7 +170,7 @@ const char* cublasGetStatusName(cublasStatus_t status) {
     return "<unknown>";
 }
 
-cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
+cublasStatus_t cublasCreate_v2(cublasHandle_t * handle) {
     if (runtime().device_count() == 0) {
         return CUBLAS_STATUS_NOT_INITIALIZED;
     }
@@ -191,7 +190,7 @@ cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t streamId) 
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void*, size_t) {
+cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void *, size_t) {
     return handles().has(handle) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_INITIALIZED;
 }
 
@@ -200,32 +199,31 @@ cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t) {
 }
 
 cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t transa,
-                              cublasOperation_t transb, int m, int n, int k, const float* alpha,
-                              const float* A, int lda, const float* B, int ldb, const float* beta,
-                              float* C, int ldc) {
-    const Gemm gemm =
-        gemm_of(transa, transb, m, n, k, *alpha, {A, CUDA_R_32F, lda}, {B, CUDA_R_32F, ldb},
-                *beta, {C, CUDA_R_32F, ldc});
+                              cublasOperation_t transb, int m, int n, int k, const float * alpha,
+                              const float * A, int lda, const float * B, int ldb,
+                              const float * beta, float * C, int ldc) {
+    const Gemm gemm = gemm_of(transa, transb, m, n, k, *alpha, {A, CUDA_R_32F, lda},
+                              {B, CUDA_R_32F, ldb}, *beta, {C, CUDA_R_32F, ldc});
     return run("cublasSgemm", handle, gemm, {}, CUBLAS_COMPUTE_32F);
 }
 
 cublasStatus_t cublasSgemmBatched(cublasHandle_t handle, cublasOperation_t transa,
                                   cublasOperation_t transb, int m, int n, int k,
-                                  const float* alpha, const float* const Aarray[], int lda,
-                                  const float* const Barray[], int ldb, const float* beta,
-                                  float* const Carray[], int ldc, int batchCount) {
+                                  const float * alpha, const float * const Aarray[], int lda,
+                                  const float * const Barray[], int ldb, const float * beta,
+                                  float * const Carray[], int ldc, int batchCount) {
     return cublasGemmBatchedEx(handle, transa, transb, m, n, k, alpha,
-                               reinterpret_cast<const void* const*>(Aarray), CUDA_R_32F, lda,
-                               reinterpret_cast<const void* const*>(Barray), CUDA_R_32F, ldb, beta,
-                               reinterpret_cast<void* const*>(Carray), CUDA_R_32F, ldc, batchCount,
-                               CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+                               reinterpret_cast<const void * const *>(Aarray), CUDA_R_32F, lda,
+                               reinterpret_cast<const void * const *>(Barray), CUDA_R_32F, ldb,
+                               beta, reinterpret_cast<void * const *>(Carray), CUDA_R_32F, ldc,
+                               batchCount, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
 }
 
 cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_t transa,
                                          cublasOperation_t transb, int m, int n, int k,
-                                         const float* alpha, const float* A, int lda,
-                                         long long int strideA, const float* B, int ldb,
-                                         long long int strideB, const float* beta, float* C,
+                                         const float * alpha, const float * A, int lda,
+                                         long long int strideA, const float * B, int ldb,
+                                         long long int strideB, const float * beta, float * C,
                                          int ldc, long long int strideC, int batchCount) {
     return cublasGemmStridedBatchedEx(handle, transa, transb, m, n, k, alpha, A, CUDA_R_32F, lda,
                                       strideA, B, CUDA_R_32F, ldb, strideB, beta, C, CUDA_R_32F,
@@ -234,29 +232,28 @@ cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_
 }
 
 cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transa,
-                            cublasOperation_t transb, int m, int n, int k, const void* alpha,
-                            const void* A, cudaDataType Atype, int lda, const void* B,
-                            cudaDataType Btype, int ldb, const void* beta, void* C,
+                            cublasOperation_t transb, int m, int n, int k, const void * alpha,
+                            const void * A, cudaDataType Atype, int lda, const void * B,
+                            cudaDataType Btype, int ldb, const void * beta, void * C,
                             cudaDataType Ctype, int ldc, cublasComputeType_t computeType,
                             cublasGemmAlgo_t) {
-    const Gemm gemm = gemm_of(transa, transb, m, n, k, shadow::scalar(alpha, computeType),
-                              {A, Atype, lda}, {B, Btype, ldb}, shadow::scalar(beta, computeType),
-                              {C, Ctype, ldc});
+    const Gemm gemm =
+        gemm_of(transa, transb, m, n, k, shadow::scalar(alpha, computeType), {A, Atype, lda},
+                {B, Btype, ldb}, shadow::scalar(beta, computeType), {C, Ctype, ldc});
     return run(__func__, handle, gemm, {}, computeType);
 }
 
 cublasStatus_t cublasGemmBatchedEx(cublasHandle_t handle, cublasOperation_t transa,
                                    cublasOperation_t transb, int m, int n, int k,
-                                   const void* alpha, const void* const Aarray[],
-                                   cudaDataType Atype, int lda, const void* const Barray[],
-                                   cudaDataType Btype, int ldb, const void* beta,
-                                   void* const Carray[], cudaDataType Ctype, int ldc,
+                                   const void * alpha, const void * const Aarray[],
+                                   cudaDataType Atype, int lda, const void * const Barray[],
+                                   cudaDataType Btype, int ldb, const void * beta,
+                                   void * const Carray[], cudaDataType Ctype, int ldc,
                                    int batchCount, cublasComputeType_t computeType,
                                    cublasGemmAlgo_t) {
     const Gemm gemm =
-        gemm_of(transa, transb, m, n, k, shadow::scalar(alpha, computeType),
-                {nullptr, Atype, lda}, {nullptr, Btype, ldb}, shadow::scalar(beta, computeType),
-                {nullptr, Ctype, ldc});
+        gemm_of(transa, transb, m, n, k, shadow::scalar(alpha, computeType), {nullptr, Atype, lda},
+                {nullptr, Btype, ldb}, shadow::scalar(beta, computeType), {nullptr, Ctype, ldc});
     Batch batch;
     batch.count = batchCount;
     batch.pointers[0] = Aarray;
@@ -267,15 +264,15 @@ cublasStatus_t cublasGemmBatchedEx(cublasHandle_t handle, cublasOperation_t tran
 
 cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation_t transa,
                                           cublasOperation_t transb, int m, int n, int k,
-                                          const void* alpha, const void* A, cudaDataType Atype,
-                                          int lda, long long int strideA, const void* B,
+                                          const void * alpha, const void * A, cudaDataType Atype,
+                                          int lda, long long int strideA, const void * B,
                                           cudaDataType Btype, int ldb, long long int strideB,
-                                          const void* beta, void* C, cudaDataType Ctype, int ldc,
+                                          const void * beta, void * C, cudaDataType Ctype, int ldc,
                                           long long int strideC, int batchCount,
                                           cublasComputeType_t computeType, cublasGemmAlgo_t) {
-    const Gemm gemm = gemm_of(transa, transb, m, n, k, shadow::scalar(alpha, computeType),
-                              {A, Atype, lda}, {B, Btype, ldb}, shadow::scalar(beta, computeType),
-                              {C, Ctype, ldc});
+    const Gemm gemm =
+        gemm_of(transa, transb, m, n, k, shadow::scalar(alpha, computeType), {A, Atype, lda},
+                {B, Btype, ldb}, shadow::scalar(beta, computeType), {C, Ctype, ldc});
     Batch batch;
     batch.count = batchCount;
     batch.stride[0] = strideA;
@@ -286,8 +283,8 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
 
 cublasStatus_t cublasStrsmBatched(cublasHandle_t handle, cublasSideMode_t side,
                                   cublasFillMode_t uplo, cublasOperation_t trans,
-                                  cublasDiagType_t diag, int m, int n, const float* alpha,
-                                  const float* const A[], int lda, float* const B[], int ldb,
+                                  cublasDiagType_t diag, int m, int n, const float * alpha,
+                                  const float * const A[], int lda, float * const B[], int ldb,
                                   int batchCount) {
     if (!handles().has(handle)) {
         return CUBLAS_STATUS_NOT_INITIALIZED;

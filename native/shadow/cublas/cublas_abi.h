@@ -17,7 +17,7 @@
 
 extern "C" {
 
-typedef struct cublasContext* cublasHandle_t;
+typedef struct cublasContext * cublasHandle_t;
 
 typedef enum {
     CUBLAS_STATUS_SUCCESS = 0,
@@ -56,55 +56,55 @@ typedef enum {
     CUBLAS_COMPUTE_32F_FAST_TF32 = 77
 } cublasComputeType_t;
 
-const char* cublasGetStatusString(cublasStatus_t status);
-const char* cublasGetStatusName(cublasStatus_t status);
-cublasStatus_t cublasCreate_v2(cublasHandle_t* handle);
+const char * cublasGetStatusString(cublasStatus_t status);
+const char * cublasGetStatusName(cublasStatus_t status);
+cublasStatus_t cublasCreate_v2(cublasHandle_t * handle);
 cublasStatus_t cublasDestroy_v2(cublasHandle_t handle);
 cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t streamId);
-cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void* workspace,
+cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void * workspace,
                                      size_t workspaceSizeInBytes);
 cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode);
 cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t transa,
-                              cublasOperation_t transb, int m, int n, int k, const float* alpha,
-                              const float* A, int lda, const float* B, int ldb, const float* beta,
-                              float* C, int ldc);
+                              cublasOperation_t transb, int m, int n, int k, const float * alpha,
+                              const float * A, int lda, const float * B, int ldb,
+                              const float * beta, float * C, int ldc);
 cublasStatus_t cublasSgemmBatched(cublasHandle_t handle, cublasOperation_t transa,
                                   cublasOperation_t transb, int m, int n, int k,
-                                  const float* alpha, const float* const Aarray[], int lda,
-                                  const float* const Barray[], int ldb, const float* beta,
-                                  float* const Carray[], int ldc, int batchCount);
+                                  const float * alpha, const float * const Aarray[], int lda,
+                                  const float * const Barray[], int ldb, const float * beta,
+                                  float * const Carray[], int ldc, int batchCount);
 cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_t transa,
                                          cublasOperation_t transb, int m, int n, int k,
-                                         const float* alpha, const float* A, int lda,
-                                         long long int strideA, const float* B, int ldb,
-                                         long long int strideB, const float* beta, float* C,
+                                         const float * alpha, const float * A, int lda,
+                                         long long int strideA, const float * B, int ldb,
+                                         long long int strideB, const float * beta, float * C,
                                          int ldc, long long int strideC, int batchCount);
 cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transa,
-                            cublasOperation_t transb, int m, int n, int k, const void* alpha,
-                            const void* A, cudaDataType Atype, int lda, const void* B,
-                            cudaDataType Btype, int ldb, const void* beta, void* C,
+                            cublasOperation_t transb, int m, int n, int k, const void * alpha,
+                            const void * A, cudaDataType Atype, int lda, const void * B,
+                            cudaDataType Btype, int ldb, const void * beta, void * C,
                             cudaDataType Ctype, int ldc, cublasComputeType_t computeType,
                             cublasGemmAlgo_t algo);
 cublasStatus_t cublasGemmBatchedEx(cublasHandle_t handle, cublasOperation_t transa,
                                    cublasOperation_t transb, int m, int n, int k,
-                                   const void* alpha, const void* const Aarray[],
-                                   cudaDataType Atype, int lda, const void* const Barray[],
-                                   cudaDataType Btype, int ldb, const void* beta,
-                                   void* const Carray[], cudaDataType Ctype, int ldc,
+                                   const void * alpha, const void * const Aarray[],
+                                   cudaDataType Atype, int lda, const void * const Barray[],
+                                   cudaDataType Btype, int ldb, const void * beta,
+                                   void * const Carray[], cudaDataType Ctype, int ldc,
                                    int batchCount, cublasComputeType_t computeType,
                                    cublasGemmAlgo_t algo);
 cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation_t transa,
                                           cublasOperation_t transb, int m, int n, int k,
-                                          const void* alpha, const void* A, cudaDataType Atype,
-                                          int lda, long long int strideA, const void* B,
+                                          const void * alpha, const void * A, cudaDataType Atype,
+                                          int lda, long long int strideA, const void * B,
                                           cudaDataType Btype, int ldb, long long int strideB,
-                                          const void* beta, void* C, cudaDataType Ctype, int ldc,
+                                          const void * beta, void * C, cudaDataType Ctype, int ldc,
                                           long long int strideC, int batchCount,
                                           cublasComputeType_t computeType, cublasGemmAlgo_t algo);
 cublasStatus_t cublasStrsmBatched(cublasHandle_t handle, cublasSideMode_t side,
                                   cublasFillMode_t uplo, cublasOperation_t trans,
-                                  cublasDiagType_t diag, int m, int n, const float* alpha,
-                                  const float* const A[], int lda, float* const B[], int ldb,
+                                  cublasDiagType_t diag, int m, int n, const float * alpha,
+                                  const float * const A[], int lda, float * const B[], int ldb,
                                   int batchCount);
 
 }  // extern "C"

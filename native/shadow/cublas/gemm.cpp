@@ -9,27 +9,27 @@ namespace {
 
 std::uint64_t element_bytes(cudaDataType type) { return type == CUDA_R_32F ? 4 : 2; }
 
-float load(const void* data, cudaDataType type, std::int64_t index) {
+float load(const void * data, cudaDataType type, std::int64_t index) {
     if (type == CUDA_R_32F) {
-        return static_cast<const float*>(data)[index];
+        return static_cast<const float *>(data)[index];
     }
-    const std::uint16_t bits = static_cast<const std::uint16_t*>(data)[index];
+    const std::uint16_t bits = static_cast<const std::uint16_t *>(data)[index];
     return type == CUDA_R_16F ? half_to_float(bits) : bfloat_to_float(bits);
 }
 
-void store(void* data, cudaDataType type, std::int64_t index, float value) {
+void store(void * data, cudaDataType type, std::int64_t index, float value) {
     if (type == CUDA_R_32F) {
-        static_cast<float*>(data)[index] = value;
+        static_cast<float *>(data)[index] = value;
         return;
     }
-    static_cast<std::uint16_t*>(data)[index] =
+    static_cast<std::uint16_t *>(data)[index] =
         type == CUDA_R_16F ? float_to_half(value) : float_to_bfloat(value);
 }
 
-void touch_columns(const Touch& touch, bool writes, const Matrix& matrix, std::int64_t rows,
+void touch_columns(const Touch & touch, bool writes, const Matrix & matrix, std::int64_t rows,
                    std::int64_t columns) {
     const std::uint64_t size = element_bytes(matrix.type);
-    const auto* bytes = static_cast<const char*>(matrix.data);
+    const auto * bytes = static_cast<const char *>(matrix.data);
     const auto column = static_cast<std::uint64_t>(rows) * size;
     const auto step = static_cast<std::uint64_t>(matrix.ld) * size;
     if (rows == matrix.ld) {
@@ -47,15 +47,15 @@ bool known_type(cudaDataType type) {
     return type == CUDA_R_32F || type == CUDA_R_16F || type == CUDA_R_16BF;
 }
 
-float scalar(const void* value, cublasComputeType_t compute) {
+float scalar(const void * value, cublasComputeType_t compute) {
     if (compute == CUBLAS_COMPUTE_16F || compute == CUBLAS_COMPUTE_16F_PEDANTIC) {
         return load(value, CUDA_R_16F, 0);
     }
     return load(value, CUDA_R_32F, 0);
 }
 
-void multiply(const Gemm& gemm, const Touch& touch) {
-    const auto& [transpose_a, transpose_b, m, n, k, alpha, beta, a, b, c] = gemm;
+void multiply(const Gemm & gemm, const Touch & touch) {
+    const auto & [transpose_a, transpose_b, m, n, k, alpha, beta, a, b, c] = gemm;
     if (m == 0 || n == 0) {
         return;
     }
@@ -79,7 +79,7 @@ void multiply(const Gemm& gemm, const Touch& touch) {
         sums.assign(sums.size(), 0.0F);
         for (std::int64_t p = 0; p < k; ++p) {
             const float right = load(b.data, b.type, transpose_b ? p * b.ld + j : j * b.ld + p);
-            const float* column = left.data() + p * m;
+            const float * column = left.data() + p * m;
             for (std::size_t i = 0; i < sums.size(); ++i) {
                 sums[i] += column[i] * right;
             }
@@ -87,15 +87,15 @@ void multiply(const Gemm& gemm, const Touch& touch) {
         for (std::int64_t i = 0; i < m; ++i) {
             const std::int64_t index = j * c.ld + i;
             const float before = beta != 0.0F ? beta * load(c.data, c.type, index) : 0.0F;
-            store(const_cast<void*>(c.data), c.type, index,
+            store(const_cast<void *>(c.data), c.type, index,
                   alpha * sums[static_cast<std::size_t>(i)] + before);
         }
     }
     touch_columns(touch, true, c, m, n);
 }
 
-void solve(const TriangularSolve& system, const Touch& touch) {
-    const auto& [left, lower, transpose, unit_diagonal, m, n, alpha, a, lda, b, ldb] = system;
+void solve(const TriangularSolve & system, const Touch & touch) {
+    const auto & [left, lower, transpose, unit_diagonal, m, n, alpha, a, lda, b, ldb] = system;
     const std::int64_t order = left ? m : n;
     const std::int64_t vectors = left ? n : m;
     const Matrix triangle{a, CUDA_R_32F, lda};
@@ -109,7 +109,7 @@ void solve(const TriangularSolve& system, const Touch& touch) {
         return flip ? a[row * lda + column] : a[column * lda + row];
     };
     const auto side = [&, b = b, ldb = ldb, left = left](std::int64_t row,
-                                                        std::int64_t vector) -> float& {
+                                                         std::int64_t vector) -> float & {
         return left ? b[vector * ldb + row] : b[row * ldb + vector];
     };
     for (std::int64_t vector = 0; vector < vectors; ++vector) {

@@ -8,8 +8,8 @@ namespace {
 struct Description {
     Status status;
     cudaError_t error;
-    const char* name;
-    const char* text;
+    const char * name;
+    const char * text;
 };
 
 #define NAMED(status, error, text) {Status::status, error, #error, text}
@@ -65,7 +65,7 @@ constexpr Description kDescriptions[] = {
 };
 
 constexpr bool numbers_agree() {
-    for (const Description& known : kDescriptions) {
+    for (const Description & known : kDescriptions) {
         if (static_cast<int>(known.status) != static_cast<int>(known.error)) {
             return false;
         }
@@ -74,8 +74,8 @@ constexpr bool numbers_agree() {
 }
 static_assert(numbers_agree(), "core/status.h and NVIDIA's driver_types.h number errors alike");
 
-const Description* find(cudaError_t error) {
-    for (const Description& known : kDescriptions) {
+const Description * find(cudaError_t error) {
+    for (const Description & known : kDescriptions) {
         if (known.error == error) {
             return &known;
         }
@@ -85,13 +85,13 @@ const Description* find(cudaError_t error) {
 
 }  // namespace
 
-const char* error_name(cudaError_t error) {
-    const Description* known = find(error);
+const char * error_name(cudaError_t error) {
+    const Description * known = find(error);
     return known != nullptr ? known->name : "unrecognized error code";
 }
 
-const char* error_text(cudaError_t error) {
-    const Description* known = find(error);
+const char * error_text(cudaError_t error) {
+    const Description * known = find(error);
     return known != nullptr ? known->text : "unrecognized error code";
 }
 

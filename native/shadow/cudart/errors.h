@@ -5,7 +5,7 @@
 
 namespace shadow {
 
-const char* error_name(cudaError_t error);
-const char* error_text(cudaError_t error);
+const char * error_name(cudaError_t error);
+const char * error_text(cudaError_t error);
 
 }  // namespace shadow

@@ -36,7 +36,7 @@ int launch_as_cuda_12(unsigned threads) {
     return cudaLaunchKernel(host, {1, 2, 3}, {threads, 5, 6}, nullptr, 7, nullptr);
 }
 int launch_as_cuda_13(unsigned threads) {
-    const void *kernel = nullptr;
+    const void * kernel = nullptr;
     __cudaGetKernel(&kernel, host);
     return __cudaLaunchKernel(kernel, {1, 2, 3}, {threads, 5, 6}, nullptr, 7, nullptr);
 }

@@ -1,8 +1,10 @@
-/* The PTX emulator's own C interface: modules of PTX text, kernels, memory, launches and what they found.
+/* The PTX emulator's own C interface: modules of PTX text, kernels, memory, launches and what they
+ * found.
  *
- * Addresses on the device are addresses of this process unless a region says otherwise. No function is safe to call from
- * two threads at once on one emulator. Functions that can fail return 0 on success and leave the reason in
- * llamaproof_emulator_error(). Structures carry their size first, so that fields can be added at the end. */
+ * Addresses on the device are addresses of this process unless a region says otherwise. No function
+ * is safe to call from two threads at once on one emulator. Functions that can fail return 0 on
+ * success and leave the reason in llamaproof_emulator_error(). Structures carry their size first,
+ * so that fields can be added at the end. */
 #ifndef LLAMAPROOF_EMULATOR_H
 #define LLAMAPROOF_EMULATOR_H
 
@@ -27,8 +29,8 @@ typedef struct llamaproof_emulator_kernel {
     uint32_t local_bytes;           /* per thread */
     uint32_t register_bytes;        /* of the emulator's register file, per warp */
     uint32_t instructions;
-    uint32_t max_threads;           /* .maxntid, 0 where not given */
-    uint32_t ordered;               /* 1: global atomics whose result depends on the order of blocks */
+    uint32_t max_threads; /* .maxntid, 0 where not given */
+    uint32_t ordered;     /* 1: global atomics whose result depends on the order of blocks */
 } llamaproof_emulator_kernel;
 
 typedef struct llamaproof_emulator_launch {
@@ -38,9 +40,10 @@ typedef struct llamaproof_emulator_launch {
     uint64_t dynamic_shared_bytes;
     const void * parameters;
     uint64_t parameter_bytes;
-    uint64_t instruction_limit; /* warp instructions of one block after which the launch stops; 0: none */
+    uint64_t instruction_limit; /* warp instructions of one block after which the launch stops; 0:
+                                   none */
     uint32_t threads;           /* host threads; the results do not depend on it */
-    uint32_t check;             /* 0 leaves out races, undefined reads, sectors and bank conflicts */
+    uint32_t check; /* 0 leaves out races, undefined reads, sectors and bank conflicts */
 } llamaproof_emulator_launch;
 
 #define LLAMAPROOF_EMULATOR_CLASSES 25
@@ -74,8 +77,9 @@ typedef struct llamaproof_emulator_counts {
 
 typedef struct llamaproof_emulator_finding {
     uint64_t struct_bytes;
-    int32_t kind; /* 1 out of bounds, 2 misaligned, 3 uninitialised read, 4 shared race, 5 divergent barrier, 6 missing
-                     lane, 7 trap, 8 asynchronous copy not waited for, 9 deadlock */
+    int32_t
+        kind;     /* 1 out of bounds, 2 misaligned, 3 uninitialised read, 4 shared race, 5 divergent
+                     barrier, 6 missing lane, 7 trap, 8 asynchronous copy not waited for, 9 deadlock */
     int32_t line; /* of the PTX text */
     uint32_t block[3];
     uint32_t thread[3];
@@ -92,26 +96,34 @@ llamaproof_emulator * llamaproof_emulator_create(void);
 void llamaproof_emulator_destroy(llamaproof_emulator * emulator);
 const char * llamaproof_emulator_error(const llamaproof_emulator * emulator);
 
-int llamaproof_emulator_load(llamaproof_emulator * emulator, const char * text, uint64_t bytes, uint32_t * module);
+int llamaproof_emulator_load(llamaproof_emulator * emulator, const char * text, uint64_t bytes,
+                             uint32_t * module);
 int llamaproof_emulator_unload(llamaproof_emulator * emulator, uint32_t module);
 /* Names of the module's kernels, each ended by a newline; valid until the next call. */
 const char * llamaproof_emulator_kernels(llamaproof_emulator * emulator, uint32_t module);
 /* Parses and decodes the kernel, once. */
-int llamaproof_emulator_kernel_info(llamaproof_emulator * emulator, uint32_t module, const char * name, llamaproof_emulator_kernel * info);
-int llamaproof_emulator_parameter(llamaproof_emulator * emulator, uint32_t module, const char * name, uint32_t index, uint32_t * offset,
+int llamaproof_emulator_kernel_info(llamaproof_emulator * emulator, uint32_t module,
+                                    const char * name, llamaproof_emulator_kernel * info);
+int llamaproof_emulator_parameter(llamaproof_emulator * emulator, uint32_t module,
+                                  const char * name, uint32_t index, uint32_t * offset,
                                   uint32_t * bytes);
-int llamaproof_emulator_symbol(llamaproof_emulator * emulator, uint32_t module, const char * name, uint64_t * address, uint64_t * bytes);
+int llamaproof_emulator_symbol(llamaproof_emulator * emulator, uint32_t module, const char * name,
+                               uint64_t * address, uint64_t * bytes);
 
 /* `host` holds the bytes at device address `address`. */
-int llamaproof_emulator_add_memory(llamaproof_emulator * emulator, uint64_t address, uint64_t bytes, void * host, int written);
+int llamaproof_emulator_add_memory(llamaproof_emulator * emulator, uint64_t address, uint64_t bytes,
+                                   void * host, int written);
 int llamaproof_emulator_remove_memory(llamaproof_emulator * emulator, uint64_t address);
-int llamaproof_emulator_mark(llamaproof_emulator * emulator, uint64_t address, uint64_t bytes, int written);
+int llamaproof_emulator_mark(llamaproof_emulator * emulator, uint64_t address, uint64_t bytes,
+                             int written);
 
-int llamaproof_emulator_launch_kernel(llamaproof_emulator * emulator, uint32_t module, const char * name,
-                                      const llamaproof_emulator_launch * launch, llamaproof_emulator_counts * counts);
+int llamaproof_emulator_launch_kernel(llamaproof_emulator * emulator, uint32_t module,
+                                      const char * name, const llamaproof_emulator_launch * launch,
+                                      llamaproof_emulator_counts * counts);
 /* Of the last launch. */
 uint32_t llamaproof_emulator_finding_count(const llamaproof_emulator * emulator);
-int llamaproof_emulator_finding_at(const llamaproof_emulator * emulator, uint32_t index, llamaproof_emulator_finding * finding);
+int llamaproof_emulator_finding_at(const llamaproof_emulator * emulator, uint32_t index,
+                                   llamaproof_emulator_finding * finding);
 const char * llamaproof_emulator_printed(const llamaproof_emulator * emulator);
 /* The opcodes executed most, one a line: times, PTX opcode; valid until the next call. */
 const char * llamaproof_emulator_profile(llamaproof_emulator * emulator);

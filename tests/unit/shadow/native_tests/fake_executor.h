@@ -16,4 +16,4 @@ struct FakeExecutor {
     std::vector<unsigned char> parameters;
 };
 
-extern "C" FakeExecutor& fake_executor();
+extern "C" FakeExecutor & fake_executor();

@@ -24,7 +24,7 @@ std::string folder;
 
 std::string fake_executor_path() {
     Dl_info info{};
-    CHECK(dladdr(reinterpret_cast<const void*>(&llamaproof_executor_abi), &info) != 0);
+    CHECK(dladdr(reinterpret_cast<const void *>(&llamaproof_executor_abi), &info) != 0);
     return info.dli_fname;
 }
 
@@ -36,7 +36,7 @@ void a_launch_is_recorded_with_all_it_was_given() {
     CHECK_EQUAL(launch(&shared, dim3(7, 3, 2), dim3(32, 4), 2048, stream), cudaSuccess);
     const auto records = drain();
     CHECK_EQUAL(records.size(), 1U);
-    const llamaproof_record& r = records[0];
+    const llamaproof_record & r = records[0];
     CHECK_EQUAL(r.kind, std::uint32_t{LLAMAPROOF_RECORD_LAUNCH});
     CHECK(std::strcmp(llamaproof_shadow_name(r.name), "shared") == 0);
     const std::uint64_t expected[] = {7, 3, 2, 32, 4, 1, 2048, 8192, 40, 0};
@@ -73,8 +73,8 @@ void each_device_has_its_own_code() {
     CHECK_EQUAL(launch(&shared, 1, 32), cudaErrorNoKernelImageForDevice);
     const auto records = drain();
     CHECK_EQUAL(records[0].device, 1);
-    CHECK_EQUAL(records[0].value[9], std::uint64_t{LLAMAPROOF_LAUNCH_FROM_PTX |
-                                                   LLAMAPROOF_LAUNCH_ESTIMATED});
+    CHECK_EQUAL(records[0].value[9],
+                std::uint64_t{LLAMAPROOF_LAUNCH_FROM_PTX | LLAMAPROOF_LAUNCH_ESTIMATED});
     cudaFuncAttributes attributes{};
     CHECK_EQUAL(cudaFuncGetAttributes(&attributes, &plain), cudaSuccess);
     CHECK_EQUAL(attributes.numRegs, 64);
@@ -84,8 +84,8 @@ void each_device_has_its_own_code() {
 void device_memory_is_reserved_and_not_touched() {
     start(folder, "record");
     constexpr std::size_t size = std::size_t{40} << 30;
-    char* device = nullptr;
-    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void**>(&device), size), cudaSuccess);
+    char * device = nullptr;
+    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void **>(&device), size), cudaSuccess);
     CHECK_EQUAL(cudaMemset(device, 1, size), cudaSuccess);
     std::vector<char> host(1 << 20, 'x');
     for (std::size_t at = 0; at < size; at += std::size_t{1} << 30) {
@@ -102,8 +102,8 @@ void device_memory_is_reserved_and_not_touched() {
 
 void what_the_host_reads_is_defined() {
     start(folder, "record");
-    int* device = nullptr;
-    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void**>(&device), 400), cudaSuccess);
+    int * device = nullptr;
+    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void **>(&device), 400), cudaSuccess);
     std::vector<int> host(100, 9);
     CHECK_EQUAL(cudaMemcpy(host.data(), device, 400, cudaMemcpyDeviceToHost), cudaSuccess);
     CHECK_EQUAL(std::count(host.begin(), host.end(), 0), 100);
@@ -120,8 +120,8 @@ void what_the_host_reads_is_defined() {
 
 void the_cards_size_is_the_limit() {
     start(folder, "record");
-    void* most = nullptr;
-    void* more = nullptr;
+    void * most = nullptr;
+    void * more = nullptr;
     const std::size_t gib = std::size_t{1} << 30;
     CHECK_EQUAL(cudaMalloc(&most, 47 * gib), cudaSuccess);
     CHECK_EQUAL(cudaMalloc(&more, 2 * gib), cudaErrorMemoryAllocation);
@@ -153,33 +153,32 @@ void freed_memory_is_used_again_without_overlap() {
     for (int i = 0; i < 20000; ++i) {
         if (live.size() > 40 || (!live.empty() && random() % 3 == 0)) {
             const auto victim = std::next(live.begin(), random() % live.size());
-            CHECK_EQUAL(cudaFree(reinterpret_cast<void*>(victim->first)), cudaSuccess);
+            CHECK_EQUAL(cudaFree(reinterpret_cast<void *>(victim->first)), cudaSuccess);
             live.erase(victim);
             continue;
         }
         const std::size_t size = 1 + random() % (8 << 20);
-        void* p = nullptr;
+        void * p = nullptr;
         CHECK_EQUAL(cudaMalloc(&p, size), cudaSuccess);
         const auto address = reinterpret_cast<std::uintptr_t>(p);
         const auto next = live.lower_bound(address);
         CHECK(next == live.end() || address + size <= next->first);
-        CHECK(next == live.begin() ||
-              std::prev(next)->first + std::prev(next)->second <= address);
+        CHECK(next == live.begin() || std::prev(next)->first + std::prev(next)->second <= address);
         live[address] = size;
     }
-    for (const auto& [address, size] : live) {
-        CHECK_EQUAL(cudaFree(reinterpret_cast<void*>(address)), cudaSuccess);
+    for (const auto & [address, size] : live) {
+        CHECK_EQUAL(cudaFree(reinterpret_cast<void *>(address)), cudaSuccess);
     }
-    void* whole = nullptr;
+    void * whole = nullptr;
     CHECK_EQUAL(cudaMalloc(&whole, std::size_t{1} << 30), cudaSuccess);
     CHECK_EQUAL(cudaFree(whole), cudaSuccess);
 }
 
 void ten_thousand_launches_leave_nothing_behind() {
-    void** handle = start(folder, "record");
+    void ** handle = start(folder, "record");
     for (int i = 0; i < 10000; ++i) {
         cudaStream_t stream = nullptr;
-        void* p = nullptr;
+        void * p = nullptr;
         CHECK_EQUAL(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
         CHECK_EQUAL(cudaMalloc(&p, 4096), cudaSuccess);
         __cudaPushCallConfiguration(1, 32, 0, stream);
@@ -230,8 +229,8 @@ void threads_with_their_own_streams_do_not_disturb_each_other() {
             CHECK_EQUAL(cublasCreate_v2(&blas), CUBLAS_STATUS_SUCCESS);
             CHECK_EQUAL(cublasSetStream_v2(blas, stream), CUBLAS_STATUS_SUCCESS);
             for (int i = 0; i < rounds; ++i) {
-                float* p = nullptr;
-                CHECK_EQUAL(cudaMalloc(reinterpret_cast<void**>(&p), 1 << 16), cudaSuccess);
+                float * p = nullptr;
+                CHECK_EQUAL(cudaMalloc(reinterpret_cast<void **>(&p), 1 << 16), cudaSuccess);
                 CHECK_EQUAL(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed),
                             cudaSuccess);
                 CHECK_EQUAL(launch(&plain, 1, 32, 0, stream, p), cudaSuccess);
@@ -241,11 +240,11 @@ void threads_with_their_own_streams_do_not_disturb_each_other() {
                 CHECK_EQUAL(cudaEventRecord(join, side), cudaSuccess);
                 CHECK_EQUAL(cudaStreamWaitEvent(stream, join, 0), cudaSuccess);
                 CHECK_EQUAL(cudaMemsetAsync(p, 0, 64, stream), cudaSuccess);
-                CHECK_EQUAL(cudaLaunchHostFunc(
-                                stream,
-                                [](void* counter) { ++*static_cast<std::atomic<int>*>(counter); },
-                                &called),
-                            cudaSuccess);
+                CHECK_EQUAL(
+                    cudaLaunchHostFunc(
+                        stream, [](void * counter) { ++*static_cast<std::atomic<int> *>(counter); },
+                        &called),
+                    cudaSuccess);
                 cudaGraph_t graph = nullptr;
                 CHECK_EQUAL(cudaStreamEndCapture(stream, &graph), cudaSuccess);
                 cudaGraphExec_t executable = nullptr;
@@ -261,8 +260,7 @@ void threads_with_their_own_streams_do_not_disturb_each_other() {
                 // An error belongs to the thread that made it.
                 CHECK_EQUAL(launch(&plain, 1, t % 2 == 0 ? 2000 : 32, 0, stream),
                             t % 2 == 0 ? cudaErrorInvalidValue : cudaSuccess);
-                CHECK_EQUAL(cudaGetLastError(),
-                            t % 2 == 0 ? cudaErrorInvalidValue : cudaSuccess);
+                CHECK_EQUAL(cudaGetLastError(), t % 2 == 0 ? cudaErrorInvalidValue : cudaSuccess);
             }
             CHECK_EQUAL(cublasDestroy_v2(blas), CUBLAS_STATUS_SUCCESS);
             CHECK_EQUAL(cudaStreamDestroy(stream), cudaSuccess);
@@ -275,14 +273,14 @@ void threads_with_their_own_streams_do_not_disturb_each_other() {
     std::uint64_t last = 0;
     for (bool running = true; running;) {
         running = called.load() < threads * rounds;
-        for (const llamaproof_record& record : drain()) {
+        for (const llamaproof_record & record : drain()) {
             CHECK(record.sequence > last);
             last = record.sequence;
             launches += record.kind == LLAMAPROOF_RECORD_LAUNCH ? 1 : 0;
         }
         std::this_thread::yield();
     }
-    for (std::thread& thread : all) {
+    for (std::thread & thread : all) {
         thread.join();
     }
     launches += count(drain(), LLAMAPROOF_RECORD_LAUNCH);
@@ -298,10 +296,10 @@ void contents_are_kept_and_the_executor_hears_of_them() {
     for (int i = 0; i < 1000; ++i) {
         host[static_cast<std::size_t>(i)] = i;
     }
-    int* a = nullptr;
-    int* b = nullptr;
-    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void**>(&a), 4000), cudaSuccess);
-    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void**>(&b), 4000), cudaSuccess);
+    int * a = nullptr;
+    int * b = nullptr;
+    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void **>(&a), 4000), cudaSuccess);
+    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void **>(&b), 4000), cudaSuccess);
     CHECK_EQUAL(cudaMemcpy(a, host.data(), 4000, cudaMemcpyHostToDevice), cudaSuccess);
     CHECK_EQUAL(cudaMemset(b, 0x11, 4000), cudaSuccess);
     // 10 rows of 5 numbers, 50 apart there and 20 apart here.
@@ -314,7 +312,7 @@ void contents_are_kept_and_the_executor_hears_of_them() {
         CHECK_EQUAL(back[static_cast<std::size_t>(i)], expected);
     }
     CHECK_EQUAL(cudaFree(a), cudaSuccess);
-    const FakeExecutor& seen = fake_executor();
+    const FakeExecutor & seen = fake_executor();
     CHECK_EQUAL(seen.events[LLAMAPROOF_MEMORY_ALLOCATED], 2);
     CHECK_EQUAL(seen.events[LLAMAPROOF_MEMORY_WRITTEN], 2);
     CHECK_EQUAL(seen.events[LLAMAPROOF_MEMORY_COPIED], 10);
@@ -324,10 +322,10 @@ void contents_are_kept_and_the_executor_hears_of_them() {
 
 void a_launch_reaches_the_executor_with_its_parameters() {
     start(folder, "execute", fake_executor_path());
-    int* p = nullptr;
-    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void**>(&p), 4096), cudaSuccess);
+    int * p = nullptr;
+    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void **>(&p), 4096), cudaSuccess);
     CHECK_EQUAL(launch(&plain, dim3(2, 3), dim3(8, 4), 128, nullptr, p, 77), cudaSuccess);
-    FakeExecutor& seen = fake_executor();
+    FakeExecutor & seen = fake_executor();
     CHECK_EQUAL(seen.launches, 1);
     CHECK(seen.kernel == "plain");
     CHECK(seen.ptx_path == folder + "/kernels.ptx");
@@ -336,7 +334,7 @@ void a_launch_reaches_the_executor_with_its_parameters() {
     CHECK_EQUAL(seen.last.block[0], 8U);
     CHECK_EQUAL(seen.last.dynamic_shared_bytes, 128U);
     CHECK_EQUAL(seen.parameters.size(), 12U);
-    void* pointer = nullptr;
+    void * pointer = nullptr;
     int number = 0;
     std::memcpy(&pointer, seen.parameters.data(), 8);
     std::memcpy(&number, seen.parameters.data() + 8, 4);
@@ -365,8 +363,8 @@ void a_captured_launch_can_be_read_and_changed() {
     cudaStream_t stream = nullptr;
     cudaGraph_t graph = nullptr;
     cudaGraphExec_t executable = nullptr;
-    int* p = nullptr;
-    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void**>(&p), 4096), cudaSuccess);
+    int * p = nullptr;
+    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void **>(&p), 4096), cudaSuccess);
     CHECK_EQUAL(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
     CHECK_EQUAL(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), cudaSuccess);
     CHECK_EQUAL(cudaMemsetAsync(p, 0, 64, stream), cudaSuccess);
@@ -388,14 +386,14 @@ void a_captured_launch_can_be_read_and_changed() {
     CHECK(params.func == &plain);
     CHECK_EQUAL(params.gridDim.x, 3U);
     CHECK_EQUAL(params.sharedMemBytes, 16U);
-    CHECK_EQUAL(*static_cast<int*>(params.kernelParams[1]), 5);
+    CHECK_EQUAL(*static_cast<int *>(params.kernelParams[1]), 5);
     int changed = 6;
     params.kernelParams[1] = &changed;
     CHECK_EQUAL(cudaGraphKernelNodeSetParams(nodes[1], &params), cudaSuccess);
     CHECK_EQUAL(cudaGraphInstantiate(&executable, graph, 0), cudaSuccess);
     CHECK_EQUAL(cudaGraphLaunch(executable, stream), cudaSuccess);
     int number = 0;
-    void* pointer = nullptr;
+    void * pointer = nullptr;
     std::memcpy(&pointer, fake_executor().parameters.data(), 8);
     std::memcpy(&number, fake_executor().parameters.data() + 8, 4);
     CHECK(pointer == p);
@@ -431,7 +429,7 @@ void virtual_memory_keeps_contents_across_mappings() {
         const CUdeviceptr here = at + static_cast<std::size_t>(i) * 2 * step;
         CHECK_EQUAL(cuMemMap(here, step, 0, handle, 0), CUDA_SUCCESS);
         CHECK_EQUAL(cuMemSetAccess(here, step, &access, 1), CUDA_SUCCESS);
-        void* p = reinterpret_cast<void*>(here);
+        void * p = reinterpret_cast<void *>(here);
         int value = 41;
         if (i == 0) {
             CHECK_EQUAL(cudaMemcpy(p, &value, 4, cudaMemcpyHostToDevice), cudaSuccess);
@@ -452,17 +450,15 @@ void virtual_memory_keeps_contents_across_mappings() {
     CHECK_EQUAL(cuMemAddressFree(at, 4 * step), CUDA_SUCCESS);
 }
 
-template <typename T>
-T* upload(const std::vector<T>& values) {
-    T* p = nullptr;
-    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void**>(&p), values.size() * sizeof(T)), cudaSuccess);
+template <typename T> T * upload(const std::vector<T> & values) {
+    T * p = nullptr;
+    CHECK_EQUAL(cudaMalloc(reinterpret_cast<void **>(&p), values.size() * sizeof(T)), cudaSuccess);
     CHECK_EQUAL(cudaMemcpy(p, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice),
                 cudaSuccess);
     return p;
 }
 
-template <typename T>
-std::vector<T> download(const T* p, std::size_t count) {
+template <typename T> std::vector<T> download(const T * p, std::size_t count) {
     std::vector<T> values(count);
     CHECK_EQUAL(cudaMemcpy(values.data(), p, count * sizeof(T), cudaMemcpyDeviceToHost),
                 cudaSuccess);
@@ -473,7 +469,7 @@ std::vector<T> download(const T* p, std::size_t count) {
 std::vector<float> whole_numbers(std::size_t count, unsigned seed) {
     std::mt19937 random(seed);
     std::vector<float> values(count);
-    for (float& value : values) {
+    for (float & value : values) {
         value = static_cast<float>(static_cast<int>(random() % 7) - 3);
     }
     return values;
@@ -497,7 +493,7 @@ void matrix_products_are_exact_for_whole_numbers() {
             const auto a = whole_numbers(static_cast<std::size_t>(lda * (ta ? m : k)), 1);
             const auto b = whole_numbers(static_cast<std::size_t>(ldb * (tb ? k : n)), 2);
             const auto c = whole_numbers(static_cast<std::size_t>(ldc * n), 3);
-            const auto encoded = [type](const std::vector<float>& values) -> const void* {
+            const auto encoded = [type](const std::vector<float> & values) -> const void * {
                 if (type == CUDA_R_32F) {
                     return upload(values);
                 }
@@ -508,14 +504,14 @@ void matrix_products_are_exact_for_whole_numbers() {
                 }
                 return upload(bits);
             };
-            float* result = upload(c);
+            float * result = upload(c);
             const float alpha = 2.0F;
             const float beta = -3.0F;
-            CHECK_EQUAL(cublasGemmEx(blas, ta ? CUBLAS_OP_T : CUBLAS_OP_N,
-                                     tb ? CUBLAS_OP_T : CUBLAS_OP_N, m, n, k, &alpha, encoded(a),
-                                     type, lda, encoded(b), type, ldb, &beta, result, CUDA_R_32F,
-                                     ldc, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
-                        CUBLAS_STATUS_SUCCESS);
+            CHECK_EQUAL(
+                cublasGemmEx(blas, ta ? CUBLAS_OP_T : CUBLAS_OP_N, tb ? CUBLAS_OP_T : CUBLAS_OP_N,
+                             m, n, k, &alpha, encoded(a), type, lda, encoded(b), type, ldb, &beta,
+                             result, CUDA_R_32F, ldc, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+                CUBLAS_STATUS_SUCCESS);
             const auto found = download(result, c.size());
             for (int j = 0; j < n; ++j) {
                 for (int i = 0; i < ldc; ++i) {
@@ -547,13 +543,13 @@ void batches_take_their_matrices_from_pointers_or_strides() {
     const auto square = static_cast<std::size_t>(size * size);
     const auto a = whole_numbers(square * batch, 4);
     const auto b = whole_numbers(square * batch, 5);
-    float* device_a = upload(a);
-    float* device_b = upload(b);
-    float* strided = upload(std::vector<float>(square * batch, 9.0F));
-    float* pointed = upload(std::vector<float>(square * batch, 9.0F));
-    std::vector<const void*> as;
-    std::vector<const void*> bs;
-    std::vector<void*> cs;
+    float * device_a = upload(a);
+    float * device_b = upload(b);
+    float * strided = upload(std::vector<float>(square * batch, 9.0F));
+    float * pointed = upload(std::vector<float>(square * batch, 9.0F));
+    std::vector<const void *> as;
+    std::vector<const void *> bs;
+    std::vector<void *> cs;
     for (std::size_t i = 0; i < batch; ++i) {
         as.push_back(device_a + i * square);
         bs.push_back(device_b + i * square);
@@ -561,12 +557,12 @@ void batches_take_their_matrices_from_pointers_or_strides() {
     }
     const std::uint16_t one = shadow::float_to_half(1.0F);
     const std::uint16_t zero = 0;
-    CHECK_EQUAL(cublasGemmStridedBatchedEx(
-                    blas, CUBLAS_OP_N, CUBLAS_OP_N, size, size, size, &one, device_a, CUDA_R_32F,
-                    size, size * size, device_b, CUDA_R_32F, size, size * size, &zero, strided,
-                    CUDA_R_32F, size, size * size, batch, CUBLAS_COMPUTE_16F,
-                    CUBLAS_GEMM_DEFAULT_TENSOR_OP),
-                CUBLAS_STATUS_SUCCESS);
+    CHECK_EQUAL(
+        cublasGemmStridedBatchedEx(blas, CUBLAS_OP_N, CUBLAS_OP_N, size, size, size, &one, device_a,
+                                   CUDA_R_32F, size, size * size, device_b, CUDA_R_32F, size,
+                                   size * size, &zero, strided, CUDA_R_32F, size, size * size,
+                                   batch, CUBLAS_COMPUTE_16F, CUBLAS_GEMM_DEFAULT_TENSOR_OP),
+        CUBLAS_STATUS_SUCCESS);
     CHECK_EQUAL(cublasGemmBatchedEx(blas, CUBLAS_OP_N, CUBLAS_OP_N, size, size, size, &one,
                                     upload(as), CUDA_R_32F, size, upload(bs), CUDA_R_32F, size,
                                     &zero, upload(cs), CUDA_R_32F, size, batch, CUBLAS_COMPUTE_16F,
@@ -580,13 +576,14 @@ void batches_take_their_matrices_from_pointers_or_strides() {
         const std::size_t column = i % square / size;
         float expected = 0.0F;
         for (std::size_t p = 0; p < size; ++p) {
-            expected += a[matrix * square + p * size + row] * b[matrix * square + column * size + p];
+            expected +=
+                a[matrix * square + p * size + row] * b[matrix * square + column * size + p];
         }
         CHECK(first[i] == expected);
         CHECK(second[i] == expected);
     }
-    CHECK_EQUAL(cublasGemmEx(blas, CUBLAS_OP_N, CUBLAS_OP_N, 4, 4, 4, &one, device_a, CUDA_R_32F,
-                             3, device_b, CUDA_R_32F, 4, &zero, strided, CUDA_R_32F, 4,
+    CHECK_EQUAL(cublasGemmEx(blas, CUBLAS_OP_N, CUBLAS_OP_N, 4, 4, 4, &one, device_a, CUDA_R_32F, 3,
+                             device_b, CUDA_R_32F, 4, &zero, strided, CUDA_R_32F, 4,
                              CUBLAS_COMPUTE_16F, CUBLAS_GEMM_DEFAULT),
                 CUBLAS_STATUS_INVALID_VALUE);
     CHECK_EQUAL(cublasDestroy_v2(blas), CUBLAS_STATUS_SUCCESS);
@@ -632,16 +629,15 @@ void triangular_systems_are_solved() {
                 b[static_cast<std::size_t>(j * m + i)] = sum;
             }
         }
-        float* device_b = upload(b);
+        float * device_b = upload(b);
         const float one = 1.0F;
-        CHECK_EQUAL(
-            cublasStrsmBatched(blas, left ? CUBLAS_SIDE_LEFT : CUBLAS_SIDE_RIGHT,
-                               lower ? CUBLAS_FILL_MODE_LOWER : CUBLAS_FILL_MODE_UPPER,
-                               transpose ? CUBLAS_OP_T : CUBLAS_OP_N,
-                               unit ? CUBLAS_DIAG_UNIT : CUBLAS_DIAG_NON_UNIT, m, n, &one,
-                               upload(std::vector<const float*>{upload(a)}), order,
-                               upload(std::vector<float*>{device_b}), m, 1),
-            CUBLAS_STATUS_SUCCESS);
+        CHECK_EQUAL(cublasStrsmBatched(blas, left ? CUBLAS_SIDE_LEFT : CUBLAS_SIDE_RIGHT,
+                                       lower ? CUBLAS_FILL_MODE_LOWER : CUBLAS_FILL_MODE_UPPER,
+                                       transpose ? CUBLAS_OP_T : CUBLAS_OP_N,
+                                       unit ? CUBLAS_DIAG_UNIT : CUBLAS_DIAG_NON_UNIT, m, n, &one,
+                                       upload(std::vector<const float *>{upload(a)}), order,
+                                       upload(std::vector<float *>{device_b}), m, 1),
+                    CUBLAS_STATUS_SUCCESS);
         const auto found = download(device_b, x.size());
         for (std::size_t i = 0; i < x.size(); ++i) {
             CHECK(found[i] == x[i]);
@@ -681,7 +677,7 @@ void every_half_survives_the_way_to_float_and_back() {
 
 void plant_a_leak() {
     for (int i = 0; i < 100; ++i) {
-        char* lost = new char[1000];
+        char * lost = new char[1000];
         CHECK(std::snprintf(lost, 1000, "%d", i) > 0);
     }
 }
@@ -720,9 +716,9 @@ const std::map<std::string, std::function<void()>> tests = {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char ** argv) {
     if (argc == 2 && std::string(argv[1]) == "--list") {
-        for (const auto& [name, test] : tests) {
+        for (const auto & [name, test] : tests) {
             std::printf("%s\n", name.c_str());
         }
         return 0;

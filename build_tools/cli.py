@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from llamaproof.exits import exit_code_of
 
-# Each module brings `configure_parser(subparsers)`, which sets `execute`.
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+# Each module brings `configure_parser(subparsers)`, which sets `execute`; it finds the checkout to
+# work in as `args.checkout`.
 COMMANDS: tuple[str, ...] = (
-    "build_tools.pin_command",
-    "build_tools.series_command",
-    "build_tools.wheel_command",
-    "build_tools.check_command",
-    "build_tools.lock_command",
-    "build_tools.native_command",
-    "build_tools.toolkit_command",
+    "build_tools.commands.pin",
+    "build_tools.commands.series",
+    "build_tools.commands.wheel",
+    "build_tools.commands.check",
+    "build_tools.commands.lock",
+    "build_tools.commands.native",
+    "build_tools.commands.toolkit",
 )
 
 
@@ -33,9 +37,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
-    args = build_parser().parse_args(argv)
+def main(argv: Sequence[str] | None = None, checkout: Path = CHECKOUT) -> int:
+    """Run the command line, in this checkout or another; returns the exit code."""
+    parser = build_parser()
+    parser.set_defaults(checkout=checkout)
+    args = parser.parse_args(argv)
     return exit_code_of(
         lambda: args.execute(args), interrupted="interrupted; nothing is half-done, run it again"
     )

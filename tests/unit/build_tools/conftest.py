@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from build_tools.pins import Pin, load_pin
+from build_tools.pin.definition import Pin, load_pin
 from tests.unit.build_tools.sources import PIN, make_checkout
 from tests.unit.build_tools.workbench import Workbench, open_workbench, patched_workbench
 

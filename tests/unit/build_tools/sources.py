@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from build_tools.tree_hash import TreeEntry, combine
+from build_tools.pin.tree_hash import TreeEntry, combine
 
 PIN = "toy-1.0"
 TOP = "toy-1.0"

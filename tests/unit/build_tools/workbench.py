@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from build_tools.base_tree import ensure_base, tree_folder
-from build_tools.dep3 import Header
-from build_tools.pins import Pin, load_pin
-from build_tools.repository import Repository
-from build_tools.series import Series, load_series, series_folder
-from build_tools.series_edit import add_patch, patch_from_edits
-from build_tools.tree import PreparedTree, prepare_tree
+from build_tools.pin.definition import Pin, load_pin
+from build_tools.series.apply import PreparedTree, prepare_tree
+from build_tools.series.dep3 import Header
+from build_tools.series.edit import add_patch, patch_from_edits
+from build_tools.series.folder import Series, load_series, series_folder
+from build_tools.tree.base import ensure_base, tree_folder
+from build_tools.tree.repository import Repository
 from tests.unit.build_tools.sources import PIN, make_checkout
 
 HEADER = Header(

@@ -1,0 +1,65 @@
+"""`python -m build_tools check`: install a wheel into an empty environment and use it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from llamaproof.errors import BadInput
+from llamaproof.process import run
+
+# Those that use the wheel they are told of; others take the one in dist/ apart (just test-wheel).
+_TESTS = ("tests/wheel", "tests/unit/dispatch")
+
+
+def configure_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "check", help="install the wheels of dist/ into an empty environment and use them"
+    )
+    parser.add_argument("wheels", nargs="*", type=Path, help="default: dist/*.whl")
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Install, `pip check`, then the tests marked `wheel` against that environment."""
+    checkout: Path = args.checkout
+    for wheel in args.wheels or wheels_of(checkout / "dist"):
+        print(f"check: {wheel.name}", flush=True)
+        python = _install(checkout, wheel.resolve())
+        env = dict(os.environ) | {"LLAMAPROOF_WHEEL": str(wheel.resolve())}
+        env["LLAMAPROOF_WHEEL_PYTHON"] = str(python)
+        tests = (sys.executable, "-m", "pytest", "-m", "wheel", *_TESTS)
+        run(tests, cwd=checkout, env=env, on_line=print)
+    return 0
+
+
+def wheels_of(dist: Path) -> tuple[Path, ...]:
+    """The wheels in a folder.
+
+    Raises:
+        BadInput: there are none, so nothing could be checked.
+    """
+    wheels = tuple(sorted(dist.glob("*.whl")))
+    if not wheels:
+        raise BadInput(
+            "there is no wheel to check", where=dist, hint="just build-wheel CUDA_ARCH=89"
+        )
+    return wheels
+
+
+def _install(checkout: Path, wheel: Path) -> Path:
+    """An environment with the wheel and what its METADATA asks for, by hash; returns its python."""
+    folder = checkout / "build" / "check-env"
+    shutil.rmtree(folder, ignore_errors=True)
+    run((sys.executable, "-m", "venv", folder))
+    python = folder / "bin" / "python"
+    pip = (python, "-m", "pip", "--disable-pip-version-check")
+    lock = checkout / "requirements" / "wheel.lock"
+    run((*pip, "install", "--require-hashes", "--no-deps", "-r", lock))
+    run((*pip, "install", "--no-deps", wheel))
+    # The lock stands in for the resolver; this is what notices when the two disagree.
+    run((*pip, "check"), on_line=print)
+    return python

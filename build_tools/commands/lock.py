@@ -9,7 +9,7 @@ from pathlib import Path
 
 from llamaproof.process import run
 
-LOCKED = ("env", "cuda13", "just", "wheel")
+LOCKED = ("env", "cuda13", "just", "virtualenv", "wheel")
 UV = "uv==0.13.9"
 
 

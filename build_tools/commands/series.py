@@ -20,7 +20,8 @@ from build_tools.series.lock import read_lock
 from build_tools.series.patch import NAME_PATTERN, PatchFile, make_patch, read_patch
 from build_tools.series.port import try_series, write_ported
 from build_tools.series.staleness import against_lock, result_against_lock, tree_against_series
-from build_tools.tree.base import ensure_base, laid_base, sole_use, tree_folder
+from build_tools.sole_use import sole_use
+from build_tools.tree.base import ensure_base, laid_base, tree_folder
 from build_tools.tree.repository import Repository
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
 

@@ -11,7 +11,8 @@ from build_tools.progress import Report, show
 from build_tools.series.commits import commit_patches
 from build_tools.series.folder import OrderFile, Series, load_series, series_folder
 from build_tools.series.lock import LockedPatch, SeriesLock, read_lock
-from build_tools.tree.base import ensure_base, sole_use, tree_folder
+from build_tools.sole_use import sole_use
+from build_tools.tree.base import ensure_base, tree_folder
 from build_tools.tree.repository import Repository
 from llamaproof.errors import BadInput
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from build_tools.pin.definition import Pin
@@ -26,19 +23,6 @@ def tree_folder(checkout: Path, pin_name: str, *, first: int | None = None) -> P
     if first is None:
         return checkout / _TREES / pin_name
     return checkout / _TREES / (f"{pin_name}-first-{first}" if first else f"{pin_name}-stock")
-
-
-@contextlib.contextmanager
-def sole_use(folder: Path, report: Report) -> Iterator[None]:
-    """Keep other runs of these tools away from a tree; waits until they are done."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f".{folder.name}.lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report(f"tree: another run is using {folder.name}; waiting for it")
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def ensure_base(checkout: Path, pin: Pin, folder: Path, report: Report) -> Repository:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from build_tools.tree.base import sole_use
+from build_tools.sole_use import sole_use
 from tests.unit.build_tools.sources import PIN, silent
 from tests.unit.build_tools.workbench import Workbench
 
@@ -28,4 +28,4 @@ def test_a_second_run_waits_until_the_first_is_done(patched: Workbench) -> None:
         assert not done.is_set()
     thread.join(60)
     assert done.is_set()
-    assert said == [f"tree: another run is using {PIN}; waiting for it"]
+    assert said == [f"another run is using {PIN}; waiting for it"]

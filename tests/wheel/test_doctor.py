@@ -27,10 +27,15 @@ def _codes(document: dict[str, Any], level: str) -> list[str]:
     return [finding["code"] for finding in document["findings"] if finding["level"] == level]
 
 
-def test_the_wheel_is_well_for_every_familiar_model(wheel: Path, tmp_path: Path) -> None:
+def test_the_wheel_is_well_for_every_familiar_model_of_head_sizes_it_has(
+    wheel: Path, tmp_path: Path
+) -> None:
     code, document = _doctor(tmp_path, wheel)
     assert code == HOLDS, document["verdict"]
-    assert [r["name"] for r in document["familiar"] if r["failures"]] == []
+    refused = {"192/128", "192", "320/256", "512"}  # no CUDA kernel in this release
+    for result in document["familiar"]:
+        heads = {layer["heads"] for layer in result["layers"]}
+        assert bool(result["failures"]) == bool(heads & refused), result["name"]
 
 
 def test_the_wheel_is_well_for_glm(wheel: Path, models: dict[str, Path], tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from llamaproof import shadow
 from llamaproof.binary.elf import read_elf
-from llamaproof.doctor import attention
-from llamaproof.doctor.attention import FamiliarResult
+from llamaproof.doctor import where_attention_runs
 from llamaproof.doctor.findings import Finding, fine, note, stops, unclear
 from llamaproof.doctor.gpu import Driver, Gpu, ask_driver, examine_driver
 from llamaproof.doctor.loading import examine_probe, probe, probe_on_shadow, read_cpu_flags
 from llamaproof.doctor.package import Host, cuda_backend, examine_code, examine_package
+from llamaproof.doctor.where_attention_runs import FamiliarResult
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, LlamaproofError
 from llamaproof.ggml import GgmlType
 from llamaproof.gguf.attention import ModelAttention, attention_of
@@ -153,8 +153,10 @@ class _Case:
             self._ask_by_header(header, model)
             return
         gpu = self._real or self._shadow_gpu
-        self.report = attention.run_on_gpu(self._target, self._model, model, gpu, self._environ)
-        self.findings.append(attention.examine_report(self.report))
+        self.report = where_attention_runs.run_on_gpu(
+            self._target, self._model, model, gpu, self._environ
+        )
+        self.findings.append(where_attention_runs.examine_report(self.report))
 
     def _ask_by_header(self, header: Header, model: ModelAttention) -> None:
         report = examine_header(
@@ -169,25 +171,23 @@ class _Case:
         if report.exit_code == HOLDS:
             self.findings.append(fine("attention", "every layer's attention has a kernel"))
             return
-        words = attention.shape_in_words(model.layers)
+        words = where_attention_runs.shape_in_words(model.layers)
         self.findings.append(
             stops(
                 "falls-back",
                 f"the GPU refuses this model's attention ({words})",
-                attention.remedy_for(model.layers),
+                where_attention_runs.remedy_for(model.layers),
             )
         )
 
     def _ask_for_familiar_models(self) -> None:
-        self.familiar = attention.try_familiar(self._spec, self._card())
+        self.familiar = where_attention_runs.try_familiar(self._spec, self._card())
         bad = [result for result in self.familiar if result.failures]
         if len(bad) == len(self.familiar):
             what = "the GPU refuses the attention of every familiar model"
             self.findings.append(stops("falls-back", what, "install a wheel built for this GPU"))
         elif bad:
-            names = ", ".join(
-                f"{r.model.name} ({r.model.heads}, ratio {r.model.gqa_ratio})" for r in bad
-            )
+            names = ", ".join(f"{r.model.name} ({r.model.shape})" for r in bad)
             self.findings.append(
                 note(
                     "some-fall-back",

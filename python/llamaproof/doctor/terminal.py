@@ -14,7 +14,7 @@ from llamaproof.errors import DEFECT, HOLDS
 from llamaproof.model_run.header_report import header_json, print_header_report
 from llamaproof.model_run.terminal import as_json, print_report
 
-SCHEMA = "llamaproof.doctor/1"
+SCHEMA = "llamaproof.doctor/2"
 
 _MARKS: dict[Level, tuple[str, str]] = {
     "fine": ("ok", "green"),
@@ -62,8 +62,11 @@ def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
         "familiar": [
             {
                 "name": result.model.name,
-                "heads": str(result.model.heads),
-                "ratio": result.model.gqa_ratio,
+                "config": result.model.config,
+                "layers": [
+                    {"heads": str(layer.heads), "ratio": layer.gqa_ratio}
+                    for layer in result.model.layers
+                ],
                 "failures": [outcome.text for outcome in result.failures],
             }
             for result in diagnosis.familiar
@@ -93,12 +96,10 @@ def _table(diagnosis: Diagnosis) -> Table:
 def _familiar_table(diagnosis: Diagnosis) -> Table:
     table = Table(title=f"attention of familiar models on {diagnosis.gpu}", title_justify="left")
     table.add_column("model")
-    table.add_column("head sizes")
-    table.add_column("ratio", justify="right")
+    table.add_column("head sizes@ratio")
     table.add_column("attention", overflow="fold")
     for result in diagnosis.familiar:
         bad = "; ".join(dict.fromkeys(outcome.text for outcome in result.failures))
         words = Text(bad, style="red") if bad else Text("runs on the GPU", style="green")
-        model = result.model
-        table.add_row(model.name, str(model.heads), str(model.gqa_ratio), words)
+        table.add_row(result.model.name, result.model.shape, words)
     return table

@@ -10,11 +10,12 @@ import pytest
 from rich.console import Console
 
 from llamaproof import cli, shadow
-from llamaproof.doctor.attention import FAMILIAR, FamiliarResult, remedy_for, shape_in_words
+from llamaproof.attention.familiar_models import FAMILIAR_MODELS
 from llamaproof.doctor.diagnosis import Diagnosis, diagnose
 from llamaproof.doctor.findings import Finding, fine, note, stops, unclear
 from llamaproof.doctor.package import Host
 from llamaproof.doctor.terminal import diagnosis_json, print_diagnosis
+from llamaproof.doctor.where_attention_runs import FamiliarResult, remedy_for, shape_in_words
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
 from llamaproof.gguf.attention import LayerAttention
 from llamaproof.placement.outcome import FALLS_BACK
@@ -68,7 +69,7 @@ def test_notes_do_not_change_the_answer() -> None:
 
 
 def test_a_familiar_model_that_falls_back_is_named() -> None:
-    by_name = {model.name: model for model in FAMILIAR}
+    by_name = {model.name: model for model in FAMILIAR_MODELS}
     results = (
         FamiliarResult(model=by_name["Llama 3 8B"], failures=()),
         FamiliarResult(model=by_name["GLM-4.7-Flash"], failures=(FALLS_BACK, FALLS_BACK)),
@@ -78,13 +79,8 @@ def test_a_familiar_model_that_falls_back_is_named() -> None:
     assert any("GLM-4.7-Flash" in line and "falls back to the CPU" in line for line in lines)
     assert any("Llama 3 8B" in line and "runs on the GPU" in line for line in lines)
     document = json.loads(json.dumps(diagnosis_json(diagnosis)))
-    assert document["schema"] == "llamaproof.doctor/1"
+    assert document["schema"] == "llamaproof.doctor/2"
     assert [len(result["failures"]) for result in document["familiar"]] == [0, 2]
-
-
-def test_familiar_models_have_whole_head_groups() -> None:
-    assert all(model.n_head % model.n_head_kv == 0 for model in FAMILIAR)
-    assert len({model.name for model in FAMILIAR}) == len(FAMILIAR)
 
 
 @pytest.mark.parametrize(("latent", "words"), [(True, "latent"), (False, "f16 for the K and V")])

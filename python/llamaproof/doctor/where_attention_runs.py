@@ -7,73 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llamaproof import shadow
-from llamaproof.attention.grid import DEEP, PLAIN, SHALLOW, Cell, Extras, HeadSizes
+from llamaproof.attention.familiar_models import FAMILIAR_MODELS, FamiliarModel
 from llamaproof.doctor.findings import Finding, fine, stops, unclear
 from llamaproof.doctor.gpu import Gpu
-from llamaproof.ggml import GgmlType
 from llamaproof.gguf.attention import LayerAttention, ModelAttention
 from llamaproof.model_run.report import ModelReport, report_of
 from llamaproof.model_run.run import Settings, run_on_shadow, run_on_this_machine
 from llamaproof.placement.on_shadow import collect
 from llamaproof.placement.outcome import Outcome
 from llamaproof.target import Target
-
-
-@dataclass(frozen=True, kw_only=True)
-class FamiliarModel:
-    """The attention of a model that many people run, from its published configuration."""
-
-    name: str
-    heads: HeadSizes
-    n_head: int
-    n_head_kv: int
-    extras: Extras = PLAIN
-
-    @property
-    def gqa_ratio(self) -> int:
-        return self.n_head // self.n_head_kv
-
-    def cells(self) -> tuple[Cell, ...]:
-        """The nodes that decoding and prefilling it asks for."""
-        return tuple(
-            Cell(
-                heads=self.heads,
-                type_k=GgmlType.F16,
-                type_v=GgmlType.F16,
-                extras=self.extras,
-                ratio=self.gqa_ratio,
-                n_tokens=n_tokens,
-                n_kv=n_kv,
-                n_kv_heads=self.n_head_kv,
-            )
-            for n_tokens in (1, 512)
-            for n_kv in (SHALLOW, DEEP)
-        )
-
-
-def _familiar(
-    name: str, heads: str, n_head: int, n_head_kv: int, extras: Extras = PLAIN
-) -> FamiliarModel:
-    return FamiliarModel(
-        name=name,
-        heads=HeadSizes.parse(heads),
-        n_head=n_head,
-        n_head_kv=n_head_kv,
-        extras=extras,
-    )
-
-
-FAMILIAR: tuple[FamiliarModel, ...] = (
-    _familiar("Llama 3 8B", "128", 32, 8),
-    _familiar("Llama 3 70B", "128", 64, 8),
-    _familiar("Qwen2.5 7B", "128", 28, 4),
-    _familiar("Gemma 2 9B", "256", 16, 8, Extras(softcap=50.0)),
-    _familiar("Gemma 3 4B", "256", 8, 4),
-    _familiar("gpt-oss 20B", "64", 64, 8, Extras(sinks=True)),
-    _familiar("Phi 2", "80", 32, 32),
-    _familiar("DeepSeek V3", "576/512", 128, 1),
-    _familiar("GLM-4.7-Flash", "576/512", 20, 1),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,14 +44,14 @@ def run_on_gpu(
 
 def try_familiar(target: str, gpu: shadow.Gpu) -> tuple[FamiliarResult, ...]:
     """Ask a target on a shadow GPU about the familiar models."""
-    evidence = collect(target, [gpu], [cell for model in FAMILIAR for cell in model.cells()])
+    evidence = collect(target, [gpu], [cell for model in FAMILIAR_MODELS for cell in model.cells()])
     outcomes = evidence.outcomes[gpu.name]
     return tuple(
         FamiliarResult(
             model=model,
             failures=tuple(o for c in model.cells() if (o := outcomes[c]).kind != "kernel"),
         )
-        for model in FAMILIAR
+        for model in FAMILIAR_MODELS
     )
 
 

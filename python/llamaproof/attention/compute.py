@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llamaproof.attention import node
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.attention.inputs import Inputs
 from llamaproof.ggml import Device, Ggml, Stream, Tensor
 

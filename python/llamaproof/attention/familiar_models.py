@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llamaproof.attention.grid import DEEP, PLAIN, SHALLOW, Cell, Extras, HeadSizes
+from llamaproof.attention.cell import PLAIN, Cell, Extras, HeadSizes
+from llamaproof.attention.grid import DEEP, SHALLOW
 from llamaproof.ggml import GgmlType
 
 # One token decoded, and a whole ubatch of a prompt.

@@ -1,165 +1,71 @@
 """The shapes of attention that models in the wild ask for, as data.
 
-A cell is one FLASH_ATTN_EXT node. The default grid is a list of blocks, each the product of its
-axes, each with the reason it is there.
+The default grid is a list of products of axes, each with the reason it is there.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from llamaproof.errors import BadInput
+from llamaproof.attention.cell import PLAIN, Cell, Extras, HeadSizes, can_be_cached, make_cell
 from llamaproof.ggml import GgmlType
 
 MAX_RATIO = 128
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
-class HeadSizes:
-    """Head sizes of one attention layer: DKQ of Q and K, DV of V."""
-
-    k: int
-    v: int
-
-    def __str__(self) -> str:
-        return str(self.k) if self.k == self.v else f"{self.k}/{self.v}"
-
-    @property
-    def latent(self) -> bool:
-        """Whether llama.cpp feeds these from one latent KV head (MLA), shared by all heads."""
-        return (self.k, self.v) in ((576, 512), (320, 256))
-
-    @classmethod
-    def parse(cls, text: str) -> HeadSizes:
-        """`576/512`, or `128` for equal sizes.
-
-        Raises:
-            BadInput: it is neither.
-        """
-        k, _, v = text.strip().partition("/")
-        if not k.isdigit() or not (v or k).isdigit():
-            raise BadInput(
-                f"no head sizes: {text!r}", hint="write DKQ/DV as in 576/512, or 128 for both"
-            )
-        return cls(k=int(k), v=int(v or k))
-
-
-@dataclass(frozen=True, kw_only=True, order=True)
-class Extras:
-    """What a node has besides Q, K and V.
-
-    Attributes:
-        mask: the KV mask, f16; without it every query sees every key.
-        sinks: one f32 per head that takes part in the softmax.
-        max_bias: ALiBi's, 0 for none.
-        softcap: logit softcap, 0 for none.
-    """
-
-    mask: bool = True
-    sinks: bool = False
-    max_bias: float = 0.0
-    softcap: float = 0.0
-
-    def __str__(self) -> str:
-        words = [
-            "" if self.mask else "no mask",
-            "sinks" if self.sinks else "",
-            "ALiBi" if self.max_bias else "",
-            "softcap" if self.softcap else "",
-        ]
-        return ", ".join(word for word in words if word)
-
-
-PLAIN = Extras()
-
-
-@dataclass(frozen=True, kw_only=True, order=True)
-class Cell:
-    """One FLASH_ATTN_EXT node.
-
-    Attributes:
-        ratio: query heads per KV head (gqa_ratio).
-        n_tokens: queries, the length of the ubatch.
-        n_kv: keys, the length of the cache that is seen.
-        n_kv_heads: KV heads; 1 where K and V come from a latent.
-    """
-
-    heads: HeadSizes
-    type_k: GgmlType
-    type_v: GgmlType
-    extras: Extras
-    ratio: int
-    n_tokens: int
-    n_kv: int
-    n_kv_heads: int
-
-    @property
-    def types(self) -> str:
-        """`f16`, or `q8_0/f16` where K and V differ."""
-        k, v = self.type_k.label, self.type_v.label
-        return k if k == v else f"{k}/{v}"
-
-    def __str__(self) -> str:
-        extras = f" with {self.extras}" if str(self.extras) else ""
-        return f"{self.heads}@{self.ratio}:{self.types}#{self.n_tokens} (n_kv {self.n_kv}){extras}"
-
-
-def can_be_cached(heads: HeadSizes, type_k: GgmlType, type_v: GgmlType) -> bool:
-    """Whether llama.cpp can hold heads of these sizes in a KV cache of these types.
-
-    A head must be a whole number of the type's blocks (llama_init_from_model refuses others).
-    """
-    return heads.k % type_k.block_size == 0 and heads.v % type_v.block_size == 0
-
-
 @dataclass(frozen=True, kw_only=True)
-class Block:
-    """A product of axes, and why it is asked.
+class Axes:
+    """A product of axes. K and V have the same type.
 
-    K and V have the same type. Types whose blocks do not fit a head size are left out.
+    Attributes:
+        reason: why these cells are looked at, where it is not plain.
+        n_kv_heads: KV heads; None for as many as `make_cell` gives.
     """
 
-    reason: str
     heads: tuple[HeadSizes, ...]
     types: tuple[GgmlType, ...]
     ratios: tuple[int, ...]
     n_tokens: tuple[int, ...]
     n_kv: tuple[int, ...]
     extras: Extras = PLAIN
+    n_kv_heads: int | None = None
+    reason: str = ""
 
     def cells(self) -> Iterable[Cell]:
-        """Every cell of the block."""
+        """Every cell that llama.cpp could cache, the last axis fastest."""
         axes = itertools.product(self.heads, self.types, self.ratios, self.n_tokens, self.n_kv)
         for heads, kind, ratio, n_tokens, n_kv in axes:
             if can_be_cached(heads, kind, kind):
-                yield make_cell(heads, kind, kind, ratio, n_tokens, n_kv, self.extras)
+                cell = make_cell(heads, kind, kind, ratio, n_tokens, n_kv, self.extras)
+                yield replace(cell, n_kv_heads=self.n_kv_heads or cell.n_kv_heads)
+
+    def narrowed(
+        self,
+        *,
+        heads: Sequence[HeadSizes] | None = None,
+        types: Sequence[GgmlType] | None = None,
+        ratios: Sequence[int] | None = None,
+        n_tokens: Sequence[int] | None = None,
+        n_kv: Sequence[int] | None = None,
+        n_kv_heads: int | None = None,
+    ) -> Axes:
+        """The same with some axes replaced by what was asked for; nothing leaves an axis."""
+        return replace(
+            self,
+            heads=tuple(heads or self.heads),
+            types=tuple(types or self.types),
+            ratios=tuple(ratios or self.ratios),
+            n_tokens=tuple(n_tokens or self.n_tokens),
+            n_kv=tuple(n_kv or self.n_kv),
+            n_kv_heads=n_kv_heads or self.n_kv_heads,
+        )
 
 
-def make_cell(
-    heads: HeadSizes,
-    type_k: GgmlType,
-    type_v: GgmlType,
-    ratio: int,
-    n_tokens: int,
-    n_kv: int,
-    extras: Extras = PLAIN,
-) -> Cell:
-    """A cell with the KV heads that llama.cpp would give it: 1 for a latent, else 2.
-
-    Two KV heads, since one alone hides a wrong stride or a wrong head offset.
-    """
-    return Cell(
-        heads=heads,
-        type_k=type_k,
-        type_v=type_v,
-        extras=extras,
-        ratio=ratio,
-        n_tokens=n_tokens,
-        n_kv=n_kv,
-        n_kv_heads=1 if heads.latent else 2,
-    )
+def heads_of(*texts: str) -> tuple[HeadSizes, ...]:
+    """Head sizes from texts such as `576/512`."""
+    return tuple(HeadSizes.parse(text) for text in texts)
 
 
 _F16, _BF16, _F32 = GgmlType.F16, GgmlType.BF16, GgmlType.F32
@@ -168,11 +74,7 @@ _Q8_0, _Q4_0, _Q5_1 = GgmlType.Q8_0, GgmlType.Q4_0, GgmlType.Q5_1
 DEFAULT_TYPES = (_F16, _BF16, _F32, _Q8_0, _Q4_0, _Q5_1)
 
 
-def _heads(*texts: str) -> tuple[HeadSizes, ...]:
-    return tuple(HeadSizes.parse(text) for text in texts)
-
-
-DEFAULT_HEADS = _heads(
+DEFAULT_HEADS = heads_of(
     "64", "72", "80", "96", "112", "128", "192/128", "192", "256", "320/256", "512", "576/512"
 )
 
@@ -196,8 +98,8 @@ DEEP = 32768
 _LATENT = tuple(h for h in DEFAULT_HEADS if h.latent)
 _GROUPED = tuple(h for h in DEFAULT_HEADS if not h.latent)
 
-DEFAULT_GRID: tuple[Block, ...] = (
-    Block(
+DEFAULT_GRID: tuple[Axes, ...] = (
+    Axes(
         reason="what a GQA, MQA or MHA model asks for: a causal mask and nothing else",
         heads=_GROUPED,
         types=DEFAULT_TYPES,
@@ -205,7 +107,7 @@ DEFAULT_GRID: tuple[Block, ...] = (
         n_tokens=DEFAULT_N_TOKENS,
         n_kv=(SHALLOW,),
     ),
-    Block(
+    Axes(
         reason="what an MLA model asks for",
         heads=_LATENT,
         types=DEFAULT_TYPES,
@@ -213,7 +115,7 @@ DEFAULT_GRID: tuple[Block, ...] = (
         n_tokens=DEFAULT_N_TOKENS,
         n_kv=(SHALLOW,),
     ),
-    Block(
+    Axes(
         reason="few tokens deep in the context, where releases change to another kernel",
         heads=DEFAULT_HEADS,
         types=(_F16, _Q8_0),
@@ -221,36 +123,36 @@ DEFAULT_GRID: tuple[Block, ...] = (
         n_tokens=(1, 2, 4, 8),
         n_kv=(DEEP,),
     ),
-    Block(
+    Axes(
         reason="logit softcap: Gemma 2 (256 at ratio 2, 128 at ratio 2), Grok (128 at ratio 6)",
-        heads=_heads("128", "256"),
+        heads=heads_of("128", "256"),
         types=(_F16, _Q8_0),
         ratios=(1, 2, 4, 6, 8),
         n_tokens=(1, 8, 512),
         n_kv=(SHALLOW,),
         extras=Extras(softcap=50.0),
     ),
-    Block(
+    Axes(
         reason="attention sinks: gpt-oss (64 at ratio 8), MiMo-V2 (192/128 at ratios 8 and 16)",
-        heads=_heads("64", "128", "192/128"),
+        heads=heads_of("64", "128", "192/128"),
         types=(_F16, _Q8_0),
         ratios=(1, 4, 8, 16),
         n_tokens=(1, 8, 512),
         n_kv=(SHALLOW,),
         extras=Extras(sinks=True),
     ),
-    Block(
+    Axes(
         reason="ALiBi: BLOOM, MPT and Baichuan (MHA of 64 to 128), Refact and JinaBERT (64)",
-        heads=_heads("64", "80", "96", "112", "128"),
+        heads=heads_of("64", "80", "96", "112", "128"),
         types=(_F16,),
         ratios=(1, 8, 32),
         n_tokens=(1, 8, 512),
         n_kv=(SHALLOW,),
         extras=Extras(max_bias=8.0),
     ),
-    Block(
+    Axes(
         reason="no mask: vision encoders (72 is SigLIP's) and cross attention",
-        heads=_heads("64", "72", "80", "96", "128"),
+        heads=heads_of("64", "72", "80", "96", "128"),
         types=(_F16,),
         ratios=(1, 8),
         n_tokens=(1, 64, 512),
@@ -261,21 +163,21 @@ DEFAULT_GRID: tuple[Block, ...] = (
 
 
 def cells_of(
-    blocks: Iterable[Block],
+    products: Iterable[Axes],
     *,
     heads: Sequence[HeadSizes] | None = None,
 ) -> tuple[Cell, ...]:
-    """The cells of blocks, each once, sorted; only those of some head sizes, if given."""
-    found = {cell for block in blocks for cell in block.cells()}
+    """The cells of several products, each once, sorted; only those of some head sizes, if given."""
+    found = {cell for axes in products for cell in axes.cells()}
     return tuple(sorted(cell for cell in found if heads is None or cell.heads in heads))
 
 
-def grid_for(heads: Sequence[HeadSizes]) -> tuple[Block, ...]:
-    """The default grid, and for head sizes it does not have a block like its first ones."""
+def grid_for(heads: Sequence[HeadSizes]) -> tuple[Axes, ...]:
+    """The default grid, and for head sizes it does not have a product like its first ones."""
     unknown = tuple(h for h in heads if h not in DEFAULT_HEADS)
     if not unknown:
         return DEFAULT_GRID
-    asked = Block(
+    asked = Axes(
         reason="head sizes that were asked for",
         heads=unknown,
         types=DEFAULT_TYPES,

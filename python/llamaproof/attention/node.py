@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.ggml import Context, GgmlType, Tensor
 
 _SWAP_TOKENS_WITH_HEADS = (0, 2, 1, 3)

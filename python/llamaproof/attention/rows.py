@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from llamaproof.attention.grid import Cell, Extras, HeadSizes
+from llamaproof.attention.cell import Cell, Extras, HeadSizes
 from llamaproof.ggml import GgmlType
 
 COLUMNS = (

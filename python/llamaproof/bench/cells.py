@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from llamaproof.attention.grid import HeadSizes
+from llamaproof.attention.cell import HeadSizes
 from llamaproof.errors import BadInput
 
 # Bytes and accumulations are counted per FLASH_ATTN_EXT node, that is, per layer.

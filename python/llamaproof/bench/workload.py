@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from llamaproof.attention import grid, node
+from llamaproof.attention import cell as cells_
+from llamaproof.attention import node
 from llamaproof.bench.cells import Cell
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import Device, Ggml, GgmlType, Graph, Stream, Tensor
@@ -263,14 +264,14 @@ def _encoded(
     return np.frombuffer(ggml.quantize(kind, values), dtype=np.uint8).reshape(rows, -1)
 
 
-def _node_cell(cell: Cell, n_kv: int) -> grid.Cell:
+def _node_cell(cell: Cell, n_kv: int) -> cells_.Cell:
     """The cell as the node of one of its steps."""
     kind = GgmlType.parse(cell.kv_type)
-    return grid.Cell(
+    return cells_.Cell(
         heads=cell.heads,
         type_k=kind,
         type_v=kind,
-        extras=grid.PLAIN,
+        extras=cells_.PLAIN,
         ratio=cell.gqa_ratio,
         n_tokens=cell.n_tokens,
         n_kv=n_kv,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llamaproof.attention import rows
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.errors import LlamaproofError
 from llamaproof.placement.outcome import KernelUse, Outcome
 from llamaproof.placement.survey import outcome_json

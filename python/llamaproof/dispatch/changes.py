@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.placement.outcome import ORDER, KernelUse, Outcome
 
 Verdict = Literal["same", "better", "worse", "different"]

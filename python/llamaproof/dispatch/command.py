@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from llamaproof import shadow
-from llamaproof.attention.grid import Cell, HeadSizes, cells_of, grid_for
+from llamaproof.attention.cell import Cell, HeadSizes
+from llamaproof.attention.grid import cells_of, grid_for
 from llamaproof.dispatch import model_command, requirement, terminal
 from llamaproof.dispatch.agreement import Agreement, agree
 from llamaproof.dispatch.proof import assemble

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from llamaproof.attention.grid import PLAIN, SHALLOW, Cell, HeadSizes
+from llamaproof.attention.cell import PLAIN, Cell, HeadSizes
+from llamaproof.attention.grid import SHALLOW
 from llamaproof.dispatch.changes import Change
 from llamaproof.dispatch.requirement import Requirement, Unmet
 from llamaproof.dispatch.summary import Quality, group_changes, rows_of, summarise_by_depth

@@ -16,16 +16,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from llamaproof.attention.grid import (
-    DEEP,
-    DEFAULT_N_TOKENS,
-    MAX_RATIO,
-    SHALLOW,
-    Cell,
-    HeadSizes,
-    can_be_cached,
-    make_cell,
-)
+from llamaproof.attention.cell import Cell, HeadSizes, can_be_cached, make_cell
+from llamaproof.attention.grid import DEEP, DEFAULT_N_TOKENS, MAX_RATIO, SHALLOW
 from llamaproof.errors import BadInput
 from llamaproof.ggml import GgmlType
 from llamaproof.placement.outcome import Outcome

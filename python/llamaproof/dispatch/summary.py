@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from llamaproof.attention.grid import DEFAULT_TYPES, Cell, Extras, HeadSizes
+from llamaproof.attention.cell import Cell, Extras, HeadSizes
+from llamaproof.attention.grid import DEFAULT_TYPES
 from llamaproof.dispatch.changes import Change, Verdict
 from llamaproof.placement.outcome import Kind, Outcome
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.dispatch.agreement import Agreement, grouped
 from llamaproof.dispatch.changes import Change
 from llamaproof.dispatch.requirement import Requirement, Unmet

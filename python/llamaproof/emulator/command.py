@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from llamaproof import shadow
-from llamaproof.attention.grid import Cell, HeadSizes
+from llamaproof.attention.cell import Cell, HeadSizes
+from llamaproof.attention.grid import cells_of
 from llamaproof.emulator import terminal
 from llamaproof.emulator.coverage import coverage_of, print_coverage
 from llamaproof.emulator.decode import Settings, run_model
 from llamaproof.emulator.results import NMSE_LIMIT
 from llamaproof.emulator.run import emulate
-from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES, cells_of
+from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES
 from llamaproof.errors import HOLDS, NOT_CHECKED, BadInput
 from llamaproof.files import write_whole
 from llamaproof.ggml import GgmlType

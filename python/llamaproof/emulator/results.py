@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from llamaproof.attention import rows
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.errors import DEFECT, HOLDS
 from llamaproof.executor.machine import Counts, Finding, FindingKind
 

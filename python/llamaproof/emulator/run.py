@@ -8,7 +8,7 @@ from typing import Any
 
 from llamaproof import shadow
 from llamaproof.attention import rows
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.emulator.results import CellResult, EmulationEvidence, result_of
 from llamaproof.errors import LlamaproofError
 from llamaproof.executor.library import default_library

@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.emulator.decode import LOGITS_NMSE_LIMIT, ModelEvidence
 from llamaproof.emulator.results import NMSE_LIMIT, CellResult, EmulationEvidence, Verdict
 

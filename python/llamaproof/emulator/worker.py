@@ -19,8 +19,8 @@ import numpy as np
 
 from llamaproof import ggml
 from llamaproof.attention import rows
+from llamaproof.attention.cell import Cell
 from llamaproof.attention.compute import Floats, compute, is_supported
-from llamaproof.attention.grid import Cell
 from llamaproof.attention.inputs import random_inputs
 from llamaproof.executor.loaded import Executor
 from llamaproof.ggml import Device, Ggml, Stream

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from llamaproof import shadow
-from llamaproof.attention.grid import DEEP, SHALLOW, Cell, Extras, HeadSizes, can_be_cached
+from llamaproof.attention.cell import Cell, Extras, HeadSizes, can_be_cached
+from llamaproof.attention.grid import DEEP, SHALLOW
 from llamaproof.errors import DEFECT, HOLDS, BadInput
 from llamaproof.ggml import GgmlType
 from llamaproof.gguf.attention import LayerAttention, ModelAttention

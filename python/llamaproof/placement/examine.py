@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from llamaproof.attention import node
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.ggml import Device, Ggml, Stream
 from llamaproof.workers.forking import HANG_LIMIT_S, Died, run_forked
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from llamaproof import shadow
 from llamaproof.attention import rows
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.binary.loaded_code import loaded_code
 from llamaproof.errors import BadInput
 from llamaproof.placement import tracer

@@ -9,7 +9,7 @@ from typing import Any
 
 from llamaproof import shadow
 from llamaproof.attention import rows
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.binary.hollow_kernels import hollow_kernels
 from llamaproof.binary.loaded_code import loaded_code
 from llamaproof.errors import LlamaproofError

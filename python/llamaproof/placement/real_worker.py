@@ -22,7 +22,7 @@ from typing import Any
 
 from llamaproof import ggml
 from llamaproof.attention import rows
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import Device, Ggml, Stream
 from llamaproof.placement import examine as cells_

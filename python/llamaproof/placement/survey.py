@@ -8,7 +8,7 @@ from typing import Any
 
 from llamaproof import __version__
 from llamaproof.attention import rows
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.dispatch.changes import Change
 from llamaproof.dispatch.requirement import Requirement, Unmet
 from llamaproof.placement.outcome import Outcome

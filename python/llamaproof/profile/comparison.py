@@ -14,7 +14,7 @@ import numpy as np
 
 from llamaproof import shadow
 from llamaproof.attention import rows
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.emulator.results import ExecutedLaunch, launch_of
 from llamaproof.errors import DEFECT, HOLDS, BadInput
 from llamaproof.executor.library import default_library

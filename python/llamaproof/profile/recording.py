@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from llamaproof import process
 from llamaproof.attention import rows
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.errors import BadInput, CommandFailed, LlamaproofError
 from llamaproof.files import write_whole
 from llamaproof.profile import ncu

@@ -13,11 +13,12 @@ from rich.console import Console
 from llamaproof import shadow
 from llamaproof.abi.device import DeviceCode
 from llamaproof.attention import rows
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
+from llamaproof.attention.grid import cells_of
 from llamaproof.bench.table import aligned
 from llamaproof.emulator.results import NMSE_LIMIT, CellResult, EmulationEvidence, Verdict
 from llamaproof.emulator.run import emulate
-from llamaproof.emulator.shapes import PROOF_SHAPES, cells_of
+from llamaproof.emulator.shapes import PROOF_SHAPES
 from llamaproof.errors import HOLDS, LlamaproofError
 from llamaproof.prove.cards import named
 from llamaproof.prove.placement import cards_of

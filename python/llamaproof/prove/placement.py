@@ -11,7 +11,8 @@ from rich.console import Console
 
 from llamaproof import shadow
 from llamaproof.abi.device import DeviceCode, read_device_code
-from llamaproof.attention.grid import Cell, cells_of, grid_for
+from llamaproof.attention.cell import Cell
+from llamaproof.attention.grid import cells_of, grid_for
 from llamaproof.dispatch.proof import DispatchProof, assemble
 from llamaproof.dispatch.requirement import Requirement
 from llamaproof.placement.on_shadow import collect

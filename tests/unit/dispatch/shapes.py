@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llamaproof.attention.grid import Cell, HeadSizes, make_cell
+from llamaproof.attention.cell import Cell, HeadSizes, make_cell
 from llamaproof.ggml import GgmlType
 from llamaproof.placement.outcome import Launch, Outcome, from_launches
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.placement.outcome import FALLS_BACK, Outcome, aborts
 from llamaproof.placement.survey import DispatchEvidence, GpuReport
 from tests.unit.dispatch.shapes import cell, mma, ran

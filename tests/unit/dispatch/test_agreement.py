@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from llamaproof import cli
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.dispatch import command, terminal
 from llamaproof.dispatch.agreement import agree
 from llamaproof.errors import LlamaproofError

@@ -69,7 +69,7 @@ def test_the_document_names_unmet_requirements() -> None:
     assert entry["unmet"] == [
         {
             "gpu": "L40S",
-            "cell": "576/512@20:f16#1 (n_kv 4096)",
+            "cell": "576/512@20 f16 tokens=1 kv=4096",
             "outcome": "falls back to the CPU",
         }
     ]

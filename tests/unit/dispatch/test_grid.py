@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llamaproof.attention.grid import (
-    DEFAULT_GRID,
-    DEFAULT_HEADS,
-    Cell,
-    Extras,
-    HeadSizes,
-    can_be_cached,
-    cells_of,
-    grid_for,
-    make_cell,
-)
+from llamaproof.attention.cell import Cell, Extras, HeadSizes, can_be_cached, make_cell
+from llamaproof.attention.grid import DEFAULT_GRID, DEFAULT_HEADS, cells_of, grid_for
 from llamaproof.errors import BadInput
 from llamaproof.ggml import GgmlType
 
@@ -30,8 +21,8 @@ def test_every_head_size_pair_of_the_wild_is_there() -> None:
     assert {str(c.heads) for c in CELLS} == equal | {"192/128", "320/256", "576/512"}
 
 
-def test_every_cell_is_there_once() -> None:
-    assert len(set(CELLS)) == len(CELLS)
+def test_every_cell_is_there_once_and_has_a_name_of_its_own() -> None:
+    assert len(set(CELLS)) == len({str(cell) for cell in CELLS}) == len(CELLS)
     assert list(CELLS) == sorted(CELLS)
 
 
@@ -102,9 +93,9 @@ def test_what_is_no_pair_of_head_sizes_is_refused(text: str) -> None:
         HeadSizes.parse(text)
 
 
-def test_a_cell_reads_as_its_requirement_is_written() -> None:
+def test_a_cell_is_named_by_all_that_tells_it_from_others() -> None:
     f16, q8_0 = GgmlType.F16, GgmlType.Q8_0
     cell = make_cell(HeadSizes(k=576, v=512), f16, f16, 20, 1, 4096)
-    assert str(cell) == "576/512@20:f16#1 (n_kv 4096)"
+    assert str(cell) == "576/512@20 f16 tokens=1 kv=4096"
     mixed = make_cell(HeadSizes(k=64, v=64), q8_0, f16, 8, 2, 4096, Extras(sinks=True))
-    assert str(mixed) == "64@8:q8_0/f16#2 (n_kv 4096) with sinks"
+    assert str(mixed) == "64@8 x2 q8_0/f16 with sinks tokens=2 kv=4096"

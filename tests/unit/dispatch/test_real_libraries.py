@@ -14,7 +14,8 @@ import pytest
 
 import llamaproof
 from llamaproof import shadow
-from llamaproof.attention.grid import MAX_RATIO, PLAIN, Cell, Extras, HeadSizes, make_cell
+from llamaproof.attention.cell import PLAIN, Cell, Extras, HeadSizes, make_cell
+from llamaproof.attention.grid import MAX_RATIO
 from llamaproof.ggml import GgmlType
 from llamaproof.placement.on_shadow import collect
 from llamaproof.placement.outcome import Outcome

@@ -13,7 +13,7 @@ import pytest
 
 import llamaproof
 from llamaproof import shadow
-from llamaproof.attention.grid import HeadSizes, make_cell
+from llamaproof.attention.cell import HeadSizes, make_cell
 from llamaproof.dispatch.agreement import agree
 from llamaproof.ggml import GgmlType
 from llamaproof.placement.on_real_gpu import collect_real

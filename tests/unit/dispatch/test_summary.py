@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.dispatch.changes import Change
 from llamaproof.dispatch.summary import (
     group_changes,

@@ -15,7 +15,7 @@ import pytest
 import llamaproof
 from llamaproof import process
 from llamaproof.attention import rows
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.ggml import GgmlType
 from llamaproof.placement.on_shadow import outcome_of
 from llamaproof.placement.outcome import Outcome

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from llamaproof import process, shadow
 from llamaproof.attention import rows
-from llamaproof.attention.grid import Cell, HeadSizes, make_cell
+from llamaproof.attention.cell import Cell, HeadSizes, make_cell
 from llamaproof.emulator.results import CellResult, result_of
 from llamaproof.executor.library import default_library
 from llamaproof.ggml import GgmlType

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from llamaproof.attention.grid import Cell, HeadSizes, make_cell
+from llamaproof.attention.cell import Cell, HeadSizes, make_cell
+from llamaproof.attention.grid import cells_of
 from llamaproof.attention.inputs import causal_mask
 from llamaproof.emulator.decode import token_nmse
 from llamaproof.emulator.results import (
@@ -21,7 +22,7 @@ from llamaproof.emulator.results import (
     Verdict,
     result_of,
 )
-from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES, cells_of
+from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES
 from llamaproof.emulator.terminal import print_evidence
 from llamaproof.emulator.worker import compare
 from llamaproof.errors import DEFECT, HOLDS
@@ -144,7 +145,7 @@ def test_the_mask_is_causal_with_padding() -> None:
 
 
 def test_the_default_shapes_are_those_promised() -> None:
-    cells = DEFAULT_SHAPES.cells()
+    cells = cells_of([DEFAULT_SHAPES])
     assert {str(c.heads) for c in cells} == {"64", "80", "128", "256", "576/512"}
     assert {c.ratio for c in cells} == {1, 4, 5, 8, 16, 20, 128}
     assert {c.n_tokens for c in cells} == {1, 3, 32, 35}

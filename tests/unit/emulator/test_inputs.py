@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from llamaproof.attention.grid import HeadSizes, make_cell
+from llamaproof.attention.cell import HeadSizes, make_cell
 from llamaproof.attention.inputs import random_inputs
 from llamaproof.emulator.results import NMSE_LIMIT
 from llamaproof.ggml import Ggml, GgmlType

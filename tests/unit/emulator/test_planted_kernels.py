@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llamaproof.attention.grid import Cell
+from llamaproof.attention.cell import Cell
 from llamaproof.emulator.results import NMSE_LIMIT, CellResult, Verdict
 from llamaproof.executor.library import default_library
 from llamaproof.executor.machine import Finding, FindingKind

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from llamaproof import shadow
 from llamaproof.attention import rows
-from llamaproof.attention.grid import HeadSizes, make_cell
+from llamaproof.attention.cell import HeadSizes, make_cell
 from llamaproof.attention.inputs import Inputs
 from llamaproof.emulator.results import ExecutedLaunch
 from llamaproof.errors import DEFECT, HOLDS, BadInput, CommandFailed, LlamaproofError

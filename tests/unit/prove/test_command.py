@@ -18,7 +18,8 @@ import pytest
 from llamaproof import cli, shadow
 from llamaproof.abi.device import DeviceCode
 from llamaproof.abi.findings import Finding, Result, defect
-from llamaproof.attention.grid import HeadSizes
+from llamaproof.attention.cell import HeadSizes
+from llamaproof.attention.grid import cells_of
 from llamaproof.bench import report
 from llamaproof.bench.cells import Cell as WorkCell
 from llamaproof.bench.left_out import left_out_lines
@@ -26,7 +27,7 @@ from llamaproof.bench.record import Machine, Record, TargetInfo
 from llamaproof.dispatch import requirement
 from llamaproof.dispatch.requirement import Requirement
 from llamaproof.emulator.results import CellResult, EmulationEvidence, Verdict
-from llamaproof.emulator.shapes import PROOF_SHAPES, cells_of
+from llamaproof.emulator.shapes import PROOF_SHAPES
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import GgmlType
 from llamaproof.placement.survey import DispatchEvidence
@@ -235,7 +236,7 @@ def test_planted_a_wrong_number_is_1_and_named(
     assert world.run() == 1
     assert outcomes(world.document)["numbers"] == "a defect was found"
     printed = capsys.readouterr().out
-    assert "L40S: some.whl: 576/512@20:f16#1" in printed
+    assert "L40S: some.whl: 576/512@20 f16 tokens=1 " in printed
     assert "head 19, column 5" in printed
 
 

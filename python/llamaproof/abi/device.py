@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from llamaproof.abi.findings import Finding, defect, note
-from llamaproof.binary import fatbin, kernel_names
-from llamaproof.errors import BadInput
-
-_ARCH = re.compile(r"(\d+)([af]?)(-real|-virtual)?")
+from llamaproof.binary import kernel_names
+from llamaproof.binary.code_on_card import Arch, archs_of_cmake_item
+from llamaproof.binary.cubin import read_kernels
+from llamaproof.binary.fatbin import Fatbin, read_codes, read_fatbins
+from llamaproof.binary.kernel_figures import Kernel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,33 +56,8 @@ class DeviceCode:
         return asdict(self)
 
     def runs_on(self, sm: int) -> bool:
-        """Whether a card of this sm finds code: machine code of its own major version, not newer
-        than it, or PTX (CUDA C++ Programming Guide, binary and PTX compatibility)."""
-        built = [arch.partition("_") for arch in self.archs]
-        numbers = [(kind, int(n)) for kind, _, n in built if n.isdigit()]
-        return any(n <= sm and (kind == "compute" or n // 10 == sm // 10) for kind, n in numbers)
-
-
-def wanted_archs(asked: Sequence[str]) -> tuple[str, ...]:
-    """What CMake's architecture list stands for: `89` is sm_89 and compute_89 (PTX).
-
-    Raises:
-        BadInput: an item means nothing.
-    """
-    wanted: list[str] = []
-    for item in asked:
-        match = _ARCH.fullmatch(item)
-        if match is None:
-            raise BadInput(
-                f"--cuda-arch: {item!r} is no GPU architecture",
-                hint="write 89, 80;89;90, 90-real, 90-virtual, or cpu for no GPU code",
-            )
-        number, suffix, form = match.groups()
-        if form != "-virtual":
-            wanted.append(f"sm_{number}{suffix}")
-        if form != "-real":
-            wanted.append(f"compute_{number}{suffix}")
-    return tuple(wanted)
+        """Whether a card of this sm finds code that it can run."""
+        return any(Arch.parse(arch).runs_on(sm) for arch in self.archs)
 
 
 def split_archs(text: str) -> tuple[str, ...]:
@@ -91,26 +68,30 @@ def split_archs(text: str) -> tuple[str, ...]:
 
 def read_device_code(libraries: Sequence[Path]) -> DeviceCode:
     """Read the GPU code of the libraries; all zero where there is none."""
-    archs: dict[str, int] = {}
+    archs: Counter[str] = Counter()
     attention: set[AttentionCode] = set()  # templates are compiled into several units alike
     fatbins = found = 0
     for library in libraries:
-        units = fatbin.read_fatbins(library)
+        units = read_fatbins(library)
         fatbins += len(units)
         for unit in units:
-            for arch in {entry.arch for entry in unit.entries}:
-                archs[arch] = archs.get(arch, 0) + 1
-        cubins = [entry for unit in units for entry in unit.entries if entry.kind == "cubin"]
-        for entry, code in zip(cubins, fatbin.read_codes(library, cubins), strict=True):
-            read = fatbin.read_kernels(code, where=library)
-            found += len(read)
-            attention |= {_attention(k, entry.arch) for k in read if "flash_attn" in k.name}
+            archs.update({str(entry.arch) for entry in unit.entries})
+        kernels = list(_machine_code(library, units))
+        found += len(kernels)
+        attention |= {_attention(k, arch) for arch, k in kernels if "flash_attn" in k.name}
     return DeviceCode(
         fatbins=fatbins,
         archs=dict(sorted(archs.items())),
         kernels=found,
         attention=tuple(sorted(attention, key=astuple)),
     )
+
+
+def _machine_code(library: Path, units: Sequence[Fatbin]) -> Iterator[tuple[Arch, Kernel]]:
+    cubins = [entry for unit in units for entry in unit.entries if entry.kind == "cubin"]
+    for entry, code in zip(cubins, read_codes(library, cubins), strict=True):
+        for kernel in read_kernels(code, where=library):
+            yield entry.arch, kernel
 
 
 def check_device_code(code: DeviceCode, asked: Sequence[str] | None, source: str) -> list[Finding]:
@@ -133,7 +114,7 @@ def check_device_code(code: DeviceCode, asked: Sequence[str] | None, source: str
                 consequence="give --cuda-arch to have it compared",
             )
         ]
-    return list(_differences(code, wanted_archs(asked), source))
+    return list(_differences(code, _wanted(asked), source))
 
 
 def _differences(code: DeviceCode, wanted: Sequence[str], source: str) -> Iterator[Finding]:
@@ -160,17 +141,21 @@ def _differences(code: DeviceCode, wanted: Sequence[str], source: str) -> Iterat
         )
 
 
-def _missing_consequence(arch: str) -> str:
-    kind, _, number = arch.partition("_")
-    if kind == "compute":
-        return f"GPUs newer than {number} have no PTX to fall back on: no kernel image for the card"
-    return f"on a GPU of sm_{number} kernels are compiled at each start, or there is none at all"
+def _wanted(asked: Sequence[str]) -> list[str]:
+    return [str(arch) for item in asked for arch in archs_of_cmake_item(item)]
 
 
-def _attention(kernel: fatbin.Kernel, arch: str) -> AttentionCode:
+def _missing_consequence(name: str) -> str:
+    arch = Arch.parse(name)
+    if arch.kind == "ptx":
+        return f"GPUs newer than {arch.sm} have no PTX to fall back on: no kernel image for them"
+    return f"on a GPU of sm_{arch.sm} kernels are compiled at each start, or there is none at all"
+
+
+def _attention(kernel: Kernel, arch: Arch) -> AttentionCode:
     return AttentionCode(
         kernel=kernel_names.parse(kernel.name).label,
-        sm=arch,
+        sm=str(arch),
         registers=kernel.registers or 0,
         shared_bytes=kernel.shared_bytes,
         stack_bytes=kernel.local_bytes or 0,

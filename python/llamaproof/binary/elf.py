@@ -16,6 +16,9 @@ from elftools.elf.sections import SymbolTableSection
 
 from llamaproof.errors import BadInput
 
+# The first bytes of every file that is read here, libraries and cubins alike.
+MAGIC_64_LITTLE_ENDIAN = b"\x7fELF\x02\x01"
+
 _DAMAGED = "the file is damaged, cut short, or no Linux library; get it again"
 _EXPORTED_BINDINGS = ("STB_GLOBAL", "STB_WEAK", "STB_LOOS")  # STB_LOOS is GNU's unique binding
 _EXPORTED_VISIBILITIES = ("STV_DEFAULT", "STV_PROTECTED")

@@ -7,23 +7,18 @@ the next synchronisation. Nothing a runtime is asked shows it: it has to be read
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-
 from llamaproof.binary import kernel_names
-from llamaproof.binary.fatbin import Entry, read_codes, read_fatbins, select
-from llamaproof.errors import BadInput
+from llamaproof.binary.cubin import function_sizes
+from llamaproof.binary.fatbin import Entry, read_codes, read_fatbins
+from llamaproof.binary.loaded_code import select
+from llamaproof.binary.ptx_header import split_kernels
 
 # The trap is 640 bytes of machine code for sm_89; the smallest attention kernel of 0.3.16 there,
 # with its loads, softmax and stores, is 22,528.
 SMALLEST_ATTENTION_BYTES = 2048
-
-_PTX_ENTRY = re.compile(rb"\.entry\s+([\w$]+)")
 
 
 def hollow_kernels(library: Path, sm: int) -> frozenset[str]:
@@ -47,27 +42,11 @@ def _hollow_in(entry: Entry, code: bytes, library: Path) -> Iterable[str]:
 
 
 def _hollow_in_cubin(code: bytes, library: Path) -> list[str]:
-    try:
-        sections = [(s.name, s["sh_size"]) for s in ELFFile(io.BytesIO(code)).iter_sections()]
-    except (ELFError, UnicodeDecodeError, ValueError) as error:
-        raise BadInput(
-            f"machine code cannot be read: {error}",
-            where=library,
-            hint="the file is damaged or was cut short; get it again",
-        ) from error
-    return [
-        name.removeprefix(".text.")
-        for name, size in sections
-        if name.startswith(".text.") and size < SMALLEST_ATTENTION_BYTES
-    ]
+    sizes = function_sizes(code, where=library)
+    return [name for name, size in sizes.items() if size < SMALLEST_ATTENTION_BYTES]
 
 
 def _hollow_in_ptx(code: bytes) -> list[str]:
     """A kernel that stores nothing to global memory has no result."""
-    starts = [(m.group(1).decode(), m.start()) for m in _PTX_ENTRY.finditer(code)]
-    ends = [start for _, start in starts[1:]] + [len(code)]
-    return [
-        name
-        for (name, start), end in zip(starts, ends, strict=True)
-        if code.find(b"st.global", start, end) < 0
-    ]
+    text = code.decode("utf-8", errors="replace")
+    return [name for name, kernel in split_kernels(text) if "st.global" not in kernel]

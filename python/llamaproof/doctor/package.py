@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from llamaproof.binary.code_on_card import Arch
 from llamaproof.binary.elf import Elf, read_elf
-from llamaproof.binary.fatbin import read_fatbins, select
+from llamaproof.binary.fatbin import read_fatbins
+from llamaproof.binary.loaded_code import loaded_code
 from llamaproof.binary.manylinux import newest
 from llamaproof.doctor.findings import Finding, fine, note, stops, unclear
 from llamaproof.errors import BadInput
@@ -78,27 +80,29 @@ def examine_code(backend: Path, sm: int, gpu: str) -> Finding:
         sm: its compute capability as one number: 89 is 8.9.
     """
     try:
-        entries = [entry for fatbin in read_fatbins(backend) for entry in fatbin.entries]
+        there = {entry.arch for fatbin in read_fatbins(backend) for entry in fatbin.entries}
+        loaded = loaded_code([backend], sm)
     except BadInput as error:
         return unclear("code-unread", f"its GPU code cannot be read: {error.what}", "reinstall it")
-    if not entries:
+    if not there:
         return unclear("code-unread", f"{backend.name} holds no GPU code that is known here", "")
-    has = ", ".join(sorted({entry.arch for entry in entries}, key=_arch_order))
-    chosen = select(entries, sm)
-    if chosen is None:
+    has = ", ".join(map(str, sorted(there, key=_arch_order)))
+    if not loaded:
         return stops(
             "no-code",
             f"{backend.name} has no code for {gpu} (sm_{sm}): it has {has}",
             f"install a wheel for sm_{sm}, or build one with CUDA_ARCH={sm}",
         )
-    if chosen.kind == "ptx":
+    compiled = ", ".join(str(arch) for arch in loaded if arch.kind == "ptx")
+    if compiled:
         return note(
             "from-ptx",
-            f"{backend.name} has no machine code for sm_{sm}: the driver compiles {chosen.arch} "
+            f"{backend.name} has no machine code for sm_{sm}: the driver compiles {compiled} "
             "at the first start, which takes minutes",
             f"a wheel built with CUDA_ARCH={sm} starts at once",
         )
-    return fine("code", f"{backend.name} has code for {gpu}: {chosen.arch} (of {has})")
+    chosen = ", ".join(map(str, loaded))
+    return fine("code", f"{backend.name} has code for {gpu}: {chosen} (of {has})")
 
 
 def _override(environ: Mapping[str, str]) -> Iterable[Finding]:
@@ -187,6 +191,5 @@ def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def _arch_order(arch: str) -> tuple[str, int]:
-    kind, _, number = arch.partition("_")
-    return kind, int(re.sub(r"\D", "", number) or 0)
+def _arch_order(arch: Arch) -> tuple[str, int, str]:
+    return arch.kind, arch.sm, arch.suffix

@@ -105,7 +105,7 @@ def _ptx_of(libraries: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
         for one in fatbin.read_fatbins(library):
             for entry in one.entries:
                 if entry.kind == "ptx":
-                    yield entry.arch, fatbin.read_code(library, entry).rstrip(b"\0")
+                    yield str(entry.arch), fatbin.read_code(library, entry).rstrip(b"\0")
 
 
 def _reason(what: str) -> str:

@@ -50,7 +50,7 @@ def collect_real(
             sm=facts["sm"],
             device=facts["device"],
             shadow=facts["on_stand_in"],
-            code=loaded_code(needs.code, facts["sm"]),
+            code=tuple(map(str, loaded_code(needs.code, facts["sm"]))),
             outcomes={
                 cell: outcome_of(cell, answer, frozenset())
                 for cell, answer in zip(distinct, facts["answers"], strict=True)

@@ -91,7 +91,7 @@ def _examine(
         sm=gpu.sm,
         device=result["device"],
         shadow=True,
-        code=loaded_code(code, gpu.sm),
+        code=tuple(map(str, loaded_code(code, gpu.sm))),
         outcomes=outcomes,
         seconds=time.monotonic() - started,
     )

@@ -17,8 +17,11 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from llamaproof.binary import fatbin
-from llamaproof.binary.fatbin import Entry, Fatbin, Kernel
+from llamaproof.binary.cubin import read_kernels
+from llamaproof.binary.fatbin import Entry, Fatbin, read_code, read_fatbins, read_ptx
+from llamaproof.binary.kernel_figures import Kernel
+from llamaproof.binary.loaded_code import select
+from llamaproof.binary.ptx_header import read_ptx_kernels
 from llamaproof.errors import LlamaproofError
 from llamaproof.target import sha256_of
 
@@ -77,23 +80,23 @@ class _PtxFolder:
     def write(self, entry: Entry) -> Path:
         path = self.folder / f"{entry.offset:x}.ptx"
         if not path.is_file():
-            _write_whole(path, fatbin.read_ptx(self.library, entry))
+            _write_whole(path, read_ptx(self.library, entry))
         return path
 
 
 def _index_lines(library: Path, sms: list[int], ptx: _PtxFolder | None) -> Iterator[str]:
     yield f"llamaproof-kernel-index {_FORMAT}"
-    for found in fatbin.read_fatbins(library):
+    for found in read_fatbins(library):
         yield f"fatbin {found.address:#x}"
         codes = _Codes(library=library, found=found)
         for sm in sms:
-            chosen = fatbin.select(found.entries, sm)
+            chosen = select(found.entries, sm)
             if chosen is None:
                 continue
-            yield f"code {sm} {chosen.kind} {chosen.sm}"
-            text = fatbin.select((e for e in found.entries if e.kind == "ptx"), sm)
+            yield f"code {sm} {chosen.kind} {chosen.arch.sm}"
+            text = select((e for e in found.entries if e.kind == "ptx"), sm)
             if ptx is not None and text is not None:
-                yield f"ptx {text.sm} {ptx.write(text)}"
+                yield f"ptx {text.arch.sm} {ptx.write(text)}"
             estimates = codes.nearest_kernels(sm) if chosen.kind == "ptx" else {}
             for kernel in codes.kernels(chosen):
                 yield _kernel_line(kernel, estimates.get(kernel.name))
@@ -111,18 +114,18 @@ class _Codes:
     def kernels(self, entry: Entry) -> tuple[Kernel, ...]:
         if entry not in self._read:
             if entry.kind == "cubin":
-                code = fatbin.read_code(self._library, entry)
-                self._read[entry] = fatbin.read_kernels(code, where=self._library)
+                code = read_code(self._library, entry)
+                self._read[entry] = read_kernels(code, where=self._library)
             else:
-                text = fatbin.read_ptx(self._library, entry)
-                self._read[entry] = fatbin.read_ptx_kernels(text)
+                text = read_ptx(self._library, entry)
+                self._read[entry] = read_ptx_kernels(text)
         return self._read[entry]
 
     def nearest_kernels(self, sm: int) -> Mapping[str, Kernel]:
         cubins = [e for e in self._found.entries if e.kind == "cubin"]
         if not cubins:
             return {}
-        nearest = min(cubins, key=lambda e: abs(e.sm - sm))
+        nearest = min(cubins, key=lambda e: abs(e.arch.sm - sm))
         return {kernel.name: kernel for kernel in self.kernels(nearest)}
 
 

@@ -46,7 +46,7 @@ class ToyWheel:
     """What to put into the wheel; every default is right.
 
     Attributes:
-        archs: of the GPU code: `sm_89`, `compute_89`.
+        archs: of the GPU code: `sm_89`, `compute_89`, `sm_90a`.
         last_archs: of the last translation unit; those of all where empty.
         cudart: soname of the runtime that libggml-cuda.so needs.
         versions: symbol versions that libllama.so needs, by soname.
@@ -135,7 +135,9 @@ def _libraries(
     with tempfile.TemporaryDirectory() as scratch:
         build = Path(scratch)
         (build / "llama.h").write_text(header)
-        (build / "device.fatbin").write_bytes(b"".join(map(_fatbin, archs)))
+        (build / "device.fatbin").write_bytes(
+            b"".join(elf_writer.fatbin_of(unit, kernel=KERNEL) for unit in archs)
+        )
         gpu = _gpu_library(build, cudart, search_paths[0])
         llama = _llama_library(build, libllama, search_paths[1], versions)
         return gpu.read_bytes(), llama.read_bytes()
@@ -183,18 +185,6 @@ def _gcc(arguments: Sequence[str | Path], library: Path, cwd: Path | None = None
         "-Wl,--enable-new-dtags",
     ]
     run(["gcc", *options, *arguments, "-o", library], cwd=cwd)
-
-
-def _fatbin(archs: Sequence[str]) -> bytes:
-    entries = []
-    for arch in archs:
-        kind, _, number = arch.partition("_")
-        if kind == "sm":
-            code = elf_writer.cubin(KERNEL, registers=168, shared=2048, frame=40, threads=256)
-            entries.append(elf_writer.entry(elf_writer.CUBIN, int(number), code))
-        else:
-            entries.append(elf_writer.entry(elf_writer.PTX, int(number), b".version 9.0\n"))
-    return elf_writer.fatbin(*entries)
 
 
 def _metadata(toy: ToyWheel) -> str:

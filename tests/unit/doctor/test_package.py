@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from llamaproof import process
-from llamaproof.binary.fatbin import Entry, Fatbin
 from llamaproof.doctor.findings import Finding
 from llamaproof.doctor.package import Host, examine_code, examine_package
 from tests.unit.doctor.libraries import build, needs_gcc, package
+from tests.unit.shadow import elf_writer
 
 HOST = Host(machine="x86_64", glibc=(2, 36), glibcxx=(3, 4, 30))
 CUDA_13 = ("libcudart.so.13", "libcublas.so.13")
@@ -105,46 +105,23 @@ def test_another_library_folder_is_noted(tmp_path: Path) -> None:
     assert _codes(found, "note") == ["override"]
 
 
-def _fatbin(*entries: tuple[str, int]) -> Fatbin:
-    return Fatbin(
-        index=0,
-        offset=0,
-        address=0,
-        entries=tuple(
-            Entry(
-                kind="ptx" if kind == "ptx" else "cubin",
-                sm=sm,
-                suffix="",
-                compression="none",
-                offset=0,
-                stored_size=0,
-                size=0,
-            )
-            for kind, sm in entries
-        ),
-    )
-
-
 @pytest.mark.parametrize(
-    ("entries", "sm", "level", "code"),
+    ("archs", "sm", "level", "code"),
     [
-        ((("cubin", 89), ("ptx", 89)), 89, "fine", "code"),
-        ((("cubin", 86),), 89, "fine", "code"),
-        ((("cubin", 80), ("ptx", 80)), 90, "note", "from-ptx"),
-        ((("cubin", 89),), 90, "stops", "no-code"),
-        ((("cubin", 89), ("ptx", 89)), 75, "stops", "no-code"),
+        (("sm_89", "compute_89"), 89, "fine", "code"),
+        (("sm_86",), 89, "fine", "code"),
+        (("sm_80", "compute_80"), 90, "note", "from-ptx"),
+        (("sm_89",), 90, "stops", "no-code"),
+        (("sm_89", "compute_89"), 75, "stops", "no-code"),
         ((), 89, "unclear", "code-unread"),
     ],
 )
 def test_code_for_the_card(
-    entries: tuple[tuple[str, int], ...],
-    sm: int,
-    level: str,
-    code: str,
-    monkeypatch: pytest.MonkeyPatch,
+    archs: tuple[str, ...], sm: int, level: str, code: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("llamaproof.doctor.package.read_fatbins", lambda _: (_fatbin(*entries),))
-    found = examine_code(Path("libggml-cuda.so"), sm, "a card")
+    library = tmp_path / "libggml-cuda.so"
+    library.write_bytes(elf_writer.library_with_code(*archs))
+    found = examine_code(library, sm, "a card")
     assert (found.level, found.code) == (level, code)
 
 

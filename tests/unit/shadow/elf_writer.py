@@ -90,3 +90,23 @@ def cubin(kernel: str, *, registers: int, shared: int, frame: int, threads: int)
             Section(name=f".nv.shared.{kernel}", size=shared),
         ]
     )
+
+
+def library_with_code(*archs: str) -> bytes:
+    """A library whose one fatbin holds code for these: `sm_90a`, `compute_100f`."""
+    return elf([Section(name=".nv_fatbin", content=fatbin_of(archs), address=0x4000)])
+
+
+def fatbin_of(archs: Sequence[str], *, kernel: str = "kernel") -> bytes:
+    """A fatbin that holds a kernel for each of these: `sm_90a`, `compute_100f`."""
+    entries = []
+    for arch in archs:
+        prefix, _, target = arch.partition("_")
+        number = target.rstrip("af")
+        flags = {"a": FLAG_A, "f": FLAG_F, "": 0}[target.removeprefix(number)]
+        if prefix == "sm":
+            code = cubin(kernel, registers=168, shared=2048, frame=40, threads=256)
+            entries.append(entry(CUBIN, int(number), code, flags=flags))
+        else:
+            entries.append(entry(PTX, int(number), b".version 9.0\n", flags=flags))
+    return fatbin(*entries)

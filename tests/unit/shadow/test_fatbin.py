@@ -1,4 +1,4 @@
-"""What `fatbin` reads out of CUDA libraries."""
+"""What is read out of the device code of CUDA libraries."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamaproof.binary import fatbin
+from llamaproof.binary.cubin import read_kernels
+from llamaproof.binary.ptx_header import read_ptx_kernels
 from llamaproof.errors import BadInput
 from llamaproof.process import run
 from tests.unit.shadow import elf_writer as write
@@ -25,18 +27,6 @@ def _library(folder: Path, *fatbins: bytes, address: int = 0x4000) -> Path:
     section = write.Section(name=".nv_fatbin", content=b"".join(fatbins), address=address)
     path.write_bytes(write.elf([section]))
     return path
-
-
-def _entry(kind: fatbin.Kind, sm: int, suffix: str = "") -> fatbin.Entry:
-    return fatbin.Entry(
-        kind=kind,
-        sm=sm,
-        suffix=suffix,  # type: ignore[arg-type]
-        compression="none",
-        offset=0,
-        stored_size=0,
-        size=0,
-    )
 
 
 def test_every_fatbin_is_found_with_its_place_and_code(tmp_path: Path) -> None:
@@ -53,7 +43,7 @@ def test_every_fatbin_is_found_with_its_place_and_code(tmp_path: Path) -> None:
     assert [f.address for f in found] == [0x4000, 0x4000 + len(first) + 8]
     assert found[1].offset - found[0].offset == len(first) + 8
     ptx, compressed, plain = (*found[0].entries, *found[1].entries)
-    assert [e.arch for e in (ptx, compressed, plain)] == ["compute_75", "sm_89", "sm_120a"]
+    assert [str(e.arch) for e in (ptx, compressed, plain)] == ["compute_75", "sm_89", "sm_120a"]
     assert [e.compression for e in (ptx, compressed, plain)] == ["zstd", "lz4", "none"]
     assert fatbin.read_ptx(library, ptx) == _TEXT.decode()
     assert fatbin.read_codes(library, (compressed, plain)) == [cubin, cubin]
@@ -61,7 +51,7 @@ def test_every_fatbin_is_found_with_its_place_and_code(tmp_path: Path) -> None:
 
 def test_a_kernels_resources_come_from_the_cubins_tables() -> None:
     cubin = write.cubin("_Z4kernPfi", registers=168, shared=2048, frame=40, threads=256)
-    (kernel,) = fatbin.read_kernels(cubin)
+    (kernel,) = read_kernels(cubin)
     assert (kernel.name, kernel.registers, kernel.shared_bytes) == ("_Z4kernPfi", 168, 2048)
     assert (kernel.local_bytes, kernel.max_threads) == (40, 256)
     assert [(p.offset, p.size) for p in kernel.parameters] == [(0, 8), (8, 4)]
@@ -83,38 +73,11 @@ def test_ptx_tells_parameters_launch_bounds_and_static_shared_memory() -> None:
     ret;
 }
 """
-    (kernel,) = fatbin.read_ptx_kernels(text)
+    (kernel,) = read_ptx_kernels(text)
     assert [(p.offset, p.size) for p in kernel.parameters] == [(0, 8), (8, 1), (16, 40)]
     assert (kernel.max_threads, kernel.min_blocks) == (256, 2)
     assert kernel.shared_bytes == 1028
     assert kernel.registers is None
-
-
-@pytest.mark.parametrize(
-    ("have", "sm", "chosen"),
-    [
-        (["sm_80", "sm_86", "compute_75"], 89, "sm_86"),
-        (["sm_90", "compute_80"], 89, "compute_80"),
-        (["sm_80", "sm_90"], 75, None),
-        (["sm_90a"], 90, "sm_90a"),
-        (["sm_120a"], 121, None),
-        (["sm_120f"], 121, "sm_120f"),
-        (["sm_100"], 103, "sm_100"),
-        (["sm_100f"], 120, None),
-        (["compute_90a"], 100, None),
-        (["compute_75", "compute_80"], 120, "compute_80"),
-        (["sm_80", "compute_80"], 87, "compute_80"),  # Orin takes no desktop machine code
-    ],
-)
-def test_the_driver_takes_the_best_code_that_runs(
-    have: list[str], sm: int, chosen: str | None
-) -> None:
-    entries = []
-    for arch in have:
-        kind, number, suffix = re.fullmatch(r"(sm|compute)_(\d+)([af]?)", arch).groups()  # type: ignore[union-attr]
-        entries.append(_entry("ptx" if kind == "compute" else "cubin", int(number), suffix))
-    found = fatbin.select(entries, sm)
-    assert (found.arch if found else None) == chosen
 
 
 def test_a_library_without_device_code_has_no_fatbins(tmp_path: Path) -> None:
@@ -166,7 +129,7 @@ def test_a_damaged_cubin_is_an_error_never_a_crash(data: bytes) -> None:
     whole = bytearray(write.cubin("k", registers=1, shared=1, frame=1, threads=1))
     whole[100 : 100 + len(data)] = data
     try:
-        assert isinstance(fatbin.read_kernels(bytes(whole)), tuple)
+        assert isinstance(read_kernels(bytes(whole)), tuple)
     except BadInput as error:
         assert "damaged cubin" in str(error)
 
@@ -209,9 +172,9 @@ def test_cubin_and_ptx_agree_on_what_both_say(tmp_path: Path) -> None:
     library = compile_library(tmp_path, _SOURCE, archs=("75",))
     entries = [e for f in fatbin.read_fatbins(library) for e in f.entries]
     cubins = [e for e in entries if e.kind == "cubin"]
-    machine = [k for c in fatbin.read_codes(library, cubins) for k in fatbin.read_kernels(c)]
+    machine = [k for c in fatbin.read_codes(library, cubins) for k in read_kernels(c)]
     texts = [fatbin.read_ptx(library, e) for e in entries if e.kind == "ptx"]
-    portable = [k for text in texts for k in fatbin.read_ptx_kernels(text)]
+    portable = [k for text in texts for k in read_ptx_kernels(text)]
     assert len(machine) == len(portable) == 4
     for cubin, ptx in zip(machine, portable, strict=True):
         assert cubin.name == ptx.name
@@ -223,13 +186,13 @@ def test_cubin_and_ptx_agree_on_what_both_say(tmp_path: Path) -> None:
 def _figures(library: Path) -> dict[tuple[str, str], tuple[int | None, int | None, int]]:
     entries = [e for f in fatbin.read_fatbins(library) for e in f.entries if e.kind == "cubin"]
     return {
-        (entry.arch, k.name): (
+        (str(entry.arch), k.name): (
             k.registers,
             k.local_bytes,
             k.shared_bytes + k.reserved_shared_bytes,
         )
         for entry, code in zip(entries, fatbin.read_codes(library, entries), strict=True)
-        for k in fatbin.read_kernels(code)
+        for k in read_kernels(code)
     }
 
 

@@ -40,6 +40,10 @@ _MAX_DIMS = 4  # GGML_MAX_DIMS of ggml.h
 _MACHINE = "EM_X86_64"
 
 
+class OutOfMemory(LlamaproofError):
+    """Tensors do not fit on a device."""
+
+
 class GgmlType(enum.IntEnum):
     """Ids of `enum ggml_type` (ggml.h); GGUF files hold them, so no release may renumber them."""
 
@@ -269,6 +273,31 @@ class Ggml:
             )
         return out.raw
 
+    def dequantize(
+        self, kind: GgmlType, data: npt.NDArray[np.uint8], columns: int
+    ) -> npt.NDArray[np.float32]:
+        """Encoded rows as float32 [rows, columns], by the CPU backend's own conversion.
+
+        Raises:
+            LlamaproofError: the libraries have no CPU backend.
+        """
+        if kind is GgmlType.F16:
+            halves = np.ascontiguousarray(data).view(np.float16)
+            return halves.reshape(-1, columns).astype(np.float32)
+        cpu = self.device("CPU")
+        if cpu is None:
+            raise LlamaproofError("the libraries have no CPU backend", where=self.lib_dir)
+        rows = data.size // self.row_size(kind, columns)
+        with self.context() as described, cpu.backend_stream() as stream:
+            source = described.tensor(kind, (columns, rows))
+            result = described.cast(source, GgmlType.F32)
+            graph = described.graph(result)
+            with described.allocated(cpu):
+                self.tensor_set(source, data)
+                stream.compute(graph)
+                values = np.frombuffer(self.tensor_get(result), dtype=np.float32)
+        return values.reshape(rows, columns)
+
     def log_to(self, sink: Callable[[int, str], None]) -> None:
         """Send ggml's log to `sink(level, text)`; texts may be parts of a line."""
 
@@ -294,13 +323,17 @@ class Ggml:
         finally:
             self.call("ggml_free", handle)
 
-    def tensor_set(self, tensor: Tensor, data: bytes | npt.NDArray[Any]) -> None:
+    def tensor_set(self, tensor: Tensor, data: npt.NDArray[Any]) -> None:
         """Write a whole contiguous tensor; `data` has exactly its size."""
-        raw = data if isinstance(data, bytes) else np.ascontiguousarray(data).tobytes()
         size = self.call("ggml_nbytes", tensor)
-        if len(raw) != size:
-            raise ValueError(f"the tensor holds {size} bytes, {len(raw)} were given")
-        self.call("ggml_backend_tensor_set", tensor, raw, 0, size)
+        if data.nbytes != size:
+            raise ValueError(f"the tensor holds {size} bytes, {data.nbytes} were given")
+        self.tensor_set_part(tensor, data)
+
+    def tensor_set_part(self, tensor: Tensor, data: npt.NDArray[Any], *, offset: int = 0) -> None:
+        """Write into a contiguous tensor, from a byte on."""
+        flat = np.ascontiguousarray(data)
+        self.call("ggml_backend_tensor_set", tensor, flat.ctypes.data, offset, flat.nbytes)
 
     def tensor_get(self, tensor: Tensor) -> bytes:
         """Read a whole contiguous tensor."""
@@ -466,14 +499,14 @@ class Context:
         """Memory on a device for every tensor described so far, freed at the end; yields bytes.
 
         Raises:
-            LlamaproofError: the device has not that much.
+            OutOfMemory: the device has not that much.
         """
         buffer_type = self.ggml.call("ggml_backend_dev_buffer_type", device.handle)
         buffer = self.ggml.call(
             "ggml_backend_alloc_ctx_tensors_from_buft", self.handle, buffer_type
         )
         if not buffer:
-            raise LlamaproofError(
+            raise OutOfMemory(
                 f"{device.name} could not allocate the tensors", where=self.ggml.lib_dir
             )
         try:
@@ -491,7 +524,7 @@ class Context:
             tensors: of this context; none of them a view.
 
         Raises:
-            LlamaproofError: the device has not that much memory.
+            OutOfMemory: the device has not that much memory.
         """
         buffer_type = self.ggml.call("ggml_backend_dev_buffer_type", device.handle)
         # ggml leaves views alone where it finds nothing at all to allocate.
@@ -501,7 +534,7 @@ class Context:
                 size = self.ggml.call("ggml_backend_buft_get_alloc_size", buffer_type, tensor)
                 buffer = self.ggml.call("ggml_backend_buft_alloc_buffer", buffer_type, size)
                 if not buffer:
-                    raise LlamaproofError(
+                    raise OutOfMemory(
                         f"{device.name} could not allocate {size} bytes", where=self.ggml.lib_dir
                     )
                 held.callback(self.ggml.call, "ggml_backend_buffer_free", buffer)

@@ -9,19 +9,21 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import unittest.mock
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from llamaproof.bench import check, workload
-from llamaproof.bench.cells import Cell
+from llamaproof.attention.cell import Cell, HeadSizes, make_cell
+from llamaproof.attention.compute import PlacedCell, placed
+from llamaproof.attention.inputs import Inputs, Mask
+from llamaproof.bench import check
 from llamaproof.bench.runtime import load_stand_ins
-from llamaproof.ggml import load
+from llamaproof.ggml import Device, Ggml, GgmlType, load
 from llamaproof.target import open_target
-
-Mask = npt.NDArray[np.float16]
 
 
 def _end_unchecked(mask: Mask) -> None:
@@ -43,26 +45,26 @@ DEFECTS: dict[str, Callable[[Mask], None]] = {
 
 
 def main(spec: str, defect: str, n_kv: int) -> None:
-    cell = Cell(
-        head_k=576, head_v=512, n_kv_heads=1, gqa_ratio=20, kv_type="f16", n_tokens=4, n_kv=n_kv
-    )
+    cell = make_cell(HeadSizes.parse("576/512"), GgmlType.F16, GgmlType.F16, 20, 4, n_kv)
     with open_target(spec) as target, tempfile.TemporaryDirectory() as scratch:
         load_stand_ins(target.libraries, Path(scratch))
         ggml = load(target.lib_dir)
         cpu = ggml.device("CPU")
         assert cpu is not None
-        honest_mask = workload.causal_mask
 
-        def spoilt_mask(n_tokens: int, n_kv: int, rows: int, *, unused: int = 0) -> Mask:
-            mask = honest_mask(n_tokens, n_kv, rows, unused=unused)
-            if rows > n_tokens:  # the device's mask is padded, the reference's is not
-                DEFECTS[defect](mask[:n_tokens])
-            return mask
+        def placed_spoilt(
+            ggml: Ggml, device: Device, cell: Cell, inputs: Inputs
+        ) -> AbstractContextManager[PlacedCell]:
+            assert inputs.mask is not None
+            mask = inputs.mask.copy()
+            DEFECTS[defect](mask[: cell.n_tokens])
+            return placed(ggml, device, cell, replace(inputs, mask=mask))
 
         with cpu.backend_stream(n_threads=2) as stream:
-            outcomes = [check.check_cell(ggml, cpu, stream, cell, seed=1, n_threads=2)]
-            workload.causal_mask = spoilt_mask
-            outcomes.append(check.check_cell(ggml, cpu, stream, cell, seed=1, n_threads=2))
+            outcomes = [check.check_cell(ggml, cpu, stream, cell, n_threads=2)]
+            # What is checked gets the spoilt mask, what it is compared with the right one.
+            with unittest.mock.patch.object(check, "placed", placed_spoilt):
+                outcomes.append(check.check_cell(ggml, cpu, stream, cell, n_threads=2))
     print(json.dumps([outcome.to_json() for outcome in outcomes]))
 
 

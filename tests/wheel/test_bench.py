@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from llamaproof import cli
+from llamaproof.attention.grid import heads_of
 from llamaproof.bench import record
-from llamaproof.bench.cells import Selection, select
 from llamaproof.bench.check import MAX_ROW_NMSE
+from llamaproof.bench.points import Selection, select
 from llamaproof.bench.worker import Worker
 from llamaproof.errors import HOLDS, NOT_CHECKED, LlamaproofError
+from llamaproof.ggml import GgmlType
 from llamaproof.process import run
 from llamaproof.target import Target, open_target
 from tests.wheel.spoilt_mask import DEFECTS
@@ -50,17 +52,17 @@ def worker(target: Target) -> Iterator[Worker]:
 @pytest.mark.parametrize("kv_type", ["f16", "q8_0", "q4_0"])
 @pytest.mark.parametrize("n_kv_heads", [1, 2])
 def test_the_cpu_backend_agrees_with_float64(worker: Worker, kv_type: str, n_kv_heads: int) -> None:
-    cells = select(
+    points = select(
         Selection(
-            head_sizes=[(576, 512), (128, 128)], gqa_ratios=[5, 16], tokens=[1, 7],
-            n_kv=[256, 768], kv_types=[kv_type], n_kv_heads=n_kv_heads,
+            head_sizes=heads_of("576/512", "128"), gqa_ratios=[5, 16], tokens=[1, 7],
+            n_kv=[256, 768], kv_types=[GgmlType.parse(kv_type)], n_kv_heads=n_kv_heads,
         )
     )  # fmt: skip
-    for cell in cells:
-        result = worker.check(cell)
-        assert result is not None and result.finite, cell.label
+    for point in points:
+        result = worker.check(point)
+        assert result is not None and result.finite, str(point)
         # The CPU backend quantises queries like K: that costs it precision, not correctness.
-        assert result.device_exact < (1e-5 if kv_type == "f16" else 5e-3), cell.label
+        assert result.device_exact < (1e-5 if kv_type == "f16" else 5e-3), str(point)
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
@@ -96,7 +98,7 @@ def test_two_targets_are_compared(
     arguments = ["bench", build, "--against", f"0.3.16={build}", *SMALL, "--no-gate"]
     assert cli.main([*arguments, "--gqa", "5", "--tokens", "1", "--report", str(tmp_path)]) == HOLDS
     text = capsys.readouterr().out
-    assert "against" in text and "128/128@5 x8 f16 tokens=1" in text
+    assert "against" in text and "128@5 x8 f16 tokens=1" in text
     assert (tmp_path / "bench.html").is_file()
 
 
@@ -117,11 +119,11 @@ def test_without_a_gpu_the_error_says_what_can_be_done(target: Target) -> None:
 
 @pytest.mark.native
 def test_counted_work_is_exactly_repeatable_and_judged(build: str, tmp_path: Path) -> None:
-    cells = ("--head-sizes", "576/512", "--gqa", "16,32", "--tokens", "1", "--n-kv", "1K-2K")
+    points = ("--head-sizes", "576/512", "--gqa", "16,32", "--tokens", "1", "--n-kv", "1K-2K")
     rules = ("--judge", "on-gpu,near-linear-doubling")
     paths = [tmp_path / name for name in ("first.json", "second.json")]
     for path in paths:
-        arguments = ["bench", build, "--on", "emulator", *cells, *rules, "--json", str(path)]
+        arguments = ["bench", build, "--on", "emulator", *points, *rules, "--json", str(path)]
         assert cli.main(arguments) == HOLDS
     first, second = (json.loads(path.read_text())["results"] for path in paths)
     assert first == second and len(first) == 4
@@ -135,7 +137,7 @@ def test_counted_work_is_exactly_repeatable_and_judged(build: str, tmp_path: Pat
 def test_the_emulated_gpu_agrees_with_float64(
     build: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cells = ("--head-sizes", "576/512", "--gqa", "16", "--tokens", "1,3", "--n-kv", "512")
-    arguments = ["bench", build, "--on", "emulator", "--check", *cells, "--kv", "f16,q8_0"]
+    points = ("--head-sizes", "576/512", "--gqa", "16", "--tokens", "1,3", "--n-kv", "512")
+    arguments = ["bench", build, "--on", "emulator", "--check", *points, "--kv", "f16,q8_0"]
     assert cli.main(arguments) == HOLDS
     assert "4 of 4 cells right" in capsys.readouterr().out

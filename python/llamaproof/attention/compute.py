@@ -2,51 +2,77 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from llamaproof.attention import node
 from llamaproof.attention.cell import Cell
-from llamaproof.attention.inputs import Inputs
-from llamaproof.ggml import Device, Ggml, Stream, Tensor
-
-# Tensor and node descriptions in the graph of one cell, with room to spare.
-_N_TENSORS = 32
-
-Floats = npt.NDArray[np.float32]
+from llamaproof.attention.inputs import Floats, Inputs
+from llamaproof.ggml import Device, Ggml, Graph, Stream, Tensor
 
 
 def is_supported(library: Ggml, device: Device, cell: Cell) -> bool:
     """Whether the device's backend takes the cell's node (`supports_op`)."""
-    with library.context(n_tensors=_N_TENSORS, graph_size=_N_TENSORS) as context:
+    with node.context_for(library) as context:
         return device.supports_op(node.build(context, cell).node)
 
 
-def compute(library: Ggml, device: Device, stream: Stream, cell: Cell, inputs: Inputs) -> Floats:
-    """The node's result on a device: float32 [n_tokens, n_heads, DV].
+@dataclass(frozen=True, kw_only=True)
+class PlacedCell:
+    """A cell's tensors on a device, filled."""
+
+    library: Ggml
+    cell: Cell
+    graph: Graph
+    result: Tensor
+
+    def compute(self, stream: Stream) -> Floats:
+        """The node's result: float32 [n_tokens, n_heads, DV]."""
+        stream.compute(self.graph)
+        raw = self.library.tensor_get(self.result)
+        return np.frombuffer(raw, dtype=np.float32).reshape(self._shape)
+
+    def forget(self) -> None:
+        """Fill the result's memory with NaN, so that an element that is not written shows."""
+        self.library.tensor_set(self.result, np.full(self._shape, np.nan, dtype=np.float32))
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return (self.cell.n_tokens, self.cell.n_heads, self.cell.heads.v)
+
+
+@contextlib.contextmanager
+def placed(library: Ggml, device: Device, cell: Cell, inputs: Inputs) -> Iterator[PlacedCell]:
+    """Put a cell on a device for as long as the context lasts.
 
     Each tensor has an allocation of its own: a read past the end of the cache is out of bounds.
+
+    Raises:
+        OutOfMemory: the device has not enough memory for it.
     """
-    with library.context(n_tensors=_N_TENSORS, graph_size=_N_TENSORS) as context:
+    with node.context_for(library) as context:
         attention = node.build(context, cell)
         graph = context.graph(attention.node)
-        a = attention
-        apart = [t for t in (a.q, a.k, a.v, a.mask, a.sinks, a.node) if t is not None]
-        with context.allocated_apart(device, apart):
+        with context.allocated_apart(device, attention.tensors):
             _fill(library, attention, inputs)
-            stream.compute(graph)
-            raw = library.tensor_get(attention.node)
-    shape = (cell.n_tokens, cell.ratio * cell.n_kv_heads, cell.heads.v)
-    return np.frombuffer(raw, dtype=np.float32).reshape(shape)
+            yield PlacedCell(library=library, cell=cell, graph=graph, result=attention.node)
+
+
+def compute(library: Ggml, device: Device, stream: Stream, cell: Cell, inputs: Inputs) -> Floats:
+    """The node's result on a device: float32 [n_tokens, n_heads, DV]."""
+    with placed(library, device, cell, inputs) as ready:
+        return ready.compute(stream)
 
 
 def _fill(library: Ggml, attention: node.AttentionNode, inputs: Inputs) -> None:
     pairs: tuple[tuple[Tensor | None, Any], ...] = (
         (attention.q, inputs.q),
-        (attention.k, inputs.k),
-        (attention.v, inputs.v),
+        (attention.k, inputs.cache.k),
+        (attention.v, inputs.cache.v),
         (attention.mask, inputs.mask),
         (attention.sinks, inputs.sinks),
     )

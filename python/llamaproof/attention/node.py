@@ -8,10 +8,12 @@ llama-kv-cache.cpp (llama-kv-cache-unified.cpp in 0.3.16), of llama-cpp-python 0
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from llamaproof.attention.cell import Cell
-from llamaproof.ggml import Context, GgmlType, Tensor
+from llamaproof.ggml import Context, Ggml, GgmlType, Tensor
 
 _SWAP_TOKENS_WITH_HEADS = (0, 2, 1, 3)
 
@@ -36,6 +38,12 @@ class AttentionNode:
     mask: Tensor | None
     sinks: Tensor | None
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All that are there, the result among them."""
+        every = (self.q, self.k, self.v, self.mask, self.sinks, self.node)
+        return tuple(tensor for tensor in every if tensor is not None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cache:
@@ -51,18 +59,58 @@ class Cache:
     n_cells: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """The nodes of several layers, each layer on a cache of its own, and of several steps.
+
+    Attributes:
+        nodes: all layers do one step before the next begins, as in a model.
+        q: f32 [DKQ, n_heads, n_tokens], of every node.
+        masks: f16 [n_kv, rows], by n_kv.
+    """
+
+    nodes: tuple[Tensor, ...]
+    q: Tensor
+    caches: tuple[Cache, ...]
+    masks: Mapping[int, Tensor]
+
+
+def context_for(library: Ggml, *, n_nodes: int = 1) -> AbstractContextManager[Context]:
+    """A context with room for some nodes, their tensors and views, and one graph of them."""
+    room = 24 + 8 * n_nodes
+    return library.context(n_tensors=room, graph_size=room)
+
+
 def build(context: Context, cell: Cell) -> AttentionNode:
     """Describe a cell's node and tensors, without memory."""
-    n_heads = cell.ratio * cell.n_kv_heads
-    q = context.tensor(GgmlType.F32, (cell.heads.k, n_heads, cell.n_tokens))
-    cache = describe_cache(context, cell)
+    q = _queries(context, cell)
+    cache = _describe_cache(context, cell)
     mask = _mask(context, cell) if cell.extras.mask else None
-    sinks = context.tensor(GgmlType.F32, (n_heads,)) if cell.extras.sinks else None
-    node = attend(context, cell, cache, q, mask, sinks)
+    sinks = context.tensor(GgmlType.F32, (cell.n_heads,)) if cell.extras.sinks else None
+    node = _attend(context, cell, cache, q, mask, sinks)
     return AttentionNode(node=node, q=q, k=cache.k, v=cache.v, mask=mask, sinks=sinks)
 
 
-def describe_cache(context: Context, cell: Cell) -> Cache:
+def build_layers(context: Context, steps: Sequence[Cell], *, n_layers: int) -> Layers:
+    """Describe the nodes of layers in several steps, without memory.
+
+    Args:
+        steps: cells that differ in n_kv alone, the longest last; with a mask and no sinks.
+    """
+    q = _queries(context, steps[-1])
+    masks = {step.n_kv: _mask(context, step) for step in steps}
+    caches = tuple(_describe_cache(context, steps[-1]) for _ in range(n_layers))
+    nodes = tuple(
+        _attend(context, step, cache, q, masks[step.n_kv]) for step in steps for cache in caches
+    )
+    return Layers(nodes=nodes, q=q, caches=caches, masks=masks)
+
+
+def _queries(context: Context, cell: Cell) -> Tensor:
+    return context.tensor(GgmlType.F32, (cell.heads.k, cell.n_heads, cell.n_tokens))
+
+
+def _describe_cache(context: Context, cell: Cell) -> Cache:
     """Describe a cache that holds a cell's K and V and no more."""
     k = context.tensor(cell.type_k, (cell.heads.k * cell.n_kv_heads, cell.n_kv))
     if cell.heads.latent and context.ggml.kv_layout == "v_first_of_k":
@@ -71,7 +119,7 @@ def describe_cache(context: Context, cell: Cell) -> Cache:
     return Cache(k=k, v=v, n_cells=cell.n_kv)
 
 
-def attend(
+def _attend(
     context: Context,
     cell: Cell,
     cache: Cache,

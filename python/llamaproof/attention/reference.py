@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
+
+from llamaproof.attention.cell import PLAIN, Cell
+from llamaproof.attention.inputs import Inputs, latent_v
+from llamaproof.errors import LlamaproofError
+from llamaproof.ggml import Ggml
 
 Doubles = npt.NDArray[np.float64]
 
 # test_flash_attn_ext::max_nmse_err of llama.cpp's test-backend-ops
 MAX_NMSE = 5e-4
 _CHUNK = 4096
+
+
+def exact(ggml: Ggml, cell: Cell, inputs: Inputs) -> Doubles:
+    """A cell's result from what its tensors hold: float64 [n_tokens, n_heads, DV].
+
+    Raises:
+        LlamaproofError: the cell has more than a mask, or the libraries have no CPU backend.
+    """
+    if cell.extras != PLAIN or inputs.mask is None:
+        raise LlamaproofError("float64 attention has a mask and nothing else", where=cell)
+    k_rows, v_rows = inputs.cache.k, inputs.cache.v
+    if v_rows is None:
+        v_rows = latent_v(ggml, cell, k_rows)
+    heads = (cell.n_kv, cell.n_kv_heads, -1)
+    k = ggml.dequantize(cell.type_k, k_rows, cell.heads.k * cell.n_kv_heads).reshape(heads)
+    v = ggml.dequantize(cell.type_v, v_rows, cell.heads.v * cell.n_kv_heads).reshape(heads)
+    return attention(inputs.q, k, v, inputs.mask, scale=1.0 / math.sqrt(cell.heads.k))
 
 
 def attention(

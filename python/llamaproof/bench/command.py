@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from llamaproof.bench import record as records
 from llamaproof.bench import table
-from llamaproof.bench.cells import Cell
 from llamaproof.bench.check import CheckResult
 from llamaproof.bench.gate import Gate, RuleVerdict, exit_code, judge, load_gate
 from llamaproof.bench.gate_input import evidence_of, kept_records
 from llamaproof.bench.left_out import left_out_lines
-from llamaproof.bench.options import add_options, cells_of, role_of
+from llamaproof.bench.options import add_options, points_of, role_of
+from llamaproof.bench.points import Point
 from llamaproof.bench.record import Machine, Record, TargetInfo, Unit
 from llamaproof.bench.report import comparison_titles, tables_of, write_report
 from llamaproof.bench.run import Limits, Run
@@ -66,12 +66,12 @@ def execute(args: argparse.Namespace) -> int:
         raise BadInput("no target was given", hint="give a wheel or folder, or --from a record")
     started = time.monotonic()
     deadline = started + args.time_limit if args.time_limit is not None else None
-    cells = cells_of(args)
+    points = points_of(args)
     with contextlib.ExitStack() as held:
         targets = _opened(args, held)
         start = _starter(args, targets, held)
         workers = [start(index) for index in range(len(targets))]
-        record = _record(args, targets, [w.hello for w in workers], cells)
+        record = _record(args, targets, [w.hello for w in workers], points)
         run = Run(
             start=start,
             record=record,
@@ -82,8 +82,8 @@ def execute(args: argparse.Namespace) -> int:
         )
         print(_describe(record), flush=True)
         if args.check:
-            return _check(run, record, cells, args.json)
-        interrupted = _measure(run, cells)
+            return _check(run, record, points, args.json)
+        interrupted = _measure(run, points)
         print(_tables(record))
         code = _conclude(args, record, gate, baselines)
         return max(code, NOT_CHECKED) if interrupted and code == HOLDS else code
@@ -140,13 +140,13 @@ def _record(
     args: argparse.Namespace,
     targets: Sequence[Named],
     hellos: Sequence[Hello],
-    cells: tuple[Cell, ...],
+    points: tuple[Point, ...],
 ) -> Record:
     """The record to fill: a new one, or the one to go on with."""
     record = new_record(args.on, targets, hellos)
     if args.resume is not None:
         record = _resumed(args.resume, record)
-    record.requested = tuple(dict.fromkeys((*record.requested, *cells)))
+    record.requested = tuple(dict.fromkeys((*record.requested, *points)))
     save_to = args.json or args.resume
     if save_to is not None:
         record.save(save_to)  # a place that cannot be written to shows before the work
@@ -167,11 +167,11 @@ def _conclude(
     return HOLDS if gate is None else exit_code(verdicts or ())
 
 
-def _measure(run: Run, cells: Sequence[Cell]) -> bool:
+def _measure(run: Run, points: Sequence[Point]) -> bool:
     """Measure; whether an interrupt ended it early."""
     try:
         run.measure_ceilings()
-        run.measure(cells)
+        run.measure(points)
     except KeyboardInterrupt:
         print("\ninterrupted: what follows is what there is", file=sys.stderr)
         return True
@@ -195,37 +195,40 @@ def _gate(args: argparse.Namespace) -> Gate | None:
     return gate.only(args.judge) if args.judge is not None else gate
 
 
-def _check(run: Run, record: Record, cells: Sequence[Cell], save_to: Path | None) -> int:
-    outcomes: list[tuple[int, Cell, CheckResult | str]] = []
-    brief = len(cells) * len(record.targets) > _LINES_IN_FULL
+def _check(run: Run, record: Record, points: Sequence[Point], save_to: Path | None) -> int:
+    outcomes: list[tuple[int, Point, CheckResult | str]] = []
+    brief = len(points) * len(record.targets) > _LINES_IN_FULL
     try:
-        for target, cell, result in run.check(cells):
-            outcomes.append((target, cell, result))
+        for target, point, result in run.check(points):
+            outcomes.append((target, point, result))
             if not (brief and isinstance(result, CheckResult) and result):
-                print(_check_line(record, target, cell, result), flush=True)
+                print(_check_line(record, target, point, result), flush=True)
     except KeyboardInterrupt:
         print("interrupted: what follows is what there is", file=sys.stderr)
     record.checks = [_check_to_json(*outcome) for outcome in outcomes]
     if save_to is not None:
         record.save(save_to)
     for target in range(len(record.targets)):
-        print(_check_summary(record, target, outcomes, len(cells)))
+        print(_check_summary(record, target, outcomes, len(points)))
     results = [result for _, _, result in outcomes]
     if any(isinstance(r, CheckResult) and not r for r in results):
         return DEFECT
-    missing = len(results) < len(cells) * len(record.targets)
+    missing = len(results) < len(points) * len(record.targets)
     return NOT_CHECKED if missing or any(isinstance(r, str) for r in results) else HOLDS
 
 
-def _check_line(record: Record, target: int, cell: Cell, result: CheckResult | str) -> str:
+def _check_line(record: Record, target: int, point: Point, result: CheckResult | str) -> str:
     name = f"  [{record.targets[target].name}]" if len(record.targets) > 1 else ""
     if isinstance(result, str):
-        return f"no result  {cell.label}  {result}{name}"
-    return f"{'right' if result else 'WRONG'}  {cell.label}  {_figures(result)}{name}"
+        return f"no result  {point}  {result}{name}"
+    return f"{'right' if result else 'WRONG'}  {point}  {_figures(result)}{name}"
 
 
 def _check_summary(
-    record: Record, target: int, outcomes: Sequence[tuple[int, Cell, CheckResult | str]], total: int
+    record: Record,
+    target: int,
+    outcomes: Sequence[tuple[int, Point, CheckResult | str]],
+    total: int,
 ) -> str:
     results = [r for t, _, r in outcomes if t == target]
     checked = [r for r in results if isinstance(r, CheckResult)]
@@ -239,9 +242,9 @@ def _check_summary(
     )
 
 
-def _check_to_json(target: int, cell: Cell, result: CheckResult | str) -> dict[str, Any]:
+def _check_to_json(target: int, point: Point, result: CheckResult | str) -> dict[str, Any]:
     found = {"reason": result} if isinstance(result, str) else result.to_json()
-    return {"target": target, "cell": cell.to_json(), **found}
+    return {"target": target, "cell": point.to_json(), **found}
 
 
 def _figures(result: CheckResult) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llamaproof.bench.cells import Cell
+from llamaproof.bench.points import Point
 from llamaproof.bench.record import Record
 from llamaproof.bench.stats import Interval, Verdict, cost_ratio, verdict
 
@@ -16,7 +16,7 @@ from llamaproof.bench.stats import Interval, Verdict, cost_ratio, verdict
 class Comparison:
     """A cell that both targets ran: the cost of the first over that of the second."""
 
-    cell: Cell
+    point: Point
     ratio: Interval
 
     @property
@@ -28,11 +28,11 @@ def comparisons(record: Record, first: int, second: int, metric: str) -> list[Co
     """Every cell for which both targets have this kind of cost, in the order measured."""
     others = record.of(second)
     found = []
-    for cell, result in record.of(first).items():
+    for point, result in record.of(first).items():
         mine = result.costs.get(metric)
-        theirs = others[cell].costs.get(metric) if cell in others else None
+        theirs = others[point].costs.get(metric) if point in others else None
         if mine and theirs and min(*mine, *theirs) > 0:
-            found.append(Comparison(cell=cell, ratio=cost_ratio(mine, theirs)))
+            found.append(Comparison(point=point, ratio=cost_ratio(mine, theirs)))
     return found
 
 
@@ -54,5 +54,5 @@ def comparison_rows(found: Sequence[Comparison]) -> list[list[str]]:
     for each in found:
         ends = (each.ratio.low, each.ratio.high)
         bounded = [f"{end:.3f}" if 0 < end < math.inf else "unknown" for end in ends]
-        rows.append([each.cell.label, each.verdict.value, f"{each.ratio.value:.3f}", *bounded])
+        rows.append([str(each.point), each.verdict.value, f"{each.ratio.value:.3f}", *bounded])
     return rows

@@ -11,8 +11,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from llamaproof.bench.cells import UBATCH, Cell
-from llamaproof.bench.record import SECONDS, CellResult, Unit
+from llamaproof.attention.cell import HeadSizes
+from llamaproof.bench.points import UBATCH, Point
+from llamaproof.bench.record import SECONDS, PointResult, Unit
 from llamaproof.bench.stats import Interval, cost_ratio, slope_interval
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
 
@@ -130,9 +131,9 @@ class Evidence:
     """
 
     unit: Unit
-    requested: Sequence[Cell]
-    results: Mapping[Cell, CellResult]
-    references: Mapping[str, Mapping[Cell, CellResult]] = field(default_factory=dict)
+    requested: Sequence[Point]
+    results: Mapping[Point, PointResult]
+    references: Mapping[str, Mapping[Point, PointResult]] = field(default_factory=dict)
     gone: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -200,7 +201,7 @@ class Judged:
     evidence: Evidence
 
     @property
-    def requested(self) -> frozenset[Cell]:
+    def requested(self) -> frozenset[Point]:
         """The cells that were asked for; a rule is about these alone."""
         return frozenset(self.evidence.requested)
 
@@ -217,18 +218,18 @@ class Judged:
             ),
         )
 
-    def cost(self, cell: Cell, metric: str) -> Sequence[float] | None:
+    def cost(self, point: Point, metric: str) -> Sequence[float] | None:
         """Samples of a cell's cost; None without them."""
-        return _cost(self.evidence.results.get(cell), metric)
+        return _cost(self.evidence.results.get(point), metric)
 
-    def is_measured(self, cell: Cell) -> bool:
+    def is_measured(self, point: Point) -> bool:
         """Whether a cell has any cost."""
-        result = self.evidence.results.get(cell)
+        result = self.evidence.results.get(point)
         return result is not None and result.status == "measured"
 
-    def why_not(self, cell: Cell) -> str:
+    def why_not(self, point: Point) -> str:
         """Why a cell has no cost."""
-        return _why_not(self.evidence.results.get(cell))
+        return _why_not(self.evidence.results.get(point))
 
     def compare(
         self,
@@ -244,44 +245,44 @@ class Judged:
             shown += f", a {ratio.value:.1f}x REGRESSION: as costly as attention on the CPU"
         return _judged(ratio, limit, shown)
 
-    def rows(self) -> Iterator[list[Cell]]:
+    def rows(self) -> Iterator[list[Point]]:
         """Requested cells that differ in n_kv alone, by n_kv."""
-        rows: dict[Cell, list[Cell]] = {}
-        for cell in self.evidence.requested:
-            if not cell.prompt:
-                rows.setdefault(replace(cell, n_kv=1), []).append(cell)
+        rows: dict[Point, list[Point]] = {}
+        for point in self.evidence.requested:
+            if not point.prompt:
+                rows.setdefault(point.varied(n_kv=1), []).append(point)
         for row in rows.values():
-            yield sorted(row, key=lambda cell: cell.n_kv)
+            yield sorted(row, key=lambda point: point.cell.n_kv)
 
 
 def _on_gpu(_rule: Rule, judged: Judged) -> Iterator[Finding]:
-    for cell in judged.evidence.requested:
-        result = judged.evidence.results.get(cell)
+    for point in judged.evidence.requested:
+        result = judged.evidence.results.get(point)
         if result is not None and result.status == "measured":
-            yield Finding(outcome=Outcome.HOLDS, text=f"{cell.label}: on the GPU")
+            yield Finding(outcome=Outcome.HOLDS, text=f"{point}: on the GPU")
         elif result is not None and result.status in ("falls back", "aborts"):
-            text = f"{cell.label} {result.status}: {result.reason}"
+            text = f"{point} {result.status}: {result.reason}"
             yield Finding(outcome=Outcome.FAILS, text=text)
         else:
-            yield _missing(cell.label, judged.why_not(cell))
+            yield _missing(str(point), judged.why_not(point))
 
 
 def _slope(rule: Rule, judged: Judged) -> Iterator[Finding]:
     for row in judged.rows():
-        cells = [cell for cell in row if cell.n_kv >= rule.parameters["from_n_kv"]]
-        if len(cells) < rule.parameters["least_points"]:
+        points = [point for point in row if point.cell.n_kv >= rule.parameters["from_n_kv"]]
+        if len(points) < rule.parameters["least_points"]:
             continue
-        name = _row_name(cells[0])
-        if without := [cell for cell in cells if not judged.is_measured(cell)]:
+        name = points[0].row
+        if without := [point for point in points if not judged.is_measured(point)]:
             yield _missing(name, _absent(judged, without))
             continue
         for limit in judged.limits(rule):
             metric = limit.metric
-            pairs = [(cell, judged.cost(cell, metric)) for cell in cells]
+            pairs = [(point, judged.cost(point, metric)) for point in points]
             if any(_is_none_at_all(cost) for _, cost in pairs):
                 continue
-            known = [(cell.n_kv, cost) for cell, cost in pairs if cost is not None]
-            absent = [cell for cell, cost in pairs if cost is None]
+            known = [(point.cell.n_kv, cost) for point, cost in pairs if cost is not None]
+            absent = [point for point, cost in pairs if cost is None]
             if absent:
                 yield _missing(f"{name}, {metric}", _absent(judged, absent))
             else:
@@ -300,56 +301,56 @@ def _judge_slope(
 
 def _doubling(rule: Rule, judged: Judged) -> Iterator[Finding]:
     for row in judged.rows():
-        lengths = {cell.n_kv: cell for cell in row}
-        for n_kv, cell in lengths.items():
+        lengths = {point.cell.n_kv: point for point in row}
+        for n_kv, point in lengths.items():
             half = lengths.get(n_kv // 2)
             if half is None or n_kv % 2:
                 continue
-            what = f"{_row_name(cell)}: {half.n_kv} to {n_kv}"
-            yield from _pair(rule, judged, cell, half, what)
+            what = f"{point.row}: {half.cell.n_kv} to {n_kv}"
+            yield from _pair(rule, judged, point, half, what)
 
 
 def _cliff(rule: Rule, judged: Judged) -> Iterator[Finding]:
-    sizes = tuple(rule.parameters["head_sizes"])
-    for cell in judged.evidence.requested:
-        if cell.prompt or (cell.head_k, cell.head_v) != sizes:
+    k, v = rule.parameters["head_sizes"]
+    for point in judged.evidence.requested:
+        if point.prompt or point.cell.heads != HeadSizes(k=k, v=v):
             continue
-        if cell.gqa_ratio == rule.parameters["gqa_ratio"]:
-            other = replace(cell, gqa_ratio=rule.parameters["than_gqa_ratio"])
+        if point.cell.ratio == rule.parameters["gqa_ratio"]:
+            other = point.varied(ratio=rule.parameters["than_gqa_ratio"])
             if other not in judged.requested:
                 continue
-            what = f"{cell.label} against ratio {other.gqa_ratio}"
-            yield from _pair(rule, judged, cell, other, what)
+            what = f"{point} against ratio {other.cell.ratio}"
+            yield from _pair(rule, judged, point, other, what)
 
 
 def _prompt(rule: Rule, judged: Judged) -> Iterator[Finding]:
     first, last = rule.parameters["from_n_kv"], rule.parameters["to_n_kv"]
-    for cell in judged.evidence.requested:
-        if cell.prompt and cell.n_kv == last:
-            start = replace(cell, n_kv=first)
+    for point in judged.evidence.requested:
+        if point.prompt and point.cell.n_kv == last:
+            start = point.varied(n_kv=first)
             for limit in judged.limits(rule):
-                yield _judge_prompt(judged, start, cell, limit)
+                yield _judge_prompt(judged, start, point, limit)
 
 
-def _judge_prompt(judged: Judged, start: Cell, end: Cell, limit: _Limited) -> Finding:
+def _judge_prompt(judged: Judged, start: Point, end: Point, limit: _Limited) -> Finding:
     metric = limit.metric
-    what = f"{end.label}: growth of {metric} from {start.n_kv}"
+    what = f"{end}: growth of {metric} from {start.cell.n_kv}"
     short, long = judged.cost(start, metric), judged.cost(end, metric)
     if short is None or long is None:
         absent = [c for c, cost in ((start, short), (end, long)) if cost is None]
         return _missing(what, _absent(judged, absent))
     singles = {
-        cell.n_kv: judged.cost(cell, metric)
+        point.cell.n_kv: judged.cost(point, metric)
         for row in judged.rows()
-        for cell in row
-        if replace(cell, n_kv=end.n_kv, prompt=True) == end and cell.n_kv <= end.n_kv
+        for point in row
+        if point.varied(n_kv=end.cell.n_kv).cell == end.cell and point.cell.n_kv <= end.cell.n_kv
     }
     known = {n: median(cost) for n, cost in singles.items() if cost is not None}
-    needed = {start.n_kv << i for i in range((end.n_kv // start.n_kv).bit_length())}
+    needed = {start.cell.n_kv << i for i in range((end.cell.n_kv // start.cell.n_kv).bit_length())}
     if not needed <= known.keys():
         lacking = ", ".join(map(str, sorted(needed - known.keys())))
         return _missing(what, f"no single cells at n_kv {lacking} to predict it from")
-    predicted = predicted_sum(known, end.n_kv) / predicted_sum(known, start.n_kv)
+    predicted = predicted_sum(known, end.cell.n_kv) / predicted_sum(known, start.cell.n_kv)
     return judged.compare(
         long,
         [value * predicted for value in short],
@@ -387,38 +388,38 @@ def _against(rule: Rule, judged: Judged) -> Iterator[Finding]:
         why = judged.evidence.gone.get(role, f"no results of {role} were given")
         yield _missing(f"against {role}", why)
         return
-    for cell in judged.evidence.requested:
-        other = reference.get(cell)
+    for point in judged.evidence.requested:
+        other = reference.get(point)
         if other is not None and other.status in ("falls back", "aborts"):
-            text = f"{cell.label}: {role} does not run it on the GPU"
+            text = f"{point}: {role} does not run it on the GPU"
             yield Finding(outcome=Outcome.HOLDS, text=text)
             continue
-        if not judged.is_measured(cell):
-            yield _missing(f"{cell.label} against {role}", judged.why_not(cell))
+        if not judged.is_measured(point):
+            yield _missing(f"{point} against {role}", judged.why_not(point))
             continue
         if other is None or other.status != "measured":
-            yield _missing(f"{cell.label} against {role}", f"{role}: {_why_not(other)}")
+            yield _missing(f"{point} against {role}", f"{role}: {_why_not(other)}")
             continue
         for limit in judged.limits(rule):
-            mine, theirs = judged.cost(cell, limit.metric), _cost(other, limit.metric)
-            what = f"{cell.label}: {limit.metric} against {role}"
+            mine, theirs = judged.cost(point, limit.metric), _cost(other, limit.metric)
+            what = f"{point}: {limit.metric} against {role}"
             if mine is None:
-                yield _missing(what, judged.why_not(cell))
+                yield _missing(what, judged.why_not(point))
             elif theirs is None:
                 yield _missing(what, f"{role}: {_why_not(other)}")
             elif not (_is_none_at_all(mine) or _is_none_at_all(theirs)):
                 yield judged.compare(mine, theirs, limit, what)
 
 
-def _pair(rule: Rule, judged: Judged, cell: Cell, other: Cell, what: str) -> Iterator[Finding]:
-    if without := [c for c in (cell, other) if not judged.is_measured(c)]:
+def _pair(rule: Rule, judged: Judged, point: Point, other: Point, what: str) -> Iterator[Finding]:
+    if without := [c for c in (point, other) if not judged.is_measured(c)]:
         yield _missing(what, _absent(judged, without))
         return
     for limit in judged.limits(rule):
         metric = limit.metric
-        first, second = judged.cost(cell, metric), judged.cost(other, metric)
+        first, second = judged.cost(point, metric), judged.cost(other, metric)
         if first is None or second is None:
-            absent = [c for c, cost in ((cell, first), (other, second)) if cost is None]
+            absent = [c for c, cost in ((point, first), (other, second)) if cost is None]
             yield _missing(f"{what}, {metric}", _absent(judged, absent))
         elif not (_is_none_at_all(first) or _is_none_at_all(second)):
             yield judged.compare(first, second, limit, f"{what}, {metric}")
@@ -500,11 +501,11 @@ def _rule(value: Mapping[str, Any], path: Path) -> Rule:
     return rule
 
 
-def _cost(result: CellResult | None, metric: str) -> Sequence[float] | None:
+def _cost(result: PointResult | None, metric: str) -> Sequence[float] | None:
     return result.costs.get(metric) if result is not None else None
 
 
-def _why_not(result: CellResult | None) -> str:
+def _why_not(result: PointResult | None) -> str:
     if result is None:
         return "it was not measured"
     if result.status == "measured":
@@ -512,18 +513,14 @@ def _why_not(result: CellResult | None) -> str:
     return f"{result.status}: {result.reason}" if result.reason else result.status
 
 
-def _absent(judged: Judged, cells: Sequence[Cell]) -> str:
-    named = "; ".join(f"{cell.label}: {judged.why_not(cell)}" for cell in cells[:3])
-    more = f"; and {len(cells) - 3} more" if len(cells) > 3 else ""
+def _absent(judged: Judged, points: Sequence[Point]) -> str:
+    named = "; ".join(f"{point}: {judged.why_not(point)}" for point in points[:3])
+    more = f"; and {len(points) - 3} more" if len(points) > 3 else ""
     return named + more
 
 
 def _missing(what: str, why: str) -> Finding:
     return Finding(outcome=Outcome.NOT_CHECKED, text=f"{what} could not be checked ({why})")
-
-
-def _row_name(cell: Cell) -> str:
-    return cell.label.rsplit(" ", 1)[0]
 
 
 def _span(interval: Interval) -> str:

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from llamaproof.bench.cells import Cell, Selection, select
+from llamaproof.bench.points import Point, Selection, select
 from llamaproof.bench.table import length_label
 
 K = TypeVar("K")
 
 
-def left_out_lines(requested: Sequence[Cell]) -> Iterator[str]:
+def left_out_lines(requested: Sequence[Point]) -> Iterator[str]:
     """What of the whole grid was not counted, shapes of which the same is missing together.
 
     Whole prompts are no part of it: their work is the sum of their ubatches.
     """
     have, whole = set(requested), select(Selection(prompts=False))
-    missing = [cell for cell in whole if cell not in have]
+    missing = [point for point in whole if point not in have]
     if not missing:
         return
     yield f"not counted: {len(missing)} of the {len(whole)} cells of the grid"
-    lengths = _grouped((_key(cell), length_label(cell.n_kv)) for cell in missing)
+    lengths = _grouped((_key(point), length_label(point.cell.n_kv)) for point in missing)
     tokens = _grouped(
         ((shape, kv_type, at), str(n_tokens)) for (shape, kv_type, n_tokens), at in lengths.items()
     )
@@ -34,8 +34,9 @@ def left_out_lines(requested: Sequence[Cell]) -> Iterator[str]:
         )
 
 
-def _key(cell: Cell) -> tuple[str, str, int]:
-    return f"{cell.head_k}/{cell.head_v}@{cell.gqa_ratio}", cell.kv_type, cell.n_tokens
+def _key(point: Point) -> tuple[str, str, int]:
+    cell = point.cell
+    return f"{cell.heads}@{cell.ratio}", cell.types, cell.n_tokens
 
 
 def _grouped(pairs: Iterable[tuple[K, str]]) -> dict[K, tuple[str, ...]]:

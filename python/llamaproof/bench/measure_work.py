@@ -6,9 +6,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from llamaproof import shadow
-from llamaproof.bench import workload
-from llamaproof.bench.cells import Cell
+from llamaproof.attention.inputs import random_cache, random_queries
+from llamaproof.bench import traffic, workload
+from llamaproof.bench.points import Point
 from llamaproof.bench.record import MODELLED
 from llamaproof.bench.samples import Work
 from llamaproof.emulator.results import ExecutedLaunch, launch_of, read_of
@@ -45,14 +48,16 @@ class EmulatedGpu:
         self._gpu = gpu
         self._executor = Executor(executor)
 
-    def count(self, ggml: Ggml, device: Device, stream: Stream, cell: Cell, *, seed: int) -> Work:
+    def count(self, ggml: Ggml, device: Device, stream: Stream, point: Point, *, seed: int) -> Work:
         """Carry out one layer of a cell and count what it took.
 
         Raises:
             LlamaproofError: nothing was launched.
         """
-        inputs = workload.random_inputs(ggml, cell, seed=seed)
-        with workload.opened(ggml, device, cell, inputs, n_layers=1) as ready:
+        rng = np.random.default_rng(seed)
+        rows = random_cache(ggml, point.cell, rng, n_rows=point.cell.n_kv)
+        queries = random_queries(point.cell, rng)
+        with workload.opened(ggml, device, point, rows, queries, n_layers=1) as ready:
             self._executor.take_reports()
             self._runtime.reset()
             stream.compute(ready.graph)
@@ -64,13 +69,13 @@ class EmulatedGpu:
             reports = self._executor.take_reports()
         launches = [launch_of(report) for report in reports if "kernel" in report]
         if not launches:
-            raise LlamaproofError(f"no kernel was launched for {cell.label}")
+            raise LlamaproofError(f"no kernel was launched for {point}")
         found = [str(finding) for launch in launches for finding in launch.findings]
         return Work(
             counts=counts_of(launches, self._gpu),
             launches=tuple(names),
             findings=tuple(found + [read_of(r) for r in reports if "read" in r]),
-            least_bytes=workload.least_bytes(ggml, cell),
+            least_bytes=traffic.least_bytes(ggml, point),
         )
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TypeVar, get_args
 
+from llamaproof.attention.cell import HeadSizes
 from llamaproof.bench import record as records
-from llamaproof.bench.cells import N_KV, TOKENS, Cell, Selection, select, select_emulated
 from llamaproof.bench.gate import DEFAULT_GATE
+from llamaproof.bench.points import N_KV, TOKENS, Point, Selection, select, select_emulated
 from llamaproof.bench.run import CELL_LIMIT_S
 from llamaproof.bench.worker import Where
 from llamaproof.errors import BadInput
-from llamaproof.ggml import KvLayout
+from llamaproof.ggml import GgmlType, KvLayout
+
+T = TypeVar("T")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +85,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     gate.add_argument("--judge", type=_words, metavar="RULES", help="judge only these rules")
     gate.add_argument("--no-gate", action="store_true", help="measure, judge nothing")
     cells = parser.add_argument_group("cells")
-    cells.add_argument("--head-sizes", type=_head_sizes, metavar="576/512,128/128")
+    cells.add_argument("--head-sizes", type=_words, metavar="576/512,128")
     cells.add_argument("--gqa", type=_numbers, metavar="16,20", help="GQA ratios")
     cells.add_argument("--tokens", type=_numbers, metavar=",".join(map(str, TOKENS)))
     cells.add_argument("--n-kv", type=_lengths, metavar="1K-128K", help="a range or a list")
@@ -91,25 +94,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     cells.add_argument("--no-prompts", action="store_true", help="leave out whole prompts")
 
 
-def cells_of(args: argparse.Namespace) -> tuple[Cell, ...]:
-    """The cells that the options ask for.
+def points_of(args: argparse.Namespace) -> tuple[Point, ...]:
+    """The points that the options ask for.
 
     Raises:
-        BadInput: they leave none.
+        BadInput: they leave none, or name head sizes or a type that there cannot be.
     """
     asked = Selection(
-        head_sizes=args.head_sizes,
+        head_sizes=_each(HeadSizes.parse, args.head_sizes),
         gqa_ratios=args.gqa,
         tokens=args.tokens,
         n_kv=args.n_kv,
-        kv_types=args.kv,
+        kv_types=_each(GgmlType.parse, args.kv),
         n_kv_heads=args.kv_heads,
         prompts=not (args.no_prompts or args.check),
     )
-    cells = select_emulated(asked) if args.on == "emulator" else select(asked)
-    if not cells:
+    points = select_emulated(asked) if args.on == "emulator" else select(asked)
+    if not points:
         raise BadInput("no cells are left to measure", hint="widen --gqa, --tokens or --n-kv")
-    return cells
+    return points
 
 
 def role_of(text: str) -> tuple[str | None, str]:
@@ -131,14 +134,8 @@ def _words(text: str) -> list[str]:
     return text.split(",")
 
 
-def _head_sizes(text: str) -> list[tuple[int, int]]:
-    try:
-        pairs = [tuple(map(int, part.split("/"))) for part in text.split(",")]
-    except ValueError:
-        pairs = [()]
-    if any(len(pair) != 2 for pair in pairs):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list such as 576/512,128/128")
-    return [(pair[0], pair[1]) for pair in pairs]
+def _each(parse: Callable[[str], T], texts: Sequence[str] | None) -> list[T] | None:
+    return [parse(text) for text in texts] if texts is not None else None
 
 
 def _lengths(text: str) -> list[int]:

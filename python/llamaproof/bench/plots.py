@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from llamaproof.bench.cells import Cell
-from llamaproof.bench.record import SECONDS, CellResult, Record
+from llamaproof.attention.cell import HeadSizes
+from llamaproof.bench.points import Point
+from llamaproof.bench.record import SECONDS, PointResult, Record
 from llamaproof.bench.shares import shares
 from llamaproof.bench.stats import cost_ratio, slope_interval
 from llamaproof.bench.table import length_label, metrics_of
@@ -48,44 +49,37 @@ def plots_of(record: Record) -> Iterator[Plot]:
 class _Group:
     """Cells of one shape and type; a panel of a plot for each number of tokens."""
 
-    head_k: int
-    head_v: int
-    kv_type: str
-    cells: tuple[Cell, ...]
+    heads: HeadSizes
+    types: str
+    points: tuple[Point, ...]
 
     @property
     def title(self) -> str:
-        return f"head sizes {self.head_k}/{self.head_v}, {self.kv_type}"
+        return f"head sizes {self.heads}, {self.types}"
 
     @property
     def slug(self) -> str:
-        return f"{self.head_k}-{self.head_v}-{self.kv_type}"
+        return f"{self.heads.k}-{self.heads.v}-{self.types}"
 
     @property
     def panels(self) -> list[int]:
-        return sorted({cell.n_tokens for cell in self.cells})
+        return sorted({point.cell.n_tokens for point in self.points})
 
-    def lines(self, n_tokens: int) -> Iterator[tuple[int, list[Cell]]]:
+    def lines(self, n_tokens: int) -> Iterator[tuple[int, list[Point]]]:
         """For each GQA ratio its cells by n_kv."""
-        here = [c for c in self.cells if c.n_tokens == n_tokens]
-        for ratio in sorted({c.gqa_ratio for c in here}):
+        here = [c for c in self.points if c.cell.n_tokens == n_tokens]
+        for ratio in sorted({c.cell.ratio for c in here}):
             yield (
                 ratio,
-                sorted((c for c in here if c.gqa_ratio == ratio), key=lambda c: c.n_kv),
+                sorted((c for c in here if c.cell.ratio == ratio), key=lambda c: c.cell.n_kv),
             )
 
 
 def _groups(record: Record) -> Iterator[_Group]:
-    cells = [c for c in record.of(0) if not c.prompt]
-    for head_k, head_v, kv_type in dict.fromkeys((c.head_k, c.head_v, c.kv_type) for c in cells):
-        yield _Group(
-            head_k=head_k,
-            head_v=head_v,
-            kv_type=kv_type,
-            cells=tuple(
-                c for c in cells if (c.head_k, c.head_v, c.kv_type) == (head_k, head_v, kv_type)
-            ),
-        )
+    points = [point for point in record.of(0) if not point.prompt]
+    for heads, types in dict.fromkeys((p.cell.heads, p.cell.types) for p in points):
+        own = (p for p in points if (p.cell.heads, p.cell.types) == (heads, types))
+        yield _Group(heads=heads, types=types, points=tuple(own))
 
 
 def _cost_plot(record: Record, group: _Group, metric: str) -> Plot:
@@ -94,9 +88,11 @@ def _cost_plot(record: Record, group: _Group, metric: str) -> Plot:
     label = "microseconds per layer" if metric == SECONDS else metric.replace("_", " ")
 
     def draw(axes: Any, n_tokens: int) -> None:
-        for ratio, cells in group.lines(n_tokens):
+        for ratio, points in group.lines(n_tokens):
             known = [
-                (c.n_kv, results[c].costs[metric]) for c in cells if metric in _costs(results, c)
+                (c.cell.n_kv, results[c].costs[metric])
+                for c in points
+                if metric in _costs(results, c)
             ]
             if known:
                 x = [n for n, _ in known]
@@ -117,10 +113,10 @@ def _ceiling_plot(record: Record, group: _Group) -> Plot:
     results = record.of(0)
 
     def draw(axes: Any, n_tokens: int) -> None:
-        for ratio, cells in group.lines(n_tokens):
-            points = [(c.n_kv, shares(record, results[c])) for c in cells]
+        for ratio, points in group.lines(n_tokens):
+            seen = [(c.cell.n_kv, shares(record, results[c])) for c in points]
             for index, style in ((0, "-"), (1, ":")):
-                known = [(n, 100 * v) for n, s in points if (v := s[index]) is not None]
+                known = [(n, 100 * v) for n, s in seen if (v := s[index]) is not None]
                 if known:
                     axes.semilogx([n for n, _ in known], [v for _, v in known], style, marker=".",
                                   color=_colour(group, ratio),
@@ -138,18 +134,18 @@ def _ceiling_plot(record: Record, group: _Group) -> Plot:
 
 def _comparison_plot(record: Record, other: int, group: _Group, metric: str) -> Plot | None:
     mine, theirs = record.of(0), record.of(other)
-    both = [c for c in group.cells if metric in _costs(mine, c) and metric in _costs(theirs, c)]
+    both = [c for c in group.points if metric in _costs(mine, c) and metric in _costs(theirs, c)]
     if not both:
         return None
 
     def draw(axes: Any, n_tokens: int) -> None:
-        for ratio, cells in replace(group, cells=tuple(both)).lines(n_tokens):
-            intervals = [cost_ratio(mine[c].costs[metric], theirs[c].costs[metric]) for c in cells]
-            x = [c.n_kv for c in cells]
+        for ratio, points in replace(group, points=tuple(both)).lines(n_tokens):
+            intervals = [cost_ratio(mine[c].costs[metric], theirs[c].costs[metric]) for c in points]
+            x = [c.cell.n_kv for c in points]
             y = [i.value for i in intervals]
             finite = [(i.value - i.low, min(i.high, 10 * i.value) - i.value) for i in intervals]
             bars = [[max(0.0, low) for low, _ in finite], [max(0.0, high) for _, high in finite]]
-            counted = all(len(mine[c].costs[metric]) == 1 for c in cells)
+            counted = all(len(mine[c].costs[metric]) == 1 for c in points)
             axes.errorbar(x, y, yerr=None if counted else bars, marker=".", capsize=2,
                           color=_colour(group, ratio), label=f"ratio {ratio}")  # fmt: skip
         axes.set_xscale("log")
@@ -172,8 +168,8 @@ def _comparison_plot(record: Record, other: int, group: _Group, metric: str) -> 
     )
 
 
-def _costs(results: dict[Cell, CellResult], cell: Cell) -> dict[str, tuple[float, ...]]:
-    return results[cell].costs if cell in results else {}
+def _costs(results: dict[Point, PointResult], point: Point) -> dict[str, tuple[float, ...]]:
+    return results[point].costs if point in results else {}
 
 
 def _slope_note(known: Sequence[tuple[int, tuple[float, ...]]]) -> str:
@@ -185,7 +181,7 @@ def _slope_note(known: Sequence[tuple[int, tuple[float, ...]]]) -> str:
 
 
 def _colour(group: _Group, ratio: int) -> str:
-    ratios = sorted({c.gqa_ratio for c in group.cells})
+    ratios = sorted({c.cell.ratio for c in group.points})
     return _COLOURS[ratios.index(ratio) % len(_COLOURS)]
 
 
@@ -198,7 +194,7 @@ def _figure(group: _Group, draw: Callable[[Any, int], None]) -> str:
     from matplotlib.figure import Figure
 
     panels = group.panels
-    lengths = sorted({cell.n_kv for cell in group.cells})
+    lengths = sorted({point.cell.n_kv for point in group.points})
     # Fixed ids and no date: the same record gives the same bytes.
     with matplotlib.rc_context({"svg.hashsalt": "llamaproof", "font.size": 8}):
         figure = Figure(figsize=(3.4 * len(panels), 3.2), layout="constrained")

@@ -13,9 +13,9 @@ from statistics import median
 from typing import Any, Literal
 
 from llamaproof.bench.ceilings import Ceilings
-from llamaproof.bench.cells import Cell
 from llamaproof.bench.clocks import Clock
 from llamaproof.bench.cuda_driver import Gpu
+from llamaproof.bench.points import Point
 from llamaproof.bench.samples import Round
 from llamaproof.errors import BadInput
 from llamaproof.files import write_whole
@@ -68,7 +68,7 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellResult:
+class PointResult:
     """One cell of one target.
 
     Attributes:
@@ -84,7 +84,7 @@ class CellResult:
     """
 
     target: int
-    cell: Cell
+    point: Point
     status: Status
     reason: str = ""
     rounds: tuple[Round, ...] = ()
@@ -126,24 +126,24 @@ class Record:
     created: str
     ceilings: Ceilings | None = None
     ceilings_missing: str = ""
-    results: list[CellResult] = field(default_factory=list)
-    requested: tuple[Cell, ...] = ()
+    results: list[PointResult] = field(default_factory=list)
+    requested: tuple[Point, ...] = ()
     checks: list[dict[str, Any]] = field(default_factory=list)
     complete: bool = False
 
-    def of(self, target: int) -> dict[Cell, CellResult]:
+    def of(self, target: int) -> dict[Point, PointResult]:
         """A target's results by cell."""
-        return {r.cell: r for r in self.results if r.target == target}
+        return {r.point: r for r in self.results if r.target == target}
 
-    def final(self, target: int, cell: Cell) -> bool:
+    def final(self, target: int, point: Point) -> bool:
         """Whether a resumed run can keep what there is of a cell."""
-        found = self.of(target).get(cell)
+        found = self.of(target).get(point)
         return found is not None and found.status in ("measured", "falls back", "aborts")
 
-    def put(self, result: CellResult) -> None:
+    def put(self, result: PointResult) -> None:
         """Add a result, in place of an earlier one of the same cell and target."""
         self.results = [
-            r for r in self.results if (r.target, r.cell) != (result.target, result.cell)
+            r for r in self.results if (r.target, r.point) != (result.target, result.point)
         ]
         self.results.append(result)
 
@@ -160,7 +160,7 @@ class Record:
             "machine": asdict(self.machine),
             "targets": [asdict(t) for t in self.targets],
             "ceilings": asdict(self.ceilings) if self.ceilings is not None else None,
-            "requested": [cell.to_json() for cell in self.requested],
+            "requested": [point.to_json() for point in self.requested],
             "checks": self.checks,
             "ceilings_missing": self.ceilings_missing,
             "results": [_result_to_json(r) for r in self.results],
@@ -223,10 +223,10 @@ def _text(document: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(members) + "\n}\n"
 
 
-def _result_to_json(result: CellResult) -> dict[str, Any]:
+def _result_to_json(result: PointResult) -> dict[str, Any]:
     return {
         "target": result.target,
-        "cell": result.cell.to_json(),
+        "cell": result.point.to_json(),
         "status": result.status,
         "reason": result.reason,
         "rounds": [
@@ -258,13 +258,13 @@ def _from_json(document: dict[str, Any]) -> Record:
         ceilings=Ceilings(**ceilings) if ceilings is not None else None,
         ceilings_missing=document["ceilings_missing"],
         results=list(_results(document["results"])),
-        requested=tuple(Cell.from_json(c) for c in document["requested"]),
+        requested=tuple(Point.from_json(c) for c in document["requested"]),
         checks=list(document["checks"]),
         complete=document["complete"],
     )
 
 
-def _results(values: list[dict[str, Any]]) -> Iterator[CellResult]:
+def _results(values: list[dict[str, Any]]) -> Iterator[PointResult]:
     for value in values:
         rounds = tuple(
             Round(
@@ -273,7 +273,5 @@ def _results(values: list[dict[str, Any]]) -> Iterator[CellResult]:
             )
             for r in value["rounds"]
         )
-        cell = Cell.from_json(value["cell"])
-        yield CellResult(
-            **{**value, "cell": cell, "rounds": rounds, "launches": tuple(value["launches"])}
-        )
+        rest = {**value, "rounds": rounds, "launches": tuple(value["launches"])}
+        yield PointResult(point=Point.from_json(rest.pop("cell")), **rest)

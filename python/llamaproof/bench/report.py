@@ -224,7 +224,7 @@ def _verdict(record: Record, verdicts: Sequence[RuleVerdict]) -> Iterator[Block]
 
 def _without_result(record: Record) -> Iterator[Block]:
     rows = [
-        [record.targets[r.target].name, r.cell.label, r.status, r.reason]
+        [record.targets[r.target].name, str(r.point), r.status, r.reason]
         for r in record.results
         if r.status != "measured"
     ]

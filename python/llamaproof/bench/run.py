@@ -10,15 +10,15 @@ from statistics import median
 from typing import Protocol
 
 from llamaproof.bench.ceilings import Ceilings
-from llamaproof.bench.cells import Cell
 from llamaproof.bench.check import CheckResult
 from llamaproof.bench.clocks import THROTTLE_SHARE
-from llamaproof.bench.record import CellResult, Record, Status
+from llamaproof.bench.points import Point
+from llamaproof.bench.record import PointResult, Record, Status
 from llamaproof.bench.samples import Round, Work
 from llamaproof.bench.stats import is_converged, rounds_needed
 from llamaproof.bench.worker import Opened, WorkerDied
-from llamaproof.bench.workload import OutOfMemory
 from llamaproof.errors import LlamaproofError
+from llamaproof.ggml import OutOfMemory
 
 # With fewer rounds of each build no comparison reaches a verdict.
 LEAST_ROUNDS = rounds_needed()
@@ -33,12 +33,12 @@ _REFUSED = "supports_op refuses the node: llama.cpp runs it on the CPU"
 class Measurer(Protocol):
     """What a run asks of a worker."""
 
-    def open(self, cell: Cell) -> Opened: ...
+    def open(self, point: Point) -> Opened: ...
     def round(self) -> Round: ...
     def close(self) -> None: ...
-    def check(self, cell: Cell) -> CheckResult | None: ...
+    def check(self, point: Point) -> CheckResult | None: ...
     def ceilings(self) -> Ceilings: ...
-    def count(self, cell: Cell) -> Work | None: ...
+    def count(self, point: Point) -> Work | None: ...
     def end(self) -> None: ...
 
 
@@ -145,43 +145,43 @@ class Run:
         except LlamaproofError as error:
             self._record.ceilings_missing = error.what
 
-    def measure(self, cells: Sequence[Cell]) -> None:
+    def measure(self, points: Sequence[Point]) -> None:
         """Measure the cells in order; what the time limit cuts is recorded as left out.
 
         The record is saved also when this ends by an exception, an interrupt among them.
         """
         cut = False
         try:
-            for done, cell in enumerate(cells):
-                self._progress(done, len(cells), cell.label)
-                wanted = [i for i in range(len(self._workers)) if not self._record.final(i, cell)]
+            for done, point in enumerate(points):
+                self._progress(done, len(points), str(point))
+                wanted = [i for i in range(len(self._workers)) if not self._record.final(i, point)]
                 if wanted and self._limits.is_over:
                     cut = True
-                    self._leave_out(wanted, cell, _TIME_IS_UP)
+                    self._leave_out(wanted, point, _TIME_IS_UP)
                 elif wanted and self._record.unit == "counted work":
-                    self._count_cell(cell, wanted)
+                    self._count_point(point, wanted)
                 elif wanted:
-                    self._measure_cell(cell, wanted)
+                    self._measure_point(point, wanted)
                 self._save(now=False)
-            self._progress(len(cells), len(cells), "")
+            self._progress(len(points), len(points), "")
             self._record.complete = not cut
         finally:
             self._save(now=True)
 
-    def check(self, cells: Sequence[Cell]) -> Iterator[tuple[int, Cell, CheckResult | str]]:
+    def check(self, points: Sequence[Point]) -> Iterator[tuple[int, Point, CheckResult | str]]:
         """Compare results with the CPU's, cell by cell; text says why there is no comparison."""
-        for done, cell in enumerate(cells):
+        for done, point in enumerate(points):
             for target in range(len(self._workers)):
                 if self._limits.is_over:
-                    yield target, cell, f"left out: {_TIME_IS_UP}"
+                    yield target, point, f"left out: {_TIME_IS_UP}"
                     continue
-                self._progress(done, len(cells), cell.label)
-                yield target, cell, self._check_cell(target, cell)
-        self._progress(len(cells), len(cells), "")
+                self._progress(done, len(points), str(point))
+                yield target, point, self._check_point(target, point)
+        self._progress(len(points), len(points), "")
 
-    def _check_cell(self, target: int, cell: Cell) -> CheckResult | str:
+    def _check_point(self, target: int, point: Point) -> CheckResult | str:
         try:
-            result = self._workers[target].check(cell)
+            result = self._workers[target].check(point)
         except WorkerDied as error:
             self._restart(target)
             return f"aborts: {_last_words(error)}"
@@ -189,47 +189,47 @@ class Run:
             return f"could not be checked: {error.what}"
         return result if result is not None else "falls back: supports_op refuses it"
 
-    def _measure_cell(self, cell: Cell, wanted: Sequence[int]) -> None:
+    def _measure_point(self, point: Point, wanted: Sequence[int]) -> None:
         taken: dict[int, _Taken] = {}
         for target in wanted:
-            opened = self._open(target, cell)
+            opened = self._open(target, point)
             if opened is not None:
                 taken[target] = _Taken(opened=opened)
         started = time.monotonic()
         while taken and not self._has_enough(list(taken.values()), time.monotonic() - started):
             for target in list(taken):
-                if not self._round(target, cell, taken[target]):
+                if not self._round(target, point, taken[target]):
                     del taken[target]
         for target, rounds in taken.items():
-            self._keep(target, cell, rounds)
+            self._keep(target, point, rounds)
             self._workers[target].close()
 
-    def _count_cell(self, cell: Cell, wanted: Sequence[int]) -> None:
+    def _count_point(self, point: Point, wanted: Sequence[int]) -> None:
         for target in wanted:
             if self._limits.is_over:
-                self._leave_out([target], cell, _TIME_IS_UP)
+                self._leave_out([target], point, _TIME_IS_UP)
                 continue
             try:
-                work = self._workers[target].count(cell)
+                work = self._workers[target].count(point)
             except WorkerDied as error:
-                self._put(target, cell, "aborts", _last_words(error))
+                self._put(target, point, "aborts", _last_words(error))
                 self._restart(target)
                 continue
             except LlamaproofError as error:
-                self._put(target, cell, "failed", error.what)
+                self._put(target, point, "failed", error.what)
                 continue
-            self._keep_work(target, cell, work)
+            self._keep_work(target, point, work)
 
-    def _keep_work(self, target: int, cell: Cell, work: Work | None) -> None:
+    def _keep_work(self, target: int, point: Point, work: Work | None) -> None:
         if work is None:
-            self._put(target, cell, "falls back", _REFUSED)
+            self._put(target, point, "falls back", _REFUSED)
         elif work.findings:
-            self._put(target, cell, "failed", f"the checker found {'; '.join(work.findings)}")
+            self._put(target, point, "failed", f"the checker found {'; '.join(work.findings)}")
         else:
             self._record.put(
-                CellResult(
+                PointResult(
                     target=target,
-                    cell=cell,
+                    point=point,
                     status="measured",
                     counts=dict(work.counts),
                     launches=work.launches,
@@ -238,33 +238,33 @@ class Run:
                 )
             )
 
-    def _open(self, target: int, cell: Cell) -> Opened | None:
+    def _open(self, target: int, point: Point) -> Opened | None:
         try:
-            ready = self._workers[target].open(cell)
+            ready = self._workers[target].open(point)
         except WorkerDied as error:
-            self._put(target, cell, "aborts", _last_words(error))
+            self._put(target, point, "aborts", _last_words(error))
             self._restart(target)
             return None
         except OutOfMemory as error:
-            self._put(target, cell, "left out", f"not enough device memory: {error.what}")
+            self._put(target, point, "left out", f"not enough device memory: {error.what}")
             return None
         except LlamaproofError as error:
-            self._put(target, cell, "failed", error.what)
+            self._put(target, point, "failed", error.what)
             return None
         if not ready.supported:
-            self._put(target, cell, "falls back", _REFUSED)
+            self._put(target, point, "falls back", _REFUSED)
             return None
         return ready
 
-    def _round(self, target: int, cell: Cell, taken: _Taken) -> bool:
+    def _round(self, target: int, point: Point, taken: _Taken) -> bool:
         try:
             taken.add(self._workers[target].round())
         except WorkerDied as error:
-            self._put(target, cell, "aborts", _last_words(error))
+            self._put(target, point, "aborts", _last_words(error))
             self._restart(target)
             return False
         except LlamaproofError as error:
-            self._put(target, cell, "failed", error.what)
+            self._put(target, point, "failed", error.what)
             return False
         return True
 
@@ -275,19 +275,19 @@ class Run:
             return False
         return seconds >= self._limits.cell_s or all(is_converged(t.medians) for t in taken)
 
-    def _keep(self, target: int, cell: Cell, taken: _Taken) -> None:
+    def _keep(self, target: int, point: Point, taken: _Taken) -> None:
         if len(taken.rounds) < self._limits.least_rounds:
             reason = (
                 f"the clocks were held down in {taken.dropped} of {taken.tried} rounds"
                 if taken.dropped
                 else _TIME_IS_UP
             )
-            self._put(target, cell, "left out", reason)
+            self._put(target, point, "left out", reason)
             return
         self._record.put(
-            CellResult(
+            PointResult(
                 target=target,
-                cell=cell,
+                point=point,
                 status="measured",
                 rounds=tuple(taken.rounds),
                 dropped=taken.dropped,
@@ -296,12 +296,12 @@ class Run:
             )
         )
 
-    def _leave_out(self, targets: Sequence[int], cell: Cell, reason: str) -> None:
+    def _leave_out(self, targets: Sequence[int], point: Point, reason: str) -> None:
         for target in targets:
-            self._put(target, cell, "left out", reason)
+            self._put(target, point, "left out", reason)
 
-    def _put(self, target: int, cell: Cell, status: Status, reason: str) -> None:
-        self._record.put(CellResult(target=target, cell=cell, status=status, reason=reason))
+    def _put(self, target: int, point: Point, status: Status, reason: str) -> None:
+        self._record.put(PointResult(target=target, point=point, status=status, reason=reason))
 
     def _restart(self, target: int) -> None:
         self._workers[target].end()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from llamaproof.bench.record import CellResult, Record
+from llamaproof.bench.record import PointResult, Record
 from llamaproof.bench.stats import summary
 
 
-def shares(record: Record, result: CellResult) -> tuple[float | None, float | None]:
+def shares(record: Record, result: PointResult) -> tuple[float | None, float | None]:
     """Least bytes per second over the copy's rate, and FLOP per second over the GEMM's.
 
     The bytes are those a perfect kernel moves and the FLOP those of visible pairs: work a kernel
@@ -19,4 +19,4 @@ def shares(record: Record, result: CellResult) -> tuple[float | None, float | No
     bandwidth = result.least_bytes / seconds / ceilings.copy_bytes_per_s
     if ceilings.gemm_flop_per_s is None:
         return bandwidth, None
-    return bandwidth, result.cell.flop / seconds / ceilings.gemm_flop_per_s
+    return bandwidth, result.point.flop / seconds / ceilings.gemm_flop_per_s

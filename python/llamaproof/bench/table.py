@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from llamaproof.bench.cells import Cell
-from llamaproof.bench.record import SECONDS, CellResult, Record
+from llamaproof.bench.points import Point
+from llamaproof.bench.record import SECONDS, PointResult, Record
 from llamaproof.bench.shares import shares
 from llamaproof.bench.stats import Verdict, cost_ratio, median_interval, summary, verdict
 
@@ -27,7 +27,7 @@ def cost_rows(record: Record, target: int, metric: str) -> Rows:
 def ceiling_rows(record: Record, target: int) -> Rows:
     """For each cell the larger of its shares of the copy and of the GEMM ceiling, in percent."""
 
-    def share(result: CellResult) -> str:
+    def share(result: PointResult) -> str:
         bandwidth, arithmetic = shares(record, result)
         if bandwidth is None:
             return _WORDS.get(result.status, "-")
@@ -42,8 +42,8 @@ def comparison_rows(record: Record, first: int, second: int, metric: str) -> Row
     """Cost of one target over another's with the verdict's mark, per cell."""
     others = record.of(second)
 
-    def compare(result: CellResult) -> str:
-        other = others.get(result.cell)
+    def compare(result: PointResult) -> str:
+        other = others.get(result.point)
         if other is None:
             return "-"
         if result.status != "measured" or other.status != "measured":
@@ -67,7 +67,7 @@ COMPARISON_LEGEND = (
 )
 
 
-def _cost(result: CellResult, metric: str) -> str:
+def _cost(result: PointResult, metric: str) -> str:
     costs = result.costs.get(metric)
     if costs is None:
         return _WORDS.get(result.status, "-")
@@ -85,17 +85,17 @@ def _short(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
-def _rows(results: dict[Cell, CellResult], show: Callable[[CellResult], str]) -> Rows:
-    lengths = sorted({cell.n_kv for cell in results})
+def _rows(results: dict[Point, PointResult], show: Callable[[PointResult], str]) -> Rows:
+    lengths = sorted({point.cell.n_kv for point in results})
     rows: dict[str, dict[int, str]] = {}
-    for cell, result in results.items():
-        rows.setdefault(_row_name(cell), {})[cell.n_kv] = show(result)
+    for point, result in results.items():
+        rows.setdefault(_row_name(point), {})[point.cell.n_kv] = show(result)
     head = ["", *(length_label(n) for n in lengths)]
     return [head, *([name, *(values.get(n, "") for n in lengths)] for name, values in rows.items())]
 
 
-def _row_name(cell: Cell) -> str:
-    return cell.label.rsplit("=", 1)[0].rsplit(" ", 1)[0] + (" prompt" if cell.prompt else "")
+def _row_name(point: Point) -> str:
+    return point.row + (" prompt" if point.prompt else "")
 
 
 def length_label(n: int) -> str:

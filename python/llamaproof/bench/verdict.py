@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llamaproof.bench.cells import Cell, Selection, select
 from llamaproof.bench.gate import Outcome, RuleVerdict
+from llamaproof.bench.points import Point, Selection, select
 
 _SHOWN = 6
 
 
 def verdict_lines(
-    verdicts: Sequence[RuleVerdict], requested: Sequence[Cell], *, most: int | None = _SHOWN
+    verdicts: Sequence[RuleVerdict], requested: Sequence[Point], *, most: int | None = _SHOWN
 ) -> Iterator[str]:
     """A line per rule, and below it what it failed on or could not check, the worst first.
 
@@ -19,7 +19,7 @@ def verdict_lines(
         most: findings shown of each rule; None for all, those that hold too.
     """
     whole = len(select(Selection()))
-    within = sum(cell in set(select(Selection())) for cell in requested)
+    within = sum(point in set(select(Selection())) for point in requested)
     yield f"judged on {within} of the {whole} cells of the whole grid"
     for verdict in verdicts:
         yield _rule_line(verdict)

@@ -18,18 +18,22 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from llamaproof.bench import workload
+import numpy as np
+
+from llamaproof.attention.cell import Cell
+from llamaproof.attention.inputs import CacheRows, random_cache, random_queries
+from llamaproof.bench import traffic, workload
 from llamaproof.bench.ceilings import Ceilings, measure_ceilings
-from llamaproof.bench.cells import Cell
 from llamaproof.bench.check import CheckResult, check_cell
 from llamaproof.bench.clocks import Clocks
 from llamaproof.bench.cuda_driver import CudaDriver, Gpu
 from llamaproof.bench.measure_cpu import CpuTimer, last_level_cache
 from llamaproof.bench.measure_gpu import GpuTimer
+from llamaproof.bench.points import Point
 from llamaproof.bench.runtime import load_installed, load_stand_ins
 from llamaproof.bench.samples import Round, Work
 from llamaproof.errors import CommandFailed, LlamaproofError
-from llamaproof.ggml import Device, Ggml, KvLayout, load
+from llamaproof.ggml import Device, Ggml, KvLayout, OutOfMemory, load
 from llamaproof.process import describe_status
 from llamaproof.target import Target
 
@@ -141,13 +145,13 @@ class Worker:
             self.end()
             raise
 
-    def supports(self, cell: Cell) -> bool:
+    def supports(self, point: Point) -> bool:
         """Whether the backend takes the cell."""
-        return bool(self._ask("supports", cell))
+        return bool(self._ask("supports", point))
 
-    def open(self, cell: Cell) -> Opened:
+    def open(self, point: Point) -> Opened:
         """Put a cell on the device and warm it up; closes the one before."""
-        opened: Opened = self._ask("open", cell)
+        opened: Opened = self._ask("open", point)
         return opened
 
     def round(self) -> Round:
@@ -159,9 +163,9 @@ class Worker:
         """Free the open cell's memory."""
         self._ask("close", None)
 
-    def check(self, cell: Cell) -> CheckResult | None:
+    def check(self, point: Point) -> CheckResult | None:
         """Compare the device's result; None where the backend does not take the cell."""
-        result: CheckResult | None = self._ask("check", cell)
+        result: CheckResult | None = self._ask("check", point)
         return result
 
     def ceilings(self) -> Ceilings:
@@ -169,9 +173,9 @@ class Worker:
         measured: Ceilings = self._ask("ceilings", None)
         return measured
 
-    def count(self, cell: Cell) -> Work | None:
+    def count(self, point: Point) -> Work | None:
         """Count a cell's exact work; None where the backend does not take the cell."""
-        work: Work | None = self._ask("count", cell)
+        work: Work | None = self._ask("count", point)
         return work
 
     def end(self) -> None:
@@ -186,7 +190,7 @@ class Worker:
     def _ask(self, what: str, argument: object) -> Any:
         with contextlib.suppress(BrokenPipeError):
             self._pipe.send((what, argument))
-        return self._answer(f"{what} {argument.label if isinstance(argument, Cell) else ''}")
+        return self._answer(f"{what} {argument if isinstance(argument, Point) else ''}")
 
     def _answer(self, doing: str) -> Any:
         try:
@@ -250,7 +254,7 @@ def _serve(pipe: Connection, setup: _Setup, log: Path) -> None:
 
 def _portable(error: LlamaproofError) -> LlamaproofError:
     """The same error in a form that survives pickling, which drops keyword arguments."""
-    kind = workload.OutOfMemory if isinstance(error, workload.OutOfMemory) else LlamaproofError
+    kind = OutOfMemory if isinstance(error, OutOfMemory) else LlamaproofError
     plain = kind(error.what)
     plain.where, plain.hint = error.where, error.hint
     return plain
@@ -261,7 +265,7 @@ class _Bench:
 
     def __init__(self, setup: _Setup) -> None:
         self._held = contextlib.ExitStack()
-        self._cell = contextlib.ExitStack()
+        self._point = contextlib.ExitStack()
         self._n_threads = setup.n_threads
         self._emulated = self._load_cuda(setup)
         self._ggml = load(setup.target.lib_dir, kv_layout=setup.kv_layout)
@@ -271,7 +275,7 @@ class _Bench:
         self._stream = self._held.enter_context(
             self._device.backend_stream(n_threads=setup.n_threads if on_cpu else None)
         )
-        self._pools: dict[Cell, workload.Inputs] = {}
+        self._pools: dict[Cell, CacheRows] = {}
         self._ready: workload.Workload | None = None
         self._seconds = 0.0
         self._driver: CudaDriver | None = None
@@ -309,7 +313,7 @@ class _Bench:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._cell.close()
+        self._point.close()
         self._held.close()
 
     def handle(self, what: str, argument: Any) -> Any:
@@ -330,26 +334,27 @@ class _Bench:
             return self._count(argument)
         raise LlamaproofError(f"the worker knows no {what!r}")
 
-    def _count(self, cell: Cell) -> Work | None:
+    def _count(self, point: Point) -> Work | None:
         if self._emulated is None:
             raise LlamaproofError("work is counted on an emulated GPU, time is measured here")
-        if not workload.is_supported(self._ggml, self._device, cell):
+        if not workload.is_supported(self._ggml, self._device, point):
             return None
-        return self._emulated.count(self._ggml, self._device, self._stream, cell, seed=_SEED)
+        return self._emulated.count(self._ggml, self._device, self._stream, point, seed=_SEED)
 
-    def _open(self, cell: Cell) -> Opened:
+    def _open(self, point: Point) -> Opened:
         self._close()
         if self._timer is None:
             raise LlamaproofError("an emulated GPU has no time: its work is counted")
-        if not workload.is_supported(self._ggml, self._device, cell):
+        if not workload.is_supported(self._ggml, self._device, point):
             return Opened(supported=False)
-        footprint = workload.footprint(self._ggml, cell)
-        n_layers = workload.layers_beyond_cache(
+        footprint = traffic.footprint(self._ggml, point)
+        n_layers = traffic.layers_beyond_cache(
             footprint, self._cache_bytes, most=_MOST_LAYERS if self._driver else _MOST_LAYERS_CPU
         )
-        inputs = self._pooled(cell)
-        self._ready = self._cell.enter_context(
-            workload.opened(self._ggml, self._device, cell, inputs, n_layers=n_layers)
+        rows = self._pooled(point.cell)
+        queries = random_queries(point.cell, np.random.default_rng(_SEED))
+        self._ready = self._point.enter_context(
+            workload.opened(self._ggml, self._device, point, rows, queries, n_layers=n_layers)
         )
         self._seconds = self._timer.warm_up(self._ready)
         return Opened(
@@ -357,28 +362,27 @@ class _Bench:
             seconds=self._seconds,
             n_layers=n_layers,
             allocated=self._ready.allocated,
-            least_bytes=workload.least_bytes(self._ggml, cell),
+            least_bytes=traffic.least_bytes(self._ggml, point),
         )
 
     def _close(self) -> None:
         self._ready = None
-        self._cell.close()
+        self._point.close()
 
     def _round(self) -> Round:
         if self._ready is None or self._timer is None:
             raise LlamaproofError("no cell is open")
         return self._timer.round(self._ready, self._seconds)
 
-    def _check(self, cell: Cell) -> CheckResult | None:
+    def _check(self, point: Point) -> CheckResult | None:
         self._close()
-        if not workload.is_supported(self._ggml, self._device, cell):
+        if not workload.is_supported(self._ggml, self._device, point):
             return None
         return check_cell(
             self._ggml,
             self._device,
             self._stream,
-            cell,
-            seed=_SEED,
+            point.cell,
             n_threads=self._n_threads,
         )
 
@@ -388,15 +392,15 @@ class _Bench:
         self._close()
         return measure_ceilings(self._driver)
 
-    def _pooled(self, cell: Cell) -> workload.Inputs:
-        """Inputs with at least the rows a cell needs, made once for cells of the same K/V."""
-        rows = workload.pool_rows(cell)
+    def _pooled(self, cell: Cell) -> CacheRows:
+        """At least the rows a cell needs, made once for cells of the same K/V."""
         key = workload.pool_key(cell)
-        pool = self._pools.get(key)
-        if pool is None or len(pool.k) < rows:
-            pool = workload.random_inputs(self._ggml, cell, seed=_SEED, rows=rows)
-            self._pools = {key: pool}
-        return workload.with_queries(pool, cell, seed=_SEED)
+        rows = self._pools.get(key)
+        if rows is None or len(rows.k) < workload.pool_rows(cell):
+            rng = np.random.default_rng(_SEED)
+            rows = random_cache(self._ggml, cell, rng, n_rows=workload.pool_rows(cell))
+            self._pools = {key: rows}
+        return rows
 
     def _say_hello(self, gpu: Gpu | None, clocks: Clocks | None) -> Hello:
         return Hello(

@@ -20,8 +20,8 @@ import numpy as np
 from llamaproof import ggml
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
-from llamaproof.attention.compute import Floats, compute, is_supported
-from llamaproof.attention.inputs import random_inputs
+from llamaproof.attention.compute import compute, is_supported
+from llamaproof.attention.inputs import Floats, random_inputs
 from llamaproof.executor.loaded import Executor
 from llamaproof.ggml import Device, Ggml, Stream
 from llamaproof.placement.examine import answers

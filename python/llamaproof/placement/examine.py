@@ -12,9 +12,6 @@ from llamaproof.workers.forking import HANG_LIMIT_S, Died, run_forked
 
 PROGRESS_STEP = 200
 
-# Tensor and node descriptions in the graph of one cell, with room to spare.
-_N_TENSORS = 32
-
 # name, grid, block, dynamic shared bytes
 LaunchRow = tuple[str, tuple[int, int, int], tuple[int, int, int], int]
 
@@ -33,7 +30,7 @@ def examine_cell(
     library: Ggml, device: Device, stream: Stream, log: LaunchLog, cell: Cell
 ) -> dict[str, Any] | None:
     """A cell's launches as `{"launches": rows}`; None where supports_op says no."""
-    with library.context(n_tensors=_N_TENSORS, graph_size=_N_TENSORS) as context:
+    with node.context_for(library) as context:
         attention = node.build(context, cell).node
         if not device.supports_op(attention):
             return None

@@ -84,8 +84,8 @@ def examine(job: dict[str, Any]) -> tuple[dict[str, Any], list[npt.NDArray[np.fl
 def digest(inputs: Inputs) -> str:
     """SHA-256 of a cell's data: numbers compared on two machines must come from the same bits."""
     found = hashlib.sha256()
-    for part in (inputs.q, inputs.k, inputs.v, inputs.mask, inputs.sinks):
-        data = b"" if part is None else part if isinstance(part, bytes) else part.tobytes()
+    for part in (inputs.q, inputs.cache.k, inputs.cache.v, inputs.mask, inputs.sinks):
+        data = b"" if part is None else part.tobytes()
         found.update(len(data).to_bytes(8, "little"))
         found.update(data)
     return found.hexdigest()

@@ -12,12 +12,12 @@ from rich.console import Console
 
 from llamaproof import shadow
 from llamaproof.abi.device import DeviceCode
-from llamaproof.bench.cells import Cell, Selection, select_emulated
 from llamaproof.bench.command import Named, new_record
 from llamaproof.bench.gate import Outcome as RuleOutcome
 from llamaproof.bench.gate import RuleVerdict, exit_code, judge, load_gate
 from llamaproof.bench.gate_input import evidence_of, kept_records
 from llamaproof.bench.left_out import left_out_lines
+from llamaproof.bench.points import Point, Selection, select_emulated
 from llamaproof.bench.record import Record, usable_cpus
 from llamaproof.bench.report import blocks_of
 from llamaproof.bench.run import Limits, Run
@@ -35,7 +35,7 @@ TITLE = "Attention does no more work than it should"
 CARD = "L40S"
 
 
-def proof_cells() -> tuple[Cell, ...]:
+def proof_points() -> tuple[Point, ...]:
     """The cells whose work is counted: those that the kept counts of published releases have."""
     return select_emulated(Selection())
 
@@ -55,7 +55,7 @@ def prove_work(wheel: Path, code: DeviceCode, console: Console) -> Section:
             words=f"the gate compares with counts for the {CARD} (sm_{gpu.sm}), which the wheel "
             "has no code for; leave it out with --without work",
         )
-    record = count(wheel, gpu, proof_cells())
+    record = count(wheel, gpu, proof_points())
     verdicts = judge(load_gate(), evidence_of(record, (), kept_records(record.unit)))
     lines = [*verdict_lines(verdicts, record.requested), *left_out_lines(record.requested)]
     for line in lines:
@@ -76,7 +76,7 @@ def prove_work(wheel: Path, code: DeviceCode, console: Console) -> Section:
     )
 
 
-def count(wheel: Path, gpu: shadow.Gpu, cells: Sequence[Cell]) -> Record:
+def count(wheel: Path, gpu: shadow.Gpu, points: Sequence[Point]) -> Record:
     """Count the work of cells on an emulated card.
 
     Raises:
@@ -92,7 +92,7 @@ def count(wheel: Path, gpu: shadow.Gpu, cells: Sequence[Cell]) -> Record:
 
         worker = start(0)
         record = new_record("emulator", [Named(target=target, role=target.version)], [worker.hello])
-        record.requested = tuple(cells)
+        record.requested = tuple(points)
         progress = Progress(time.monotonic(), None)
         run = Run(
             start=start,
@@ -101,7 +101,7 @@ def count(wheel: Path, gpu: shadow.Gpu, cells: Sequence[Cell]) -> Record:
             limits=Limits(),
             progress=lambda done, total, what: progress(done, total, f"work: {what}"),
         )
-        run.measure(cells)
+        run.measure(points)
     return record
 
 

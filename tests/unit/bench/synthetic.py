@@ -6,69 +6,70 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from llamaproof.bench.cells import Cell, Selection, select
 from llamaproof.bench.gate import Evidence
-from llamaproof.bench.record import CellResult
+from llamaproof.bench.points import Point, Selection, select
+from llamaproof.bench.record import PointResult
 from llamaproof.bench.samples import Round
+from llamaproof.ggml import GgmlType
 
-Cost = Callable[[Cell], float]
+Cost = Callable[[Point], float]
 
-GRID = select(Selection(kv_types=("f16",)))
+GRID = select(Selection(kv_types=(GgmlType.F16,)))
 ROUNDS = 12
 
 
-def good_cost(cell: Cell) -> float:
+def good_cost(point: Point) -> float:
     """Seconds as a sound kernel takes: head groups of 16 padded, linear in n_kv, a launch."""
-    width = 16 if cell.head_k == 576 else cell.gqa_ratio
-    groups = -(-cell.gqa_ratio // width) * cell.n_kv_heads
-    columns = max(1.0, cell.n_tokens / 4)
-    return sum(4e-6 + 2e-9 * (0.6 + 0.4 * groups) * columns * n_kv for n_kv in cell.steps)
+    width = 16 if point.cell.heads.k == 576 else point.cell.ratio
+    groups = -(-point.cell.ratio // width) * point.cell.n_kv_heads
+    columns = max(1.0, point.cell.n_tokens / 4)
+    return sum(4e-6 + 2e-9 * (0.6 + 0.4 * groups) * columns * step.n_kv for step in point.steps)
 
 
 def timed(
-    cells: Iterable[Cell], cost: Cost, *, noise: float = 0.003, seed: int = 1
-) -> dict[Cell, CellResult]:
+    points: Iterable[Point], cost: Cost, *, noise: float = 0.003, seed: int = 1
+) -> dict[Point, PointResult]:
     """Results in seconds, with lognormal noise on every round."""
     rng = np.random.default_rng(seed)
     results = {}
-    for cell in cells:
-        times = cost(cell) * np.exp(noise * rng.standard_normal(ROUNDS))
+    for point in points:
+        times = cost(point) * np.exp(noise * rng.standard_normal(ROUNDS))
         rounds = tuple(Round(samples=(float(t),), clock=None) for t in times)
-        results[cell] = CellResult(target=0, cell=cell, status="measured", rounds=rounds)
+        results[point] = PointResult(target=0, point=point, status="measured", rounds=rounds)
     return results
 
 
-def counted(cells: Iterable[Cell], cost: Cost) -> dict[Cell, CellResult]:
+def counted(points: Iterable[Point], cost: Cost) -> dict[Point, PointResult]:
     """Results as exact counts and their bound of time, all in proportion to the cost."""
     return {
-        cell: CellResult(
+        point: PointResult(
             target=0,
-            cell=cell,
+            point=point,
             status="measured",
             counts={
-                "warp_instructions": round(1e12 * cost(cell)),
-                "mma_operations": round(1e10 * cost(cell)),
-                "global_bytes": round(1e13 * cost(cell)),
-                "modelled_microseconds": 1e6 * cost(cell),
+                "warp_instructions": round(1e12 * cost(point)),
+                "mma_operations": round(1e10 * cost(point)),
+                "global_bytes": round(1e13 * cost(point)),
+                "modelled_microseconds": 1e6 * cost(point),
             },
         )
-        for cell in cells
+        for point in points
     }
 
 
-def fallen_back(cells: Iterable[Cell]) -> dict[Cell, CellResult]:
+def fallen_back(points: Iterable[Point]) -> dict[Point, PointResult]:
     """Results of a target that runs none of the cells on the GPU."""
     return {
-        cell: CellResult(target=0, cell=cell, status="falls back", reason="supports_op refuses")
-        for cell in cells
+        point: PointResult(target=0, point=point, status="falls back", reason="supports_op refuses")
+        for point in points
     }
 
 
 def evidence(
-    results: dict[Cell, CellResult],
+    results: dict[Point, PointResult],
     *,
-    requested: Sequence[Cell] = GRID,
-    **references: dict[Cell, CellResult],
+    requested: Sequence[Point] = GRID,
+    **references: dict[Point, PointResult],
 ) -> Evidence:
     """Evidence with references by role; `stock` and `newest` stand for the two releases."""
     names = {"stock": "0.3.16", "newest": "0.3.36"}

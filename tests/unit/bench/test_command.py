@@ -11,9 +11,9 @@ import pytest
 
 from llamaproof.bench import gate_input
 from llamaproof.bench import record as records
-from llamaproof.bench.cells import Selection, select_emulated
 from llamaproof.bench.command import Named, _record, new_record
 from llamaproof.bench.options import add_options
+from llamaproof.bench.points import Selection, select_emulated
 from llamaproof.bench.worker import Hello
 from llamaproof.cli import main
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
@@ -53,7 +53,7 @@ def test_a_worse_build_fails_against_its_baseline(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     slower = records.load(KEPT / "0.3.36-L40S.json")
-    result = next(r for r in slower.results if r.cell.gqa_ratio == 20)
+    result = next(r for r in slower.results if r.point.cell.ratio == 20)
     slower.put(replace(result, counts={n: 7.6 * v for n, v in result.counts.items()}))
     slower.save(tmp_path / "slower.json")
     arguments = ("--baseline", KEPT / "0.3.36-L40S.json", "--judge", "no-worse-than-baseline")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from llamaproof.bench.cells import Cell
 from llamaproof.bench.comparison import comparison_rows, comparisons, summary_line
-from llamaproof.bench.record import SECONDS, CellResult, Record
+from llamaproof.bench.points import Point
+from llamaproof.bench.record import SECONDS, PointResult, Record
 from llamaproof.bench.stats import Verdict
 from tests.unit.bench.synthetic import GRID, Cost, good_cost, timed
 from tests.unit.bench.test_run import new_record
 
-SOME = [cell for cell in GRID if cell.gqa_ratio == 20 and not cell.prompt]
+SOME = [point for point in GRID if point.cell.ratio == 20 and not point.prompt]
 
 
 def record_of(first: Cost, second: Cost, *, noise: float) -> Record:
@@ -30,12 +30,12 @@ def test_noise_alone_is_same_or_ambiguous_in_every_cell() -> None:
 
 
 def test_a_slower_kernel_is_slower_with_its_ratio_and_interval() -> None:
-    def slow(cell: Cell) -> float:
-        return good_cost(cell) * (7.5 if cell == SOME[3] else 0.5)
+    def slow(point: Point) -> float:
+        return good_cost(point) * (7.5 if point == SOME[3] else 0.5)
 
     found = comparisons(record_of(slow, good_cost, noise=0.003), 0, 1, SECONDS)
     rows = {row[0]: row[1:] for row in comparison_rows(found)}
-    verdict, ratio, low, high = rows[SOME[3].label]
+    verdict, ratio, low, high = rows[str(SOME[3])]
     assert verdict == "SLOWER" and float(low) < 7.5 < float(high) and abs(float(ratio) - 7.5) < 0.1
     line = summary_line(found)
     assert f"{len(SOME) - 1} FASTER, 1 SLOWER" in line and ", 0.5" in line
@@ -43,7 +43,7 @@ def test_a_slower_kernel_is_slower_with_its_ratio_and_interval() -> None:
 
 def test_cells_that_one_target_did_not_run_are_not_compared() -> None:
     record = record_of(good_cost, good_cost, noise=0.003)
-    record.put(CellResult(target=1, cell=SOME[0], status="falls back", reason="refused"))
+    record.put(PointResult(target=1, point=SOME[0], status="falls back", reason="refused"))
     assert len(comparisons(record, 0, 1, SECONDS)) == len(SOME) - 1
     assert summary_line([]) == "no cell was measured on both"
 

@@ -6,28 +6,28 @@ from dataclasses import replace
 
 import pytest
 
-from llamaproof.bench.cells import Selection, select_emulated
 from llamaproof.bench.gate import Outcome, exit_code, judge, load_gate
 from llamaproof.bench.gate_input import evidence_of, kept_records
+from llamaproof.bench.points import Selection, select_emulated
 from llamaproof.bench.record import Record
 from llamaproof.errors import DEFECT
 
 KEPT = {record.targets[0].role: record for record in kept_records("counted work")}
-CELLS = select_emulated(Selection())
+POINTS = select_emulated(Selection())
 
 
 def as_todays(role: str) -> Record:
     """A kept record taken for the run that is judged."""
-    return replace(KEPT[role], requested=CELLS)
+    return replace(KEPT[role], requested=POINTS)
 
 
 @pytest.mark.parametrize("role", ["0.3.16", "0.3.36"])
 def test_the_kept_counts_cover_what_the_emulator_does_by_default(role: str) -> None:
     results = KEPT[role].of(0)
-    assert set(CELLS) <= results.keys() and KEPT[role].complete
-    for cell in CELLS:
-        falls_back = role == "0.3.16" and cell.gqa_ratio == 20
-        assert results[cell].status == ("falls back" if falls_back else "measured")
+    assert set(POINTS) <= results.keys() and KEPT[role].complete
+    for point in POINTS:
+        falls_back = role == "0.3.16" and point.cell.ratio == 20
+        assert results[point].status == ("falls back" if falls_back else "measured")
 
 
 def test_times_have_no_kept_records() -> None:
@@ -38,7 +38,7 @@ def test_stock_0_3_16_fails_because_ratio_20_falls_back() -> None:
     given = evidence_of(as_todays("0.3.16"), kept=kept_records("counted work"))
     verdicts = {v.rule.name: v for v in judge(load_gate(), given)}
     assert exit_code(verdicts.values()) == DEFECT
-    assert verdicts["on-gpu"].count(Outcome.FAILS) == sum(c.gqa_ratio == 20 for c in CELLS)
+    assert verdicts["on-gpu"].count(Outcome.FAILS) == sum(c.cell.ratio == 20 for c in POINTS)
     assert verdicts["no-worse-than-0.3.16"].outcome is not Outcome.FAILS
 
 

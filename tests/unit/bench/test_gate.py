@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from llamaproof.bench.cells import Cell
 from llamaproof.bench.gate import (
     DEFAULT_GATE,
     Evidence,
@@ -19,20 +18,21 @@ from llamaproof.bench.gate import (
     load_gate,
     predicted_sum,
 )
-from llamaproof.bench.record import CellResult
+from llamaproof.bench.points import Point
+from llamaproof.bench.record import PointResult
 from llamaproof.bench.verdict import verdict_lines
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
 from tests.unit.bench.synthetic import GRID, counted, evidence, fallen_back, good_cost, timed
 
 GATE = load_gate()
-AT_20 = [cell for cell in GRID if cell.gqa_ratio == 20]
+AT_20 = [point for point in GRID if point.cell.ratio == 20]
 
 
 def verdicts_of(given: Evidence) -> dict[str, RuleVerdict]:
     return {verdict.rule.name: verdict for verdict in judge(GATE, given)}
 
 
-def whole(results: dict[Cell, CellResult]) -> Evidence:
+def whole(results: dict[Point, PointResult]) -> Evidence:
     reference = timed(GRID, good_cost, seed=7)
     return evidence(results, stock=reference, newest=reference)
 
@@ -58,8 +58,8 @@ def test_a_sound_kernel_passes_on_counts_alone() -> None:
 
 
 def test_work_quadratic_in_n_kv_is_found() -> None:
-    def quadratic(cell: Cell) -> float:
-        return good_cost(cell) + sum(1e-13 * cell.n_tokens * n_kv**2 for n_kv in cell.steps)
+    def quadratic(point: Point) -> float:
+        return good_cost(point) + sum(1e-13 * step.n_tokens * step.n_kv**2 for step in point.steps)
 
     assert {"near-linear-slope", "near-linear-doubling"} <= failing(whole(timed(GRID, quadratic)))
     counts = evidence(counted(GRID, quadratic))
@@ -67,23 +67,23 @@ def test_work_quadratic_in_n_kv_is_found() -> None:
 
 
 def test_one_doubling_that_jumps_is_found_though_the_slope_hides_it() -> None:
-    def jump(cell: Cell) -> float:
-        return good_cost(cell) * (1.3 if cell.n_kv >= 32768 else 1.0)
+    def jump(point: Point) -> float:
+        return good_cost(point) * (1.3 if point.cell.n_kv >= 32768 else 1.0)
 
     found = failing(whole(timed(GRID, jump)))
     assert "near-linear-doubling" in found
 
 
 def test_a_prompt_that_grows_faster_than_its_ubatches_is_found() -> None:
-    def slow_prompt(cell: Cell) -> float:
-        return good_cost(cell) * (1.4 if cell.prompt and cell.n_kv == 16384 else 1.0)
+    def slow_prompt(point: Point) -> float:
+        return good_cost(point) * (1.4 if point.prompt and point.cell.n_kv == 16384 else 1.0)
 
     assert failing(whole(timed(GRID, slow_prompt))) >= {"near-linear-prompt"}
 
 
 def test_right_at_16_and_slow_at_20_is_found() -> None:
-    def five_passes(cell: Cell) -> float:
-        return good_cost(cell) * (2.5 if cell.gqa_ratio == 20 else 1.0)
+    def five_passes(point: Point) -> float:
+        return good_cost(point) * (2.5 if point.cell.ratio == 20 else 1.0)
 
     found = failing(evidence(timed(GRID, five_passes)))
     assert found == {"no-cliff-20-16", "no-cliff-20-32"}
@@ -91,27 +91,27 @@ def test_right_at_16_and_slow_at_20_is_found() -> None:
 
 
 def test_a_cell_7_5_times_slower_is_called_what_it_is() -> None:
-    slow = replace(AT_20[0], n_kv=16384)
+    slow = AT_20[0].varied(n_kv=16384)
 
-    def one_slow(cell: Cell) -> float:
-        return good_cost(cell) * (7.6 if cell == slow else 1.0)
+    def one_slow(point: Point) -> float:
+        return good_cost(point) * (7.6 if point == slow else 1.0)
 
     verdict = verdicts_of(whole(timed(GRID, one_slow)))["no-worse-than-0.3.16"]
     texts = [f.text for f in verdict.findings if f.outcome is Outcome.FAILS]
     assert len(texts) == 1
-    assert slow.label in texts[0] and "REGRESSION" in texts[0]
+    assert str(slow) in texts[0] and "REGRESSION" in texts[0]
 
 
 def test_the_worst_cell_is_shown_first_and_every_missing_one_once() -> None:
-    slow = replace(AT_20[0], n_kv=65536)
+    slow = AT_20[0].varied(n_kv=65536)
 
-    def cost(cell: Cell) -> float:
-        return good_cost(cell) * (9.0 if cell == slow else 2.0 if cell.gqa_ratio == 20 else 1.0)
+    def cost(point: Point) -> float:
+        return good_cost(point) * (9.0 if point == slow else 2.0 if point.cell.ratio == 20 else 1.0)
 
     given = whole(timed(GRID, cost))
     verdict = verdicts_of(given)["no-worse-than-0.3.16"]
     first = list(verdict_lines([verdict], GRID))[2]
-    assert slow.label in first and "9.0x REGRESSION" in first
+    assert str(slow) in first and "9.0x REGRESSION" in first
     results = counted(GRID, good_cost)
     del results[AT_20[0]]
     without = evidence(results, stock=results, newest=results)
@@ -120,11 +120,11 @@ def test_the_worst_cell_is_shown_first_and_every_missing_one_once() -> None:
 
 
 def test_slower_by_less_than_the_limits_holds_and_by_more_fails() -> None:
-    assert failing(whole(timed(GRID, lambda cell: 1.03 * good_cost(cell)))) == set()
-    assert failing(whole(timed(GRID, lambda cell: 1.15 * good_cost(cell)))) == {
+    assert failing(whole(timed(GRID, lambda point: 1.03 * good_cost(point)))) == set()
+    assert failing(whole(timed(GRID, lambda point: 1.15 * good_cost(point)))) == {
         "no-worse-than-0.3.16"
     }
-    assert failing(whole(timed(GRID, lambda cell: 1.4 * good_cost(cell)))) == {
+    assert failing(whole(timed(GRID, lambda point: 1.4 * good_cost(point)))) == {
         "no-worse-than-0.3.16",
         "no-worse-than-0.3.36",
     }
@@ -146,7 +146,7 @@ def test_where_stock_falls_back_nothing_is_compared_with_it() -> None:
 
 
 @pytest.mark.parametrize("lacking", [AT_20[3], GRID[-1], next(c for c in GRID if c.prompt)])
-def test_a_missing_cell_is_not_checked_and_never_passes(lacking: Cell) -> None:
+def test_a_missing_cell_is_not_checked_and_never_passes(lacking: Point) -> None:
     results = timed(GRID, good_cost)
     del results[lacking]
     verdicts = judge(GATE, whole(results))
@@ -170,8 +170,8 @@ def test_no_results_at_all_pass_nothing() -> None:
 
 def test_a_count_that_is_not_there_is_not_checked() -> None:
     results = {
-        cell: replace(result, counts={"warp_instructions": 1.0})
-        for cell, result in counted(GRID, good_cost).items()
+        point: replace(result, counts={"warp_instructions": 1.0})
+        for point, result in counted(GRID, good_cost).items()
     }
     assert "no-cliff-20-16" in unchecked(evidence(results))
 
@@ -179,11 +179,11 @@ def test_a_count_that_is_not_there_is_not_checked() -> None:
 def test_a_kernel_without_matrix_operations_is_judged_by_its_other_work() -> None:
     """Between two n_kv a release may change from a vector kernel to one with tensor cores."""
 
-    def without_mma(factor: float) -> dict[Cell, CellResult]:
-        results = counted(GRID, lambda cell: factor * good_cost(cell))
-        for cell, result in results.items():
-            if cell.n_tokens == 1 and cell.n_kv < 8192:
-                results[cell] = replace(result, counts={**result.counts, "mma_operations": 0.0})
+    def without_mma(factor: float) -> dict[Point, PointResult]:
+        results = counted(GRID, lambda point: factor * good_cost(point))
+        for point, result in results.items():
+            if point.cell.n_tokens == 1 and point.cell.n_kv < 8192:
+                results[point] = replace(result, counts={**result.counts, "mma_operations": 0.0})
         return results
 
     good = counted(GRID, good_cost)
@@ -193,13 +193,13 @@ def test_a_kernel_without_matrix_operations_is_judged_by_its_other_work() -> Non
     assert slow["no-worse-than-0.3.16"].outcome is Outcome.FAILS
 
 
-def with_figures(factor: Callable[[Cell], float], *names: str) -> dict[Cell, CellResult]:
+def with_figures(factor: Callable[[Point], float], *names: str) -> dict[Point, PointResult]:
     """Sound counts, with some figures multiplied; their bound of time is hidden and stays."""
-    results = counted(GRID, lambda cell: good_cost(replace(cell, gqa_ratio=16)))
-    for cell, result in results.items():
+    results = counted(GRID, lambda point: good_cost(point.varied(ratio=16)))
+    for point, result in results.items():
         counts = dict(result.counts)
-        counts |= {name: factor(cell) * counts[name] for name in names}
-        results[cell] = replace(result, counts=counts)
+        counts |= {name: factor(point) * counts[name] for name in names}
+        results[point] = replace(result, counts=counts)
     return results
 
 
@@ -207,14 +207,14 @@ def test_a_padded_second_group_is_noted_and_five_groups_fail() -> None:
     """Twice the mma operations of a step that waits for memory cost nothing; five times show K
     read five times over, though the bound of time is the same."""
 
-    def at_20(factor: float) -> Callable[[Cell], float]:
-        return lambda cell: {20: factor, 32: 2.0}.get(cell.gqa_ratio, 1.0)
+    def at_20(factor: float) -> Callable[[Point], float]:
+        return lambda point: {20: factor, 32: 2.0}.get(point.cell.ratio, 1.0)
 
     padded = evidence(with_figures(at_20(2.0), "mma_operations"))
     assert failing(padded) == set()
     cliff = verdicts_of(padded)["no-cliff-20-16"]
     assert cliff.outcome is Outcome.HOLDS
-    assert cliff.count(Outcome.NOTED) == sum(not cell.prompt for cell in AT_20)
+    assert cliff.count(Outcome.NOTED) == sum(not point.prompt for point in AT_20)
     assert all(
         "more than 1.6 by itself" in f.text for f in cliff.findings if f.outcome is Outcome.NOTED
     )
@@ -224,24 +224,24 @@ def test_a_padded_second_group_is_noted_and_five_groups_fail() -> None:
 
 def test_the_bound_of_time_fails_though_every_figure_is_within_its_own_limit() -> None:
     results = counted(GRID, good_cost)
-    for cell in AT_20:
-        counts = {**results[cell].counts, "modelled_microseconds": 1e6 * 1.7 * good_cost(cell)}
-        results[cell] = replace(results[cell], counts=counts)
+    for point in AT_20:
+        counts = {**results[point].counts, "modelled_microseconds": 1e6 * 1.7 * good_cost(point)}
+        results[point] = replace(results[point], counts=counts)
     assert "no-cliff-20-16" in failing(evidence(results))
 
 
 def test_work_that_hides_below_the_bound_is_limited_by_itself() -> None:
-    reference = counted(GRID, lambda cell: good_cost(replace(cell, gqa_ratio=16)))
+    reference = counted(GRID, lambda point: good_cost(point.varied(ratio=16)))
 
     def against(factor: float) -> set[str]:
-        given = with_figures(lambda _cell: factor, "warp_instructions")
+        given = with_figures(lambda _point: factor, "warp_instructions")
         return failing(evidence(given, stock=reference, newest=reference))
 
     assert against(4.0) == set()
     assert against(7.5) == {"no-worse-than-0.3.16", "no-worse-than-0.3.36"}
 
-    def quadratic(cell: Cell) -> float:
-        return 1.0 + cell.n_kv / 8192
+    def quadratic(point: Point) -> float:
+        return 1.0 + point.cell.n_kv / 8192
 
     grown = evidence(with_figures(quadratic, "warp_instructions"), stock=reference)
     assert "near-linear-slope" in failing(grown)
@@ -257,7 +257,7 @@ def test_what_counts_cannot_show_is_said_and_passes_nothing() -> None:
 
 
 def test_noise_across_a_limit_is_not_checked_and_never_passes() -> None:
-    noisy = timed(GRID, lambda cell: 1.03 * good_cost(cell), noise=0.05)
+    noisy = timed(GRID, lambda point: 1.03 * good_cost(point), noise=0.05)
     assert "no-worse-than-0.3.16" in unchecked(whole(noisy))
 
 
@@ -276,12 +276,12 @@ def test_noise_alone_fails_no_rule(noise: float) -> None:
 def test_7_5_times_the_work_is_found_without_a_gpu() -> None:
     reference = counted(GRID, good_cost)
     slow = AT_20[0]
-    results = counted(GRID, lambda cell: good_cost(cell) * (7.6 if cell == slow else 1.0))
+    results = counted(GRID, lambda point: good_cost(point) * (7.6 if point == slow else 1.0))
     given = evidence(results, stock=reference, newest=reference)
     for name in ("no-worse-than-0.3.16", "no-worse-than-0.3.36", "no-cliff-20-16"):
         verdict = verdicts_of(given)[name]
         texts = [f.text for f in verdict.findings if f.outcome is Outcome.FAILS]
-        assert len(texts) == 4 and all(slow.label in text for text in texts)
+        assert len(texts) == 4 and all(str(slow) in text for text in texts)
         assert name == "no-cliff-20-16" or all("7.6x REGRESSION" in text for text in texts)
 
 

@@ -14,10 +14,10 @@ from llamaproof.bench.clocks import Clock
 from llamaproof.bench.measure_gpu import GpuTimer, _BackendEvent
 from llamaproof.bench.workload import Workload
 from llamaproof.errors import LlamaproofError
-from llamaproof.ggml import Graph, Tensor
+from llamaproof.ggml import Graph
 
 GRAPH_S = 4e-4
-WORKLOAD = Workload(graph=Graph(7), outputs=(Tensor(1),), n_layers=4, allocated=0)
+WORKLOAD = Workload(graph=Graph(7), n_layers=4, allocated=0)
 
 
 class FakeCard:

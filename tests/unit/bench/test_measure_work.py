@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from llamaproof import shadow
-from llamaproof.bench.cells import Selection, select_emulated
 from llamaproof.bench.measure_work import counts_of, kernel_name
+from llamaproof.bench.points import Selection, select_emulated
 from llamaproof.emulator.results import ExecutedLaunch
 from llamaproof.executor.least_time import bandwidth, least_seconds
 from llamaproof.executor.machine import Counts
+from llamaproof.ggml import GgmlType
 
 L40S = shadow.find_gpu("L40S")
 
@@ -61,7 +62,7 @@ def test_the_slowest_of_issue_tensor_cores_and_memory_is_the_bound() -> None:
 
 
 def test_partial_results_stay_in_the_cache_if_they_fit() -> None:
-    def cell(partial: int) -> float:
+    def point(partial: int) -> float:
         main = launch(sectors_read_unique=10**5, sectors_written_unique=partial)
         fixup = launch(sectors_read_unique=partial, sectors_written_unique=10**3)
         seconds = least_seconds([main, fixup], L40S)
@@ -69,9 +70,9 @@ def test_partial_results_stay_in_the_cache_if_they_fit() -> None:
         return seconds
 
     once = 32e5 / bandwidth(L40S)
-    assert cell(10**6) == pytest.approx(once)
+    assert point(10**6) == pytest.approx(once)
     too_many = L40S.l2 // 32
-    assert cell(too_many) == pytest.approx(once + 32 * (2 * too_many + 10**3) / bandwidth(L40S))
+    assert point(too_many) == pytest.approx(once + 32 * (2 * too_many + 10**3) / bandwidth(L40S))
 
 
 def test_blocks_that_return_at_once_make_no_bound_lower() -> None:
@@ -103,18 +104,18 @@ def test_a_card_that_is_not_in_the_table_has_no_bound_for_matrix_work() -> None:
 
 
 def test_the_emulator_takes_small_cells_first_and_leaves_out_the_heaviest() -> None:
-    cells = select_emulated(Selection())
-    assert {c.gqa_ratio for c in cells} == {16, 20, 32, 128, 4, 5, 8}
-    assert [c.flop for c in cells] == sorted(c.flop for c in cells)
-    assert max(c.n_kv for c in cells) == 16384 and {c.kv_type for c in cells} == {"f16"}
-    at_512 = [c for c in cells if c.n_tokens == 512 and c.gqa_ratio == 20]
-    assert max(c.n_kv for c in at_512) == 4096 and not any(c.prompt for c in cells)
+    points = select_emulated(Selection())
+    assert {c.cell.ratio for c in points} == {16, 20, 32, 128, 4, 5, 8}
+    assert [c.flop for c in points] == sorted(c.flop for c in points)
+    assert max(c.cell.n_kv for c in points) == 16384 and {c.cell.types for c in points} == {"f16"}
+    at_512 = [c for c in points if c.cell.n_tokens == 512 and c.cell.ratio == 20]
+    assert max(c.cell.n_kv for c in at_512) == 4096 and not any(c.prompt for c in points)
 
 
 def test_what_is_asked_for_is_not_left_out() -> None:
-    asked = Selection(gqa_ratios=[128], tokens=[512], n_kv=[131072], kv_types=["q8_0"])
-    (cell,) = (c for c in select_emulated(asked) if c.head_k == 576)
-    assert (cell.n_kv, cell.n_tokens, cell.kv_type) == (131072, 512, "q8_0")
+    asked = Selection(gqa_ratios=[128], tokens=[512], n_kv=[131072], kv_types=[GgmlType.Q8_0])
+    (point,) = (c for c in select_emulated(asked) if c.cell.heads.k == 576)
+    assert (point.cell.n_kv, point.cell.n_tokens, point.cell.types) == (131072, 512, "q8_0")
 
 
 @pytest.mark.parametrize(

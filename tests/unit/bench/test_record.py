@@ -14,7 +14,7 @@ from llamaproof.bench.ceilings import Ceilings
 from llamaproof.bench.cuda_driver import Gpu
 from llamaproof.bench.gate import load_gate
 from llamaproof.bench.gate_input import evidence_of
-from llamaproof.bench.record import CellResult, Record
+from llamaproof.bench.record import PointResult, Record
 from llamaproof.errors import BadInput, LlamaproofError
 from tests.unit.bench.synthetic import GRID, counted, good_cost, timed
 from tests.unit.bench.test_run import new_record
@@ -36,7 +36,7 @@ def full_record() -> Record:
     record.ceilings = Ceilings(copy_bytes_per_s=4.3e12, gemm_flop_per_s=None, gemm_missing="none")
     for result in timed(GRID[:4], good_cost).values():
         record.put(result)
-    record.put(CellResult(target=1, cell=GRID[0], status="aborts", reason="SIGABRT"))
+    record.put(PointResult(target=1, point=GRID[0], status="aborts", reason="SIGABRT"))
     return record
 
 
@@ -51,7 +51,7 @@ def test_a_record_survives_the_disk(tmp_path: Path) -> None:
 
 def test_a_result_replaces_the_one_before() -> None:
     record = full_record()
-    record.put(CellResult(target=0, cell=GRID[0], status="left out", reason="time"))
+    record.put(PointResult(target=0, point=GRID[0], status="left out", reason="time"))
     assert record.of(0)[GRID[0]].status == "left out"
     assert len(record.of(0)) == 4
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from llamaproof.attention.inputs import causal_mask
 from llamaproof.attention.reference import attention, nmse
-from llamaproof.bench.workload import causal_mask, layers_beyond_cache
+from llamaproof.bench.traffic import layers_beyond_cache
 
 
 def test_it_is_the_definition_token_by_token() -> None:

@@ -11,7 +11,7 @@ import pytest
 from llamaproof.bench.ceilings import Ceilings
 from llamaproof.bench.gate import judge, load_gate
 from llamaproof.bench.gate_input import evidence_of
-from llamaproof.bench.record import CellResult, Record
+from llamaproof.bench.record import PointResult, Record
 from llamaproof.bench.report import tables_of, write_report
 from llamaproof.bench.table import aligned
 from llamaproof.errors import LlamaproofError
@@ -19,7 +19,7 @@ from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, to_html,
 from tests.unit.bench.synthetic import GRID, counted, good_cost, timed
 from tests.unit.bench.test_run import new_record
 
-SHOWN = [c for c in GRID if c.n_tokens in (1, 512) and c.gqa_ratio in (16, 20, 32)]
+SHOWN = [c for c in GRID if c.cell.n_tokens in (1, 512) and c.cell.ratio in (16, 20, 32)]
 
 
 def measured_record() -> Record:
@@ -29,7 +29,7 @@ def measured_record() -> Record:
     for seed, target in enumerate((0, 1)):
         for result in timed(SHOWN, good_cost, seed=seed).values():
             record.put(replace(result, target=target, least_bytes=1 << 20))
-    record.put(CellResult(target=0, cell=SHOWN[0], status="falls back", reason="<refused>"))
+    record.put(PointResult(target=0, point=SHOWN[0], status="falls back", reason="<refused>"))
     return record
 
 

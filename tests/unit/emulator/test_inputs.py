@@ -35,10 +35,10 @@ def attention(q: Any, k: Any, v: Any, mask: Any, ratio: int) -> Any:
 def test_a_mask_one_cell_off_is_far_beyond_the_limit(heads: int, n_kv: int, shift: int) -> None:
     cell = make_cell(HeadSizes(k=heads, v=heads), GgmlType.F16, GgmlType.F16, 4, 3, n_kv)
     inputs = random_inputs(GGML, cell)
-    assert inputs.v is not None and inputs.mask is not None
+    assert inputs.cache.v is not None and inputs.mask is not None
     k, v = (
-        np.frombuffer(part, np.float16).astype(np.float64).reshape(n_kv, 2, heads)
-        for part in (inputs.k, inputs.v)
+        part.view(np.float16).astype(np.float64).reshape(n_kv, 2, heads)
+        for part in (inputs.cache.k, inputs.cache.v)
     )
     mask = inputs.mask[:3].astype(np.float64)
     expected = attention(inputs.q, k, v, mask, 4)
@@ -50,4 +50,4 @@ def test_the_same_cell_has_the_same_data() -> None:
     cell = make_cell(HeadSizes(k=64, v=64), GgmlType.F16, GgmlType.F16, 4, 3, 256)
     one, other = random_inputs(GGML, cell), random_inputs(GGML, cell)
     assert np.array_equal(one.q, other.q)
-    assert one.k == other.k
+    assert np.array_equal(one.cache.k, other.cache.k)

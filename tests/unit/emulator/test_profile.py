@@ -16,7 +16,7 @@ from rich.console import Console
 from llamaproof import shadow
 from llamaproof.attention import rows
 from llamaproof.attention.cell import HeadSizes, make_cell
-from llamaproof.attention.inputs import Inputs
+from llamaproof.attention.inputs import CacheRows, Inputs
 from llamaproof.emulator.results import ExecutedLaunch
 from llamaproof.errors import DEFECT, HOLDS, BadInput, CommandFailed, LlamaproofError
 from llamaproof.executor.machine import Counts
@@ -311,9 +311,10 @@ def test_a_damaged_recording_is_refused(tmp_path: Path, damage: str) -> None:
 
 def test_data_is_told_apart_to_the_last_bit() -> None:
     q = np.ones((1, 20, 576), np.float32)
-    one = Inputs(q=q, k=b"k", v=None, mask=None, sinks=None)
+    key, nothing = np.ones((1, 1), np.uint8), np.zeros((0, 1), np.uint8)
+    one = Inputs(q=q, cache=CacheRows(k=key, v=None), mask=None, sinks=None)
     assert digest(one) == digest(replace(one, q=q.copy()))
-    assert digest(one) != digest(replace(one, k=b"", v=b"k"))
+    assert digest(one) != digest(replace(one, cache=CacheRows(k=nothing, v=key)))
     other = q.copy()
     other[0, 0, 0] = np.nextafter(np.float32(1), np.float32(2))
     assert digest(one) != digest(replace(one, q=other))

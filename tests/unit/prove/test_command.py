@@ -21,8 +21,8 @@ from llamaproof.abi.findings import Finding, Result, defect
 from llamaproof.attention.cell import HeadSizes
 from llamaproof.attention.grid import cells_of
 from llamaproof.bench import report
-from llamaproof.bench.cells import Cell as WorkCell
 from llamaproof.bench.left_out import left_out_lines
+from llamaproof.bench.points import Point
 from llamaproof.bench.record import Machine, Record, TargetInfo
 from llamaproof.dispatch import requirement
 from llamaproof.dispatch.requirement import Requirement
@@ -63,8 +63,8 @@ class World:
     numbers: dict[int, CellResult] = field(default_factory=dict)
     stock_numbers: dict[int, CellResult] = field(default_factory=dict)
     gap: str = ""
-    cost: Callable[[WorkCell], float] = bench.good_cost
-    uncounted: tuple[WorkCell, ...] = ()
+    cost: Callable[[Point], float] = bench.good_cost
+    uncounted: tuple[Point, ...] = ()
 
     def run(self, *arguments: str) -> int:
         return cli.main(["prove", *arguments, str(self.wheel)])
@@ -117,7 +117,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
             results={cell: planted.get(cell.ratio, GOOD) for cell in cells},
         )  # fmt: skip
 
-    def count(wheel: Path, gpu: shadow.Gpu, cells: Sequence[WorkCell]) -> Record:
+    def count(wheel: Path, gpu: shadow.Gpu, cells: Sequence[Point]) -> Record:
         results = bench.counted(cells, found.cost)
         return Record(
             unit="counted work",
@@ -139,8 +139,8 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
 
     def kept(_unit: object) -> tuple[Record, ...]:
         """Both releases, at the cost of a sound kernel."""
-        now = count(Path("kept"), shadow.find_gpu(work.CARD), work.proof_cells())
-        cells = bench.counted(work.proof_cells(), bench.good_cost)
+        now = count(Path("kept"), shadow.find_gpu(work.CARD), work.proof_points())
+        cells = bench.counted(work.proof_points(), bench.good_cost)
         return tuple(
             replace(
                 now,
@@ -194,7 +194,7 @@ def test_a_sound_wheel_holds_in_every_section(world: World) -> None:
         ("L40S", "some.whl"),
         ("L40S", STOCK),
     ]
-    assert len(document["work"]["proof"]["record"]["results"]) == len(work.proof_cells())
+    assert len(document["work"]["proof"]["record"]["results"]) == len(work.proof_points())
 
 
 def test_the_page_has_every_section_in_words_and_tables(world: World) -> None:
@@ -206,7 +206,7 @@ def test_the_page_has_every_section_in_words_and_tables(world: World) -> None:
     assert "a defect was found" in page
     assert "NMSE 0.5, largest error 3 at token 0, head 19, column 5" in page
     assert "no-cliff-20-16" in page
-    assert next(left_out_lines(work.proof_cells())).strip() in page
+    assert next(left_out_lines(work.proof_points())).strip() in page
     assert page.count("<html") == page.count("</html>") == 1
 
 
@@ -241,7 +241,7 @@ def test_planted_a_wrong_number_is_1_and_named(
 
 
 def test_planted_quadratic_work_is_1(world: World) -> None:
-    world.cost = lambda cell: bench.good_cost(cell) * cell.n_kv / 1024
+    world.cost = lambda cell: bench.good_cost(cell) * cell.cell.n_kv / 1024
     assert world.run() == 1
     verdicts = {v["rule"]: v["outcome"] for v in world.document["work"]["proof"]["verdicts"]}
     assert verdicts["near-linear-slope"] == "fails"
@@ -300,7 +300,7 @@ def test_a_comparison_that_could_not_be_made_is_2(world: World) -> None:
 
 
 def test_missing_counts_are_2(world: World) -> None:
-    world.uncounted = work.proof_cells()[-1:]
+    world.uncounted = work.proof_points()[-1:]
     assert world.run() == 2
     assert outcomes(world.document)["work"] == "could not be checked"
 

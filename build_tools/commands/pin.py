@@ -12,7 +12,8 @@ from build_tools.pin.sdist import check_sdist, fetch_sdist, unpack_sdist, vendor
 from build_tools.pin.tree_hash import hash_folder
 from build_tools.progress import show
 from build_tools.tree.base import SDIST_CACHE
-from llamaproof.errors import DEFECT, HOLDS, BadInput
+from llamaproof.errors import HOLDS, BadInput
+from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.target import sha256_of
 
 
@@ -39,7 +40,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     checkout: Path = args.checkout
-    worst = HOLDS
+    outcomes = []
     for name in args.pins or pin_names(checkout):
         pin = load_pin(checkout, name)
         archive = fetch_sdist(pin, checkout / SDIST_CACHE, show)
@@ -47,8 +48,8 @@ def _check(args: argparse.Namespace) -> int:
         holds = found == pin.tree_sha256
         print(f"{name}: archive {pin.sdist_sha256} holds")
         print(f"{name}: tree {pin.tree_sha256} {'holds' if holds else f'expected, found {found}'}")
-        worst = worst if holds else DEFECT
-    return worst
+        outcomes.append(Outcome.HOLDS if holds else Outcome.DEFECT)
+    return worst(outcomes).exit_code
 
 
 def _describe(args: argparse.Namespace) -> int:

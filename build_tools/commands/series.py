@@ -24,6 +24,7 @@ from build_tools.sole_use import sole_use
 from build_tools.tree.base import ensure_base, laid_base, tree_folder
 from build_tools.tree.repository import Repository
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
+from llamaproof.reports.outcome import worst
 
 DEFAULT_PIN = "llama-cpp-python-0.3.16"
 DEFAULT_AUTHOR = "llamaproof maintainers <maintainers@llamaproof.invalid>"
@@ -158,7 +159,7 @@ def _status(args: argparse.Namespace) -> int:
 
 def _lint(args: argparse.Namespace) -> int:
     checkout: Path = args.checkout
-    worst = [HOLDS]
+    outcomes = []
     for name in series_names(checkout):
         folder = tree_folder(checkout, name)
         with sole_use(folder, show):
@@ -171,8 +172,8 @@ def _lint(args: argparse.Namespace) -> int:
             print(f"{name}: could not be checked: {reason}")
         if report:
             print(f"{name}: holds")
-        worst.append(report.exit_code)
-    return DEFECT if DEFECT in worst else max(worst)
+        outcomes.append(report.outcome)
+    return worst(outcomes).exit_code
 
 
 def _port(args: argparse.Namespace) -> int:

@@ -19,7 +19,8 @@ from build_tools.series.lock import LOCK_NAME, SeriesLock, read_lock
 from build_tools.series.patch import parse_diff
 from build_tools.series.staleness import against_lock, result_against_lock
 from build_tools.tree.base import laid_base, tree_folder
-from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
+from llamaproof.errors import BadInput
+from llamaproof.reports.outcome import Outcome
 
 _ALSO_ALLOWED = ("README.md",)
 
@@ -37,14 +38,13 @@ class LintReport:
     unchecked: tuple[str, ...] = field(default=())
 
     def __bool__(self) -> bool:
-        return not self.defects and not self.unchecked
+        return self.outcome is Outcome.HOLDS
 
     @property
-    def exit_code(self) -> int:
-        """1 for a defect, 2 where something could not be checked, else 0."""
+    def outcome(self) -> Outcome:
         if self.defects:
-            return DEFECT
-        return NOT_CHECKED if self.unchecked else HOLDS
+            return Outcome.DEFECT
+        return Outcome.NOT_CHECKED if self.unchecked else Outcome.HOLDS
 
 
 def lint_series(checkout: Path, pin_name: str) -> LintReport:

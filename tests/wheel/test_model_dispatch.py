@@ -19,6 +19,7 @@ from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
 from llamaproof.gguf.attention import attention_of
 from llamaproof.gguf.header import read_header
 from llamaproof.model_run.run import Settings
+from llamaproof.reports.outcome import Outcome
 from llamaproof.target import open_target
 
 pytestmark = [pytest.mark.wheel, pytest.mark.native]
@@ -124,7 +125,7 @@ def test_a_card_too_small_for_the_model_is_named(wheel: Path, models: dict[str, 
         report = examine_model(
             target, path, attention_of(read_header(path)), small, Settings(memory_contexts=())
         )
-    assert report.exit_code == NOT_CHECKED
+    assert report.outcome is Outcome.NOT_CHECKED
     assert "out of memory" in report.problem
 
 

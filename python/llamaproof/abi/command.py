@@ -77,7 +77,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.json is not None:
         write_json(result, args.json)
     print_result(result, Console(), notes=args.notes, kernels=args.kernels)
-    return result.exit_code
+    return result.outcome.exit_code
 
 
 def _check(args: argparse.Namespace) -> Result:

@@ -6,14 +6,18 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
+from llamaproof.reports.outcome import Outcome, worst
 
 Level = Literal["defect", "unchecked", "note"]
 
 SCHEMA = "llamaproof.abi"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-_ORDER: dict[Level, int] = {"defect": 0, "unchecked": 1, "note": 2}
+_OUTCOMES: dict[Level, Outcome] = {
+    "defect": Outcome.DEFECT,
+    "unchecked": Outcome.NOT_CHECKED,
+    "note": Outcome.NOTED,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,24 +86,20 @@ class Result:
         return tuple(name for name in self.required if not self.counts.get(name))
 
     @property
-    def exit_code(self) -> int:
-        if self.defects:
-            return DEFECT
-        if self.empty or any(f.level == "unchecked" for f in self.findings):
-            return NOT_CHECKED
-        return HOLDS
+    def outcome(self) -> Outcome:
+        found = (_OUTCOMES[finding.level] for finding in self.findings)
+        return worst((Outcome.NOT_CHECKED if self.empty else Outcome.HOLDS, *found))
 
     def __bool__(self) -> bool:
-        return self.exit_code == HOLDS
+        return self.outcome is Outcome.HOLDS
 
     def json(self) -> dict[str, Any]:
         """The versioned document of the result."""
-        verdicts = {HOLDS: "holds", DEFECT: "defect", NOT_CHECKED: "not checked"}
         return {
             "schema": SCHEMA,
             "version": SCHEMA_VERSION,
             "target": {"name": self.target, "sha256": self.sha256 or None},
-            "verdict": verdicts[self.exit_code],
+            "outcome": self.outcome.value,
             "counts": self.counts,
             "nothing_checked": list(self.empty),
             "findings": [asdict(finding) for finding in self.findings],
@@ -109,7 +109,8 @@ class Result:
 
 def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Worst first; the order within a level stays."""
-    return tuple(sorted(findings, key=lambda finding: _ORDER[finding.level]))
+    order = list(_OUTCOMES)
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.level)))
 
 
 def _finding(

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from llamaproof.abi.findings import Finding, Level, Result
-from llamaproof.errors import DEFECT, HOLDS
 from llamaproof.files import write_whole
+from llamaproof.reports.outcome import Outcome
 
 _STYLES: dict[Level, str] = {"defect": "bold red", "unchecked": "bold yellow", "note": "dim"}
 _NARROWEST = 120
@@ -104,10 +104,14 @@ def _shortened(text: str) -> str:
 
 
 def _verdict(result: Result) -> Text:
-    if result.exit_code == HOLDS:
-        return Text("holds: no defect", style="bold green")
-    if result.exit_code == DEFECT:
+    return Text(_verdict_words(result), style=result.outcome.style)
+
+
+def _verdict_words(result: Result) -> str:
+    if result.outcome is Outcome.HOLDS:
+        return "holds: no defect"
+    if result.outcome is Outcome.DEFECT:
         number = len(result.defects)
-        return Text(f"{number} defect{'s' if number > 1 else ''}", style="bold red")
+        return f"{number} defect{'s' if number > 1 else ''}"
     why = "".join(f"; no {name} were found to compare" for name in result.empty)
-    return Text(f"could not be checked{why}", style="bold yellow")
+    return f"could not be checked{why}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from llamaproof.bench import record as records
 from llamaproof.bench import table
 from llamaproof.bench.check import CheckResult
-from llamaproof.bench.gate import Gate, RuleVerdict, exit_code, judge, load_gate
+from llamaproof.bench.gate import Gate, RuleVerdict, judge, load_gate, outcome_of
 from llamaproof.bench.gate_input import evidence_of, kept_records
 from llamaproof.bench.left_out import left_out_lines
 from llamaproof.bench.options import add_options, points_of, role_of
@@ -25,7 +25,8 @@ from llamaproof.bench.report import comparison_titles, tables_of, write_report
 from llamaproof.bench.run import Limits, Run
 from llamaproof.bench.verdict import verdict_lines
 from llamaproof.bench.worker import Hello, Where, Worker
-from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
+from llamaproof.errors import BadInput
+from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.progress import Progress
 from llamaproof.target import Target, open_target, sha256_of
 
@@ -61,7 +62,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.record is not None:
         record = records.load(args.record)
         print(_tables(record))
-        return _conclude(args, record, gate, baselines)
+        return _conclude(args, record, gate, baselines).exit_code
     if args.target is None:
         raise BadInput("no target was given", hint="give a wheel or folder, or --from a record")
     started = time.monotonic()
@@ -82,11 +83,13 @@ def execute(args: argparse.Namespace) -> int:
         )
         print(_describe(record), flush=True)
         if args.check:
-            return _check(run, record, points, args.json)
+            return _check(run, record, points, args.json).exit_code
         interrupted = _measure(run, points)
         print(_tables(record))
-        code = _conclude(args, record, gate, baselines)
-        return max(code, NOT_CHECKED) if interrupted and code == HOLDS else code
+        outcomes = [_conclude(args, record, gate, baselines)]
+        if interrupted:
+            outcomes.append(Outcome.NOT_CHECKED)
+        return worst(outcomes).exit_code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +158,8 @@ def _record(
 
 def _conclude(
     args: argparse.Namespace, record: Record, gate: Gate | None, baselines: Sequence[Record]
-) -> int:
-    """Judge and report what was measured; the exit code."""
+) -> Outcome:
+    """Judge and report what was measured; without a gate there is nothing to fail."""
     verdicts: tuple[RuleVerdict, ...] | None = None
     if gate is not None and record.unit == "host seconds":
         print("\nnot judged: host time of the CPU backend says nothing of a GPU (--no-gate)")
@@ -164,7 +167,7 @@ def _conclude(
         verdicts = _judge(gate, record, baselines)
     if args.report is not None:
         print(f"report: {write_report(record, verdicts, args.report)}")
-    return HOLDS if gate is None else exit_code(verdicts or ())
+    return Outcome.HOLDS if gate is None else outcome_of(verdicts or ())
 
 
 def _measure(run: Run, points: Sequence[Point]) -> bool:
@@ -195,7 +198,7 @@ def _gate(args: argparse.Namespace) -> Gate | None:
     return gate.only(args.judge) if args.judge is not None else gate
 
 
-def _check(run: Run, record: Record, points: Sequence[Point], save_to: Path | None) -> int:
+def _check(run: Run, record: Record, points: Sequence[Point], save_to: Path | None) -> Outcome:
     outcomes: list[tuple[int, Point, CheckResult | str]] = []
     brief = len(points) * len(record.targets) > _LINES_IN_FULL
     try:
@@ -210,11 +213,16 @@ def _check(run: Run, record: Record, points: Sequence[Point], save_to: Path | No
         record.save(save_to)
     for target in range(len(record.targets)):
         print(_check_summary(record, target, outcomes, len(points)))
-    results = [result for _, _, result in outcomes]
-    if any(isinstance(r, CheckResult) and not r for r in results):
-        return DEFECT
-    missing = len(results) < len(points) * len(record.targets)
-    return NOT_CHECKED if missing or any(isinstance(r, str) for r in results) else HOLDS
+    found = [_check_outcome(result) for _, _, result in outcomes]
+    if len(found) < len(points) * len(record.targets):
+        found.append(Outcome.NOT_CHECKED)
+    return worst(found)
+
+
+def _check_outcome(result: CheckResult | str) -> Outcome:
+    if isinstance(result, str):
+        return Outcome.NOT_CHECKED
+    return Outcome.HOLDS if result else Outcome.DEFECT
 
 
 def _check_line(record: Record, target: int, point: Point, result: CheckResult | str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +14,8 @@ from llamaproof.attention.cell import HeadSizes
 from llamaproof.bench.points import UBATCH, Point
 from llamaproof.bench.record import SECONDS, PointResult, Unit
 from llamaproof.bench.stats import Interval, cost_ratio, slope_interval
-from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
+from llamaproof.errors import BadInput
+from llamaproof.reports.outcome import Outcome, worst
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,15 +24,6 @@ else:
 
 DEFAULT_GATE = Path(__file__).with_name("gate.toml")
 _SCHEMA = 2
-
-
-class Outcome(enum.Enum):
-    """What a rule or one of its findings comes to; what is noted is shown, and fails nothing."""
-
-    HOLDS = "holds"
-    FAILS = "fails"
-    NOT_CHECKED = "could not be checked"
-    NOTED = "noted"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,12 +98,7 @@ class RuleVerdict:
 
     @property
     def outcome(self) -> Outcome:
-        found = {f.outcome for f in self.findings}
-        if Outcome.FAILS in found:
-            return Outcome.FAILS
-        if Outcome.NOT_CHECKED in found or not found:
-            return Outcome.NOT_CHECKED
-        return Outcome.HOLDS if Outcome.HOLDS in found else Outcome.NOTED
+        return worst(finding.outcome for finding in self.findings)
 
     def count(self, outcome: Outcome) -> int:
         return sum(f.outcome is outcome for f in self.findings)
@@ -171,13 +157,9 @@ def judge(gate: Gate, evidence: Evidence) -> tuple[RuleVerdict, ...]:
     )
 
 
-def exit_code(verdicts: Iterable[RuleVerdict]) -> int:
-    """1 when a rule fails, else 2 when one could not be checked, else 0."""
-    outcomes = {verdict.outcome for verdict in verdicts}
-    if Outcome.FAILS in outcomes:
-        return DEFECT
-    whole = Outcome.HOLDS in outcomes and Outcome.NOT_CHECKED not in outcomes
-    return HOLDS if whole else NOT_CHECKED
+def outcome_of(verdicts: Iterable[RuleVerdict]) -> Outcome:
+    """What the gate comes to: a rule that fails is a defect of what was judged."""
+    return worst(verdict.outcome for verdict in verdicts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +244,7 @@ def _on_gpu(_rule: Rule, judged: Judged) -> Iterator[Finding]:
             yield Finding(outcome=Outcome.HOLDS, text=f"{point}: on the GPU")
         elif result is not None and result.status in ("falls back", "aborts"):
             text = f"{point} {result.status}: {result.reason}"
-            yield Finding(outcome=Outcome.FAILS, text=text)
+            yield Finding(outcome=Outcome.DEFECT, text=text)
         else:
             yield _missing(str(point), judged.why_not(point))
 
@@ -429,7 +411,7 @@ def _judged(found: Interval, limit: _Limited, shown: str) -> Finding:
     """An interval against its limit: it fails or holds as a whole, or was not checked."""
     if found.low > limit.at_most:
         text = f"{shown}, more than {limit.at_most}"
-        return Finding(outcome=Outcome.FAILS, text=text, value=found.value)
+        return Finding(outcome=Outcome.DEFECT, text=text, value=found.value)
     if found.high <= limit.at_most:
         return _within(limit, found.high, shown)
     text = f"{shown}: the noise leaves it on both sides of {limit.at_most}"

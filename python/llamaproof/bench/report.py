@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llamaproof.bench import table
 from llamaproof.bench.comparison import Comparison, comparison_rows, comparisons, summary_line
-from llamaproof.bench.gate import Outcome, Rule, RuleVerdict
+from llamaproof.bench.gate import Rule, RuleVerdict
 from llamaproof.bench.plots import plots_of
 from llamaproof.bench.record import MODELLED, SECONDS, Record, Unit
 from llamaproof.errors import LlamaproofError
@@ -23,11 +23,12 @@ from llamaproof.reports.blocks import (
     to_html,
     to_markdown,
 )
+from llamaproof.reports.outcome import Outcome
 
 NAME = "bench"
 _TONES = {
     Outcome.HOLDS: "holds",
-    Outcome.FAILS: "fails",
+    Outcome.DEFECT: "fails",
     Outcome.NOT_CHECKED: "open",
     Outcome.NOTED: "",
 }

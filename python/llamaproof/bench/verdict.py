@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llamaproof.bench.gate import Outcome, RuleVerdict
+from llamaproof.bench.gate import RuleVerdict
 from llamaproof.bench.points import Point, Selection, select
+from llamaproof.reports.outcome import Outcome
 
 _SHOWN = 6
 
@@ -31,7 +32,8 @@ def verdict_lines(
             yield f"    and {len(shown) - most} more"
 
 
-_ORDER = (Outcome.FAILS, Outcome.NOT_CHECKED, Outcome.NOTED, Outcome.HOLDS)
+# What is only noted is shown before what holds.
+_ORDER = (Outcome.DEFECT, Outcome.NOT_CHECKED, Outcome.NOTED, Outcome.HOLDS)
 
 
 def _rule_line(verdict: RuleVerdict) -> str:
@@ -41,7 +43,7 @@ def _rule_line(verdict: RuleVerdict) -> str:
         f"{verdict.count(outcome)} {word}"
         for outcome, word in (
             (Outcome.HOLDS, "held"),
-            (Outcome.FAILS, "failed"),
+            (Outcome.DEFECT, "failed"),
             (Outcome.NOT_CHECKED, "could not be checked"),
             (Outcome.NOTED, "noted"),
         )
@@ -53,7 +55,7 @@ def _rule_line(verdict: RuleVerdict) -> str:
 def _word(outcome: Outcome) -> str:
     return {
         Outcome.HOLDS: "HOLDS      ",
-        Outcome.FAILS: "FAILS      ",
+        Outcome.DEFECT: "FAILS      ",
         Outcome.NOT_CHECKED: "NOT CHECKED",
         Outcome.NOTED: "NOT JUDGED ",
     }[outcome]

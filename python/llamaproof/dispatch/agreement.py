@@ -9,8 +9,9 @@ from typing import Any
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.errors import LlamaproofError
-from llamaproof.placement.outcome import KernelUse, Outcome
+from llamaproof.placement.outcome import CellOutcome, KernelUse
 from llamaproof.placement.survey import outcome_json
+from llamaproof.reports.outcome import Outcome
 
 # What both see of a kernel, by name. What an abort printed is not compared: a trap's launch, say,
 # is foreseen by one and runs into an error on the other.
@@ -34,8 +35,8 @@ class Disagreement:
 
     cell: Cell
     what: tuple[str, ...]
-    shadow: Outcome
-    real: Outcome
+    shadow: CellOutcome
+    real: CellOutcome
 
     def lines(self) -> tuple[str, ...]:
         """What the two have, one line for each name in `what`."""
@@ -61,6 +62,10 @@ class Agreement:
     n_cells: int
     disagreements: tuple[Disagreement, ...]
 
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome.DEFECT if self.disagreements else Outcome.HOLDS
+
     def json(self) -> dict[str, Any]:
         """For the versioned document; each cell is a row in the order of `cell_columns`."""
         return {
@@ -79,7 +84,9 @@ class Agreement:
         }
 
 
-def agree(gpu: str, shadow: Mapping[Cell, Outcome], real: Mapping[Cell, Outcome]) -> Agreement:
+def agree(
+    gpu: str, shadow: Mapping[Cell, CellOutcome], real: Mapping[Cell, CellOutcome]
+) -> Agreement:
     """Compare the two.
 
     Raises:
@@ -109,7 +116,7 @@ def grouped(
     return [(what, tuple(members)) for what, members in ordered]
 
 
-def _differences(shadow: Outcome, real: Outcome) -> tuple[str, ...]:
+def _differences(shadow: CellOutcome, real: CellOutcome) -> tuple[str, ...]:
     if shadow.kind != real.kind:
         return ("outcome",)
     if shadow.use is None or real.use is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llamaproof.attention.cell import Cell
-from llamaproof.placement.outcome import ORDER, KernelUse, Outcome
+from llamaproof.placement.outcome import ORDER, CellOutcome, KernelUse
 
 Verdict = Literal["same", "better", "worse", "different"]
 
@@ -19,13 +19,13 @@ class Change:
     gpu: str
     cell: Cell
     verdict: Verdict
-    before: Outcome
-    after: Outcome
+    before: CellOutcome
+    after: CellOutcome
 
 
 def changes(
-    before: Mapping[str, Mapping[Cell, Outcome]],
-    after: Mapping[str, Mapping[Cell, Outcome]],
+    before: Mapping[str, Mapping[Cell, CellOutcome]],
+    after: Mapping[str, Mapping[Cell, CellOutcome]],
 ) -> tuple[Change, ...]:
     """Every cell, by GPU, on which two targets differ; only cells that both have."""
     found = []
@@ -43,7 +43,7 @@ def changes(
     return tuple(found)
 
 
-def compare(before: Outcome, after: Outcome) -> Verdict:
+def compare(before: CellOutcome, after: CellOutcome) -> Verdict:
     """How `after` stands to `before`.
 
     A kernel is better than the CPU, and the CPU better than an abort. Of two kernels one is better

@@ -19,12 +19,13 @@ from llamaproof.dispatch import model_command, requirement, terminal
 from llamaproof.dispatch.agreement import Agreement, agree
 from llamaproof.dispatch.proof import assemble
 from llamaproof.dispatch.requirement import Requirement
-from llamaproof.errors import DEFECT, BadInput
+from llamaproof.errors import BadInput
 from llamaproof.files import write_whole
 from llamaproof.placement.on_real_gpu import REAL_GPU, collect_real
 from llamaproof.placement.on_shadow import Progress as OnProgress
 from llamaproof.placement.on_shadow import collect
 from llamaproof.placement.survey import DispatchEvidence
+from llamaproof.reports.outcome import worst
 
 DEFAULT_GPU = "L40S"
 
@@ -114,7 +115,8 @@ def execute(args: argparse.Namespace) -> int:
     proof.show(console)
     if agreement is not None:
         terminal.print_agreement(agreement, console)
-    return DEFECT if agreement is not None and agreement.disagreements else proof.exit_code
+    judged = [proof.outcome, *([agreement.outcome] if agreement is not None else [])]
+    return worst(judged).exit_code
 
 
 def _check_options(args: argparse.Namespace) -> None:

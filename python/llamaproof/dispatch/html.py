@@ -13,7 +13,7 @@ from llamaproof.dispatch.requirement import Requirement, Unmet
 from llamaproof.dispatch.summary import Quality, group_changes, rows_of, summarise_by_depth
 from llamaproof.dispatch.terminal import TOKEN_GROUPS, by_row, split_by_tokens, summary_text
 from llamaproof.ggml import GgmlType
-from llamaproof.placement.outcome import Outcome
+from llamaproof.placement.outcome import CellOutcome
 from llamaproof.placement.survey import ESTIMATES, DispatchEvidence, GpuReport
 
 # The two lengths of ubatch a picture shows: a decode step and a prompt.
@@ -219,7 +219,7 @@ def _picture(evidence: DispatchEvidence, heads: HeadSizes, used: set[str]) -> st
 
 
 def _square(
-    report: GpuReport, cell: Cell, outcome: Outcome, x: float, y: float, side: float
+    report: GpuReport, cell: Cell, outcome: CellOutcome, x: float, y: float, side: float
 ) -> str:
     name = _colour_name(outcome)
     label, bar = "", ""
@@ -240,7 +240,7 @@ def _square(
     )
 
 
-def _colour_name(outcome: Outcome) -> str:
+def _colour_name(outcome: CellOutcome) -> str:
     return outcome.use.kernel.family if outcome.use is not None else outcome.kind
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from llamaproof import shadow
-from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
+from llamaproof.errors import BadInput
 from llamaproof.files import write_whole
 from llamaproof.ggml import GgmlType
 from llamaproof.gguf.attention import ModelAttention, attention_of
@@ -20,6 +20,7 @@ from llamaproof.model_run.header_report import examine_header, header_json, prin
 from llamaproof.model_run.report import ModelReport, report_of
 from llamaproof.model_run.run import Settings, run_on_shadow
 from llamaproof.model_run.terminal import as_json, print_report
+from llamaproof.reports.outcome import worst
 from llamaproof.target import Target, open_target
 
 SCHEMA = "llamaproof.dispatch.models/1"
@@ -63,7 +64,7 @@ def execute(args: argparse.Namespace, gpus: Sequence[shadow.Gpu]) -> int:
     if args.json is not None:
         documents = [as_json(report) for report in reports]
         _write(args.json, {"schema": SCHEMA, "reports": documents})
-    return worst(report.exit_code for report in reports)
+    return worst(report.outcome for report in reports).exit_code
 
 
 def examine_model(
@@ -82,12 +83,6 @@ def examine_model(
     return report_of(run, model, target=target.name, gpu=gpu.name, types=settings.types)
 
 
-def worst(codes: Any) -> int:
-    """One exit code for several: a defect is one however much else was not checked."""
-    found = set(codes)
-    return next((code for code in (DEFECT, NOT_CHECKED) if code in found), HOLDS)
-
-
 def _from_header(
     args: argparse.Namespace,
     gpus: Sequence[shadow.Gpu],
@@ -101,7 +96,7 @@ def _from_header(
     print_header_report(report, Console())
     if args.json is not None:
         _write(args.json, header_json(report))
-    return report.exit_code
+    return report.outcome.exit_code
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

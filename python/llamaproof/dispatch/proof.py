@@ -11,8 +11,8 @@ from rich.console import Console
 from llamaproof.dispatch import html, requirement, terminal
 from llamaproof.dispatch.changes import Change, changes
 from llamaproof.dispatch.requirement import Requirement, Unmet
-from llamaproof.errors import DEFECT, HOLDS
 from llamaproof.placement.survey import DispatchEvidence, changes_json, requirements_json
+from llamaproof.reports.outcome import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +36,8 @@ class DispatchProof:
         return sum(change.verdict == "worse" for change in self.changes)
 
     @property
-    def exit_code(self) -> int:
-        return DEFECT if self.failures or self.worse else HOLDS
+    def outcome(self) -> Outcome:
+        return Outcome.DEFECT if self.failures or self.worse else Outcome.HOLDS
 
     def json(self) -> dict[str, Any]:
         """The versioned document of the evidence, with what was asked of it."""

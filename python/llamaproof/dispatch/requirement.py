@@ -20,7 +20,7 @@ from llamaproof.attention.cell import Cell, HeadSizes, can_be_cached, make_cell
 from llamaproof.attention.grid import DEEP, DEFAULT_N_TOKENS, MAX_RATIO, SHALLOW
 from llamaproof.errors import BadInput
 from llamaproof.ggml import GgmlType
-from llamaproof.placement.outcome import Outcome
+from llamaproof.placement.outcome import CellOutcome
 
 SYNTAX = "DKQ[/DV]@RATIO[,RATIO|FIRST-LAST|%N]:TYPE[,TYPE][#TOKENS]"
 _HINT = (
@@ -51,7 +51,7 @@ class Unmet:
     requirement: Requirement
     gpu: str
     cell: Cell
-    outcome: Outcome
+    outcome: CellOutcome
 
 
 def parse(text: str) -> Requirement:
@@ -77,7 +77,7 @@ def parse(text: str) -> Requirement:
 
 
 def unmet(
-    requirement: Requirement, outcomes_by_gpu: Mapping[str, Mapping[Cell, Outcome]]
+    requirement: Requirement, outcomes_by_gpu: Mapping[str, Mapping[Cell, CellOutcome]]
 ) -> tuple[Unmet, ...]:
     """The cells of a requirement that do not run on one of the GPUs.
 

@@ -11,7 +11,7 @@ from typing import Literal
 from llamaproof.attention.cell import Cell, Extras, HeadSizes
 from llamaproof.attention.grid import DEFAULT_TYPES
 from llamaproof.dispatch.changes import Change, Verdict
-from llamaproof.placement.outcome import Kind, Outcome
+from llamaproof.placement.outcome import CellOutcome, Kind
 
 Quality = Literal["good", "mixed", "cpu", "abort"]
 
@@ -58,18 +58,20 @@ def rows_of(cells: Iterable[Cell]) -> tuple[RowKey, ...]:
     return tuple(sorted(keys, key=lambda key: (str(key.extras), key.heads, _type_rank(key.types))))
 
 
-def word(outcome: Outcome) -> str:
+def word(outcome: CellOutcome) -> str:
     """One word for an outcome: a kernel's family, `CPU`, or `aborts`."""
     return outcome.use.kernel.family if outcome.use is not None else place(outcome)
 
 
-def place(outcome: Outcome) -> str:
+def place(outcome: CellOutcome) -> str:
     """Where a cell runs: `GPU`, `CPU`, or `aborts`."""
     words: dict[Kind, str] = {"kernel": "GPU", "cpu": "CPU", "abort": "aborts"}
     return words[outcome.kind]
 
 
-def summarise(outcomes: Mapping[Cell, Outcome], *, say: Callable[[Outcome], str] = word) -> Summary:
+def summarise(
+    outcomes: Mapping[Cell, CellOutcome], *, say: Callable[[CellOutcome], str] = word
+) -> Summary:
     """Sum up the cells of one row, or of a part of it, in the words that `say` has for each."""
     words_by_ratio: dict[int, set[str]] = {}
     for cell, outcome in outcomes.items():
@@ -90,7 +92,7 @@ def summarise(outcomes: Mapping[Cell, Outcome], *, say: Callable[[Outcome], str]
 
 
 def summarise_by_depth(
-    outcomes: Mapping[Cell, Outcome], *, say: Callable[[Outcome], str] = word
+    outcomes: Mapping[Cell, CellOutcome], *, say: Callable[[CellOutcome], str] = word
 ) -> Summary:
     """Sum up cells of one row at several depths of context.
 
@@ -173,7 +175,7 @@ def group_changes(changes: Iterable[Change], cells: Iterable[Cell]) -> tuple[Cha
     return tuple(sorted(found, key=lambda g: (order.index(g.verdict), g.gpu, g.row, g.after)))
 
 
-def _at_depth(outcomes: Mapping[Cell, Outcome], n_kv: int) -> dict[Cell, Outcome]:
+def _at_depth(outcomes: Mapping[Cell, CellOutcome], n_kv: int) -> dict[Cell, CellOutcome]:
     return {cell: outcome for cell, outcome in outcomes.items() if cell.n_kv == n_kv}
 
 
@@ -194,7 +196,7 @@ def _pair_of_words(change: Change) -> tuple[str, str]:
     return before, after
 
 
-def _quality(outcomes: Iterable[Outcome]) -> Quality:
+def _quality(outcomes: Iterable[CellOutcome]) -> Quality:
     kinds = {outcome.kind for outcome in outcomes}
     if "abort" in kinds:
         return "abort"

@@ -23,7 +23,7 @@ from llamaproof.dispatch.summary import (
     rows_of,
     summarise_by_depth,
 )
-from llamaproof.placement.outcome import Outcome
+from llamaproof.placement.outcome import CellOutcome
 from llamaproof.placement.survey import ESTIMATES, DispatchEvidence, GpuReport
 
 STYLES: dict[Quality, str] = {
@@ -154,10 +154,10 @@ def print_changes(
 
 
 def split_by_tokens(
-    outcomes: Iterable[tuple[Cell, Outcome]],
-) -> list[dict[Cell, Outcome]]:
+    outcomes: Iterable[tuple[Cell, CellOutcome]],
+) -> list[dict[Cell, CellOutcome]]:
     """The outcomes of one row, by `TOKEN_GROUPS`."""
-    groups: list[dict[Cell, Outcome]] = [{} for _ in TOKEN_GROUPS]
+    groups: list[dict[Cell, CellOutcome]] = [{} for _ in TOKEN_GROUPS]
     for cell, outcome in outcomes:
         for group, (_, (low, high)) in zip(groups, TOKEN_GROUPS, strict=True):
             if low <= cell.n_tokens <= high:
@@ -165,9 +165,9 @@ def split_by_tokens(
     return groups
 
 
-def by_row(report: GpuReport) -> dict[RowKey, dict[Cell, Outcome]]:
+def by_row(report: GpuReport) -> dict[RowKey, dict[Cell, CellOutcome]]:
     """A GPU's outcomes by row of the table."""
-    found: dict[RowKey, dict[Cell, Outcome]] = {}
+    found: dict[RowKey, dict[Cell, CellOutcome]] = {}
     for cell, outcome in report.outcomes.items():
         found.setdefault(row_key(cell), {})[cell] = outcome
     return found

@@ -59,4 +59,4 @@ def execute(args: argparse.Namespace) -> int:
     print_diagnosis(diagnosis, Console())
     if args.json is not None:
         write_whole(args.json, json.dumps(diagnosis_json(diagnosis), indent=1) + "\n")
-    return diagnosis.exit_code
+    return diagnosis.outcome.exit_code

@@ -10,17 +10,18 @@ from pathlib import Path
 from llamaproof import shadow
 from llamaproof.binary.elf import read_elf
 from llamaproof.doctor import where_attention_runs
-from llamaproof.doctor.findings import Finding, fine, note, stops, unclear
+from llamaproof.doctor.findings import OUTCOMES, Finding, fine, note, stops, unclear
 from llamaproof.doctor.gpu import Driver, Gpu, ask_driver, examine_driver
 from llamaproof.doctor.loading import examine_probe, probe, probe_on_shadow, read_cpu_flags
 from llamaproof.doctor.package import Host, cuda_backend, examine_code, examine_package
 from llamaproof.doctor.where_attention_runs import FamiliarResult
-from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, LlamaproofError
+from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import GgmlType
 from llamaproof.gguf.attention import ModelAttention, attention_of
 from llamaproof.gguf.header import Header, read_header
 from llamaproof.model_run.header_report import HeaderReport, examine_header
 from llamaproof.model_run.report import ModelReport
+from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.target import Target
 
 INSTALLED = "installed"
@@ -53,11 +54,8 @@ class Diagnosis:
     familiar: tuple[FamiliarResult, ...]
 
     @property
-    def exit_code(self) -> int:
-        levels = {finding.level for finding in self.findings}
-        if "stops" in levels:
-            return DEFECT
-        return NOT_CHECKED if "unclear" in levels else HOLDS
+    def outcome(self) -> Outcome:
+        return worst((Outcome.HOLDS, *(OUTCOMES[finding.level] for finding in self.findings)))
 
     @property
     def verdict(self) -> str:
@@ -168,7 +166,7 @@ class _Case:
             type_v=GgmlType.F16,
         )
         self.header = report
-        if report.exit_code == HOLDS:
+        if report.outcome is Outcome.HOLDS:
             self.findings.append(fine("attention", "every layer's attention has a kernel"))
             return
         words = where_attention_runs.shape_in_words(model.layers)

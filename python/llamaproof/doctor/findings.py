@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from llamaproof.reports.outcome import Outcome
+
 # stops: flash attention will not run; unclear: it could not be told; note: worth knowing; fine.
 Level = Literal["stops", "unclear", "note", "fine"]
+
+OUTCOMES: dict[Level, Outcome] = {
+    "stops": Outcome.DEFECT,
+    "unclear": Outcome.NOT_CHECKED,
+    "note": Outcome.NOTED,
+    "fine": Outcome.HOLDS,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from llamaproof.doctor.diagnosis import Diagnosis
 from llamaproof.doctor.findings import Finding, Level
-from llamaproof.errors import DEFECT, HOLDS
 from llamaproof.model_run.header_report import header_json, print_header_report
 from llamaproof.model_run.terminal import as_json, print_report
+from llamaproof.reports.outcome import Outcome
 
 SCHEMA = "llamaproof.doctor/2"
 
@@ -22,7 +22,6 @@ _MARKS: dict[Level, tuple[str, str]] = {
     "unclear": ("?", "bold yellow"),
     "stops": ("STOP", "bold red"),
 }
-_STYLES = {HOLDS: "bold green", DEFECT: "bold red"}
 _NARROWEST = 120
 _CALL = "Llama(model_path=..., n_gpu_layers=-1, flash_attn=True)"
 
@@ -31,7 +30,7 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     """Print the whole page."""
     if console.width < _NARROWEST and not console.is_terminal:
         console.width = _NARROWEST
-    console.print(Text(diagnosis.verdict, style=_STYLES.get(diagnosis.exit_code, "bold yellow")))
+    console.print(Text(diagnosis.verdict, style=diagnosis.outcome.style))
     for finding in _remedies(diagnosis):
         console.print(Text(f"What helps: {finding.remedy}."))
     console.print(
@@ -44,7 +43,7 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
         print_report(diagnosis.report, console)
     if diagnosis.header is not None:
         print_header_report(diagnosis.header, console)
-    if diagnosis.exit_code == HOLDS:
+    if diagnosis.outcome is Outcome.HOLDS:
         console.print(f"Call it so: {_CALL}; its defaults use neither.", highlight=False)
 
 
@@ -57,7 +56,7 @@ def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
         "gpu": diagnosis.gpu,
         "is_shadow": diagnosis.is_shadow,
         "verdict": diagnosis.verdict,
-        "exit_code": diagnosis.exit_code,
+        "outcome": diagnosis.outcome.value,
         "findings": [vars(finding) for finding in diagnosis.findings],
         "familiar": [
             {

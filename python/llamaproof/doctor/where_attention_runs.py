@@ -14,7 +14,7 @@ from llamaproof.gguf.attention import LayerAttention, ModelAttention
 from llamaproof.model_run.report import ModelReport, report_of
 from llamaproof.model_run.run import Settings, run_on_shadow, run_on_this_machine
 from llamaproof.placement.on_shadow import collect
-from llamaproof.placement.outcome import Outcome
+from llamaproof.placement.outcome import CellOutcome
 from llamaproof.target import Target
 
 
@@ -23,7 +23,7 @@ class FamiliarResult:
     """What becomes of a familiar model's attention: every outcome that is not a kernel."""
 
     model: FamiliarModel
-    failures: tuple[Outcome, ...]
+    failures: tuple[CellOutcome, ...]
 
 
 def run_on_gpu(

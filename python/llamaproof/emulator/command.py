@@ -21,9 +21,10 @@ from llamaproof.emulator.decode import Settings, run_model
 from llamaproof.emulator.results import NMSE_LIMIT
 from llamaproof.emulator.run import emulate
 from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES
-from llamaproof.errors import HOLDS, NOT_CHECKED, BadInput
+from llamaproof.errors import BadInput
 from llamaproof.files import write_whole
 from llamaproof.ggml import GgmlType
+from llamaproof.reports.outcome import Outcome
 from llamaproof.target import open_target
 from llamaproof.workers.loadable import linux_libraries
 
@@ -115,14 +116,14 @@ def execute(args: argparse.Namespace) -> int:
     if args.json is not None:
         document = json.dumps(evidence.json(), separators=(",", ":"))
         write_whole(args.json, document + "\n")
-    return evidence.exit_code
+    return evidence.outcome.exit_code
 
 
 def _execute_coverage(args: argparse.Namespace, console: Console) -> int:
     with open_target(args.target) as target:
         coverage = coverage_of(linux_libraries(target))
     print_coverage(coverage, console)
-    return HOLDS if coverage else NOT_CHECKED
+    return (Outcome.HOLDS if coverage else Outcome.NOT_CHECKED).exit_code
 
 
 def _execute_model(args: argparse.Namespace, console: Console) -> int:
@@ -147,7 +148,7 @@ def _execute_model(args: argparse.Namespace, console: Console) -> int:
     terminal.print_model(evidence, console)
     if args.json is not None:
         write_whole(args.json, json.dumps(evidence.json(), separators=(",", ":")) + "\n")
-    return evidence.exit_code
+    return evidence.outcome.exit_code
 
 
 def _gpu(args: argparse.Namespace) -> shadow.Gpu:

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from llamaproof import shadow
 from llamaproof.emulator.results import ExecutedLaunch, launch_of, read_of
-from llamaproof.errors import DEFECT, HOLDS, BadInput
+from llamaproof.errors import BadInput
 from llamaproof.executor.library import default_library
 from llamaproof.ggml import GgmlType
+from llamaproof.reports.outcome import Outcome
 from llamaproof.target import Target, open_target
 from llamaproof.workers.jobs import Worker, staged
 
@@ -87,15 +88,15 @@ class ModelEvidence:
         }
 
     @property
-    def exit_code(self) -> int:
-        """1 when a token's logits are wrong or a kernel did what it must not."""
+    def outcome(self) -> Outcome:
+        """A defect when a token's logits are wrong or a kernel did what it must not."""
         bad = any(
             not step.nmse <= LOGITS_NMSE_LIMIT
             or step.undefined_reads
             or any(launch.findings for launch in step.launches)
             for step in self.steps
         )
-        return DEFECT if bad else HOLDS
+        return Outcome.DEFECT if bad else Outcome.HOLDS
 
 
 def run_model(

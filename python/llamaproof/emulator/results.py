@@ -9,8 +9,8 @@ from typing import Any
 
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
-from llamaproof.errors import DEFECT, HOLDS
 from llamaproof.executor.machine import Counts, Finding, FindingKind
+from llamaproof.reports.outcome import Outcome
 
 SCHEMA = "llamaproof.emulation"
 SCHEMA_VERSION = 1
@@ -92,10 +92,11 @@ class EmulationEvidence:
     results: Mapping[Cell, CellResult]
 
     @property
-    def exit_code(self) -> int:
-        """1 when any cell is wrong, aborts or has findings; falling back is dispatch's business."""
+    def outcome(self) -> Outcome:
+        """A defect when a cell is wrong, aborts or has findings; falling back is none here."""
         bad = {Verdict.WRONG, Verdict.FINDINGS, Verdict.ABORTS}
-        return DEFECT if any(r.verdict in bad for r in self.results.values()) else HOLDS
+        is_bad = any(result.verdict in bad for result in self.results.values())
+        return Outcome.DEFECT if is_bad else Outcome.HOLDS
 
     def number_of(self, verdict: Verdict) -> int:
         return sum(result.verdict is verdict for result in self.results.values())

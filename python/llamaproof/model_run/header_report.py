@@ -13,14 +13,15 @@ from rich.text import Text
 from llamaproof import shadow
 from llamaproof.attention.cell import Cell, Extras, HeadSizes, can_be_cached
 from llamaproof.attention.grid import DEEP, SHALLOW
-from llamaproof.errors import DEFECT, HOLDS, BadInput
+from llamaproof.errors import BadInput
 from llamaproof.ggml import GgmlType
 from llamaproof.gguf.attention import LayerAttention, ModelAttention
 from llamaproof.gguf.header import Header, tensor_bytes
 from llamaproof.model_run.terminal import attention_groups, describe_attention
 from llamaproof.placement.on_shadow import Progress, collect
-from llamaproof.placement.outcome import Outcome
+from llamaproof.placement.outcome import CellOutcome
 from llamaproof.placement.survey import DispatchEvidence
+from llamaproof.reports.outcome import Outcome
 
 SCHEMA = "llamaproof.dispatch.header/1"
 
@@ -48,15 +49,17 @@ class HeaderReport:
     weight_bytes: int | None
     kv_bytes_per_token: int
 
-    def outcome(self, gpu: str, attention: LayerAttention, n_tokens: int, n_kv: int) -> Outcome:
+    def outcome_of(
+        self, gpu: str, attention: LayerAttention, n_tokens: int, n_kv: int
+    ) -> CellOutcome:
         return self.evidence.outcomes[gpu][
             cell_of(attention, self.type_k, self.type_v, n_tokens, n_kv)
         ]
 
     @property
-    def exit_code(self) -> int:
+    def outcome(self) -> Outcome:
         kinds = {o.kind for by_cell in self.evidence.outcomes.values() for o in by_cell.values()}
-        return HOLDS if kinds == {"kernel"} else DEFECT
+        return Outcome.HOLDS if kinds == {"kernel"} else Outcome.DEFECT
 
 
 def examine_header(
@@ -152,7 +155,7 @@ def header_json(report: HeaderReport) -> dict[str, Any]:
         "truncated": report.header.truncated,
         "weight_bytes": report.weight_bytes,
         "kv_bytes_per_token": report.kv_bytes_per_token,
-        "exit_code": report.exit_code,
+        "outcome": report.outcome.value,
         "layers": [
             {**vars(attention), "gqa_ratio": attention.gqa_ratio}
             for attention in report.model.layers
@@ -170,12 +173,12 @@ def _table(report: HeaderReport, gpu: str) -> Table:
         tokens = "one token" if n_tokens == 1 else f"{n_tokens} tokens"
         table.add_column(f"{tokens}, n_kv {n_kv:,}", overflow="fold")
     for attention, layers in attention_groups(report.model.layers):
-        outcomes = [report.outcome(gpu, attention, *column) for column in columns]
+        outcomes = [report.outcome_of(gpu, attention, *column) for column in columns]
         table.add_row(layers, describe_attention(attention), *(_cell_text(o) for o in outcomes))
     return table
 
 
-def _cell_text(outcome: Outcome) -> Text:
+def _cell_text(outcome: CellOutcome) -> Text:
     return Text(outcome.text, style="green" if outcome.kind == "kernel" else "red")
 
 

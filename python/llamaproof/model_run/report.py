@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llamaproof.binary import kernel_names
-from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
 from llamaproof.gguf.attention import LayerAttention, ModelAttention
 from llamaproof.model_run.log import CPU, FLASH_ATTENTION, Buffer, BufferKind, Graph, Node
 from llamaproof.model_run.run import Failure, ModelRun, Step
 from llamaproof.placement.outcome import Launch
+from llamaproof.reports.outcome import Outcome
 from llamaproof.workers.last_words import last_words, shadow_runtime_gave_up
 
 Where = Literal["gpu", "cpu", "absent", "lost"]
@@ -131,12 +131,12 @@ class ModelReport:
     death: str
 
     @property
-    def exit_code(self) -> int:
+    def outcome(self) -> Outcome:
         if self.death:
-            return DEFECT
+            return Outcome.DEFECT
         if self.problem:
-            return NOT_CHECKED
-        return HOLDS if all(layer.is_on_gpu for layer in self.layers) else DEFECT
+            return Outcome.NOT_CHECKED
+        return Outcome.HOLDS if all(x.is_on_gpu for x in self.layers) else Outcome.DEFECT
 
     @property
     def verdict(self) -> str:

@@ -10,13 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from llamaproof.errors import DEFECT, HOLDS
 from llamaproof.gguf.attention import LayerAttention
 from llamaproof.model_run.report import Growth, LayerResult, ModelReport, Placement
 
 SCHEMA = "llamaproof.dispatch.model/1"
 
-_STYLES = {HOLDS: "bold green", DEFECT: "bold red"}
 _NARROWEST = 120
 _KIND_NAMES = {
     "weights": "weights",
@@ -37,7 +35,7 @@ def print_report(report: ModelReport, console: Console) -> None:
         f"K/V {report.types}) with {report.target} on {report.gpu}",
         highlight=False,
     )
-    console.print(Text(report.verdict, style=_STYLES.get(report.exit_code, "bold yellow")))
+    console.print(Text(report.verdict, style=report.outcome.style))
     if report.splits:
         splits = ", ".join(f"{step} {count}" for step, count in report.splits.items())
         console.print(f"graph splits: {splits}", highlight=False)
@@ -74,7 +72,7 @@ def as_json(report: ModelReport) -> dict[str, Any]:
         },
         "types": report.types,
         "verdict": report.verdict,
-        "exit_code": report.exit_code,
+        "outcome": report.outcome.value,
         "splits": dict(report.splits),
         "layers": [
             {

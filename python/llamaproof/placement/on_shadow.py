@@ -13,7 +13,7 @@ from llamaproof.attention.cell import Cell
 from llamaproof.binary.hollow_kernels import hollow_kernels
 from llamaproof.binary.loaded_code import loaded_code
 from llamaproof.errors import LlamaproofError
-from llamaproof.placement.outcome import FALLS_BACK, Launch, Outcome, aborts, from_launches
+from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, Launch, aborts, from_launches
 from llamaproof.placement.survey import DispatchEvidence, GpuReport
 from llamaproof.target import Target, open_target
 from llamaproof.workers.jobs import Worker, staged
@@ -98,7 +98,7 @@ def _examine(
     return report, result
 
 
-def outcome_of(cell: Cell, answer: Mapping[str, Any] | None, hollow: frozenset[str]) -> Outcome:
+def outcome_of(cell: Cell, answer: Mapping[str, Any] | None, hollow: frozenset[str]) -> CellOutcome:
     """A worker's answer as an outcome.
 
     Raises:

@@ -65,7 +65,7 @@ class KernelUse:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class CellOutcome:
     """What became of a cell.
 
     Attributes:
@@ -86,17 +86,17 @@ class Outcome:
         return WORDS[self.kind] + (f": {self.message}" if self.message else "")
 
 
-FALLS_BACK = Outcome(kind="cpu")
+FALLS_BACK = CellOutcome(kind="cpu")
 
 
-def aborts(message: str) -> Outcome:
+def aborts(message: str) -> CellOutcome:
     """The outcome of a cell that the backend accepted and did not survive."""
-    return Outcome(kind="abort", message=message)
+    return CellOutcome(kind="abort", message=message)
 
 
 def from_launches(
     cell: Cell, launches: Sequence[Launch], *, hollow: Collection[str] = ()
-) -> Outcome:
+) -> CellOutcome:
     """The outcome of a cell that was computed, from what was launched meanwhile.
 
     A backend that accepts a node and launches no attention kernel has computed nothing: the node
@@ -116,7 +116,7 @@ def from_launches(
         label = kernel_names.parse(launch.name).label
         return aborts(f"launches {label}, which is compiled to a trap for this sm")
     helpers = tuple(kernel_names.function_of(x.name) for x in launches if x is not launch)
-    return Outcome(kind="kernel", use=_use(cell, launch, helpers))
+    return CellOutcome(kind="kernel", use=_use(cell, launch, helpers))
 
 
 def _use(cell: Cell, launch: Launch, helpers: tuple[str, ...]) -> KernelUse:

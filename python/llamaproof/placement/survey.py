@@ -11,7 +11,7 @@ from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.dispatch.changes import Change
 from llamaproof.dispatch.requirement import Requirement, Unmet
-from llamaproof.placement.outcome import Outcome
+from llamaproof.placement.outcome import CellOutcome
 
 SCHEMA = "llamaproof.dispatch"
 SCHEMA_VERSION = 1
@@ -41,7 +41,7 @@ class GpuReport:
     device: str
     shadow: bool
     code: tuple[str, ...]
-    outcomes: Mapping[Cell, Outcome]
+    outcomes: Mapping[Cell, CellOutcome]
     seconds: float
 
     @property
@@ -72,7 +72,7 @@ class DispatchEvidence:
     reports: tuple[GpuReport, ...]
 
     @property
-    def outcomes(self) -> dict[str, Mapping[Cell, Outcome]]:
+    def outcomes(self) -> dict[str, Mapping[Cell, CellOutcome]]:
         """By GPU."""
         return {report.gpu: report.outcomes for report in self.reports}
 
@@ -87,7 +87,7 @@ class DispatchEvidence:
         `cells` holds one row per cell in the order of `cell_columns`; each GPU's `answers` holds,
         in the same order, indices into `outcomes`.
         """
-        index: dict[Outcome, int] = {}
+        index: dict[CellOutcome, int] = {}
         answers = [
             [index.setdefault(report.outcomes[cell], len(index)) for cell in self.cells]
             for report in self.reports
@@ -123,7 +123,7 @@ class DispatchEvidence:
         }
 
 
-def outcome_json(outcome: Outcome) -> dict[str, Any]:
+def outcome_json(outcome: CellOutcome) -> dict[str, Any]:
     """One outcome, with everything its kernel's name says."""
     if outcome.use is None:
         return {"outcome": outcome.kind, "message": outcome.message}
@@ -169,7 +169,7 @@ def changes_json(against: DispatchEvidence, changes: Sequence[Change]) -> dict[s
     Each row of `changes` is [GPU, verdict, before, after, cell]: before and after are indices into
     this comparison's own `outcomes`, the cell is a row in the order of `cell_columns`.
     """
-    index: dict[Outcome, int] = {}
+    index: dict[CellOutcome, int] = {}
     lines = [
         [
             change.gpu,

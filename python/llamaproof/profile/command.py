@@ -77,4 +77,4 @@ def execute(args: argparse.Namespace) -> int:
     print_comparison(found, console)
     if args.json is not None:
         write_whole(args.json, json.dumps(found.json(), separators=(",", ":")) + "\n")
-    return found.exit_code
+    return found.outcome.exit_code

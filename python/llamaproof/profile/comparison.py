@@ -16,12 +16,20 @@ from llamaproof import shadow
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.emulator.results import ExecutedLaunch, launch_of
-from llamaproof.errors import DEFECT, HOLDS, BadInput
+from llamaproof.errors import BadInput
 from llamaproof.executor.library import default_library
 from llamaproof.profile import recording
-from llamaproof.profile.figures import FIGURES, Compared, Figure, Outcome, compare, figures_for
+from llamaproof.profile.figures import (
+    FIGURES,
+    Compared,
+    Figure,
+    FigureOutcome,
+    compare,
+    figures_for,
+)
 from llamaproof.profile.ncu import Profiled
 from llamaproof.profile.recording import Computed, Floats, Recording
+from llamaproof.reports.outcome import Outcome
 from llamaproof.target import Target, open_target
 from llamaproof.workers import handover
 from llamaproof.workers.loadable import linux_libraries
@@ -81,11 +89,11 @@ class Comparison:
     mismatches: tuple[str, ...]
 
     @property
-    def exit_code(self) -> int:
-        """1 when a launch, a result or a figure that is held to something differs."""
-        bad = any(f.outcome is Outcome.DIFFERS for x in self.launches for f in x.figures)
+    def outcome(self) -> Outcome:
+        """A defect when a launch, a result or a figure that is held to something differs."""
+        bad = any(f.outcome is FigureOutcome.DIFFERS for x in self.launches for f in x.figures)
         differ = bad or bool(self.mismatches) or not all(x.holds for x in self.outputs)
-        return DEFECT if differ else HOLDS
+        return Outcome.DEFECT if differ else Outcome.HOLDS
 
     def json(self) -> dict[str, Any]:
         """A document of plain values."""

@@ -32,7 +32,7 @@ class Rule(str, Enum):
     SHOWN = "shown"
 
 
-class Outcome(str, Enum):
+class FigureOutcome(str, Enum):
     """What became of it."""
 
     SAME = "same"
@@ -69,7 +69,7 @@ class Compared:
     figure: Figure
     emulated: float
     measured: float | None
-    outcome: Outcome
+    outcome: FigureOutcome
 
     @property
     def ratio(self) -> float | None:
@@ -90,17 +90,19 @@ def compare(figure: Figure, emulated: ExecutedLaunch, measured: Profiled) -> Com
     )
 
 
-def _outcome(figure: Figure, launch: ExecutedLaunch, value: float, other: float | None) -> Outcome:
+def _outcome(
+    figure: Figure, launch: ExecutedLaunch, value: float, other: float | None
+) -> FigureOutcome:
     if other is None:
-        return Outcome.NOT_MEASURED
+        return FigureOutcome.NOT_MEASURED
     if figure.rule is Rule.SHOWN:
-        return Outcome.SHOWN
+        return FigureOutcome.SHOWN
     if value == other:
-        return Outcome.SAME
+        return FigureOutcome.SAME
     if figure.lowest is None or figure.highest is None:
-        return Outcome.DIFFERS
+        return FigureOutcome.DIFFERS
     inside = figure.lowest(launch) <= other <= figure.highest(launch)
-    return Outcome.WITHIN if inside else Outcome.DIFFERS
+    return FigureOutcome.WITHIN if inside else FigureOutcome.DIFFERS
 
 
 def _of_class(*names: str) -> Callable[[ExecutedLaunch], float]:

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from llamaproof.profile.comparison import OUTPUT_NMSE_LIMIT, Comparison
-from llamaproof.profile.figures import Compared, Outcome
+from llamaproof.profile.figures import Compared, FigureOutcome
 
 _STYLES = {
-    Outcome.SAME: "green",
-    Outcome.WITHIN: "green",
-    Outcome.DIFFERS: "red",
-    Outcome.SHOWN: "dim",
-    Outcome.NOT_MEASURED: "yellow",
+    FigureOutcome.SAME: "green",
+    FigureOutcome.WITHIN: "green",
+    FigureOutcome.DIFFERS: "red",
+    FigureOutcome.SHOWN: "dim",
+    FigureOutcome.NOT_MEASURED: "yellow",
 }
 _ROWS_SHOWN = 40
 
@@ -29,7 +29,7 @@ def print_comparison(found: Comparison, console: Console) -> None:
         (launch, figure)
         for launch in found.launches
         for figure in launch.figures
-        if figure.outcome is Outcome.DIFFERS
+        if figure.outcome is FigureOutcome.DIFFERS
     ]
     for launch, figure in differing[:_ROWS_SHOWN]:
         measured = figure.measured if figure.measured is not None else float("nan")
@@ -105,7 +105,7 @@ def _sums(own: Sequence[Compared]) -> Iterable[str]:
 
 
 def _tally(own: Sequence[Compared]) -> str:
-    counted = {outcome: sum(f.outcome is outcome for f in own) for outcome in Outcome}
+    counted = {outcome: sum(f.outcome is outcome for f in own) for outcome in FigureOutcome}
     return ", ".join(
         f"[{_STYLES[outcome]}]{number} {outcome.value}[/]"
         for outcome, number in counted.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llamaproof.abi.findings import Result
-from llamaproof.prove.section import Section, outcome_of
+from llamaproof.prove.section import Section
 from llamaproof.reports.blocks import Paragraph, Table, fragment
 
 NAME = "abi"
@@ -32,7 +32,7 @@ def bindings_section(result: Result) -> Section:
     return Section(
         name=NAME,
         title=TITLE,
-        outcome=outcome_of(result.exit_code),
+        outcome=result.outcome,
         words=words,
         document=result.json(),
         html=fragment(blocks),

@@ -22,7 +22,8 @@ from llamaproof.errors import BadInput
 from llamaproof.prove import bindings, numbers, placement, work
 from llamaproof.prove.cards import covered_cards, named, parse_cards
 from llamaproof.prove.evidence import Evidence
-from llamaproof.prove.section import Outcome, Section, guarded, worst
+from llamaproof.prove.section import Section, guarded
+from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.target import open_target, sha256_of
 
 _CARDS = "names such as L40S,H200; T4+ is a card of T4's sm and of each newer one; repeatable"
@@ -190,7 +191,7 @@ def _left_out(name: str, title: str) -> Section:
 
 def _without_gpu_code(plan: Plan) -> list[Section]:
     """A wheel for the CPU: nothing to prove of a GPU, and a defect where cards were named."""
-    outcome, words = Outcome.NOTHING, "the wheel has no GPU code"
+    outcome, words = Outcome.NOTHING_TO_PROVE, "the wheel has no GPU code"
     if plan.cards or plan.numbers:
         outcome = Outcome.DEFECT
         words += f", and must serve {named(dict.fromkeys((*plan.cards, *plan.numbers)))}"
@@ -199,7 +200,7 @@ def _without_gpu_code(plan: Plan) -> list[Section]:
         sections.append(
             _left_out(name, title)
             if name in plan.without
-            else Section(name=name, title=title, outcome=Outcome.NOTHING,
+            else Section(name=name, title=title, outcome=Outcome.NOTHING_TO_PROVE,
                          words="the wheel has no GPU code")
         )  # fmt: skip
     return sections
@@ -208,12 +209,12 @@ def _without_gpu_code(plan: Plan) -> list[Section]:
 def _print_summary(
     sections: Sequence[Section], seconds: dict[str, float], console: Console
 ) -> None:
-    styles = {Outcome.HOLDS: "bold green", Outcome.DEFECT: "bold red"}
     rows = [
         [s.title, f"{seconds[s.name]:.0f} s" if s.name in seconds else "-", s.outcome.value]
         for s in sections
     ]
     for section, line in zip(sections, aligned(rows).splitlines(), strict=True):
-        style = styles.get(section.outcome, "bold yellow")
-        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            line, style=section.outcome.style, markup=False, highlight=False, soft_wrap=True
+        )
         console.print(f"  {section.words}", markup=False, highlight=False, soft_wrap=True)

@@ -12,9 +12,10 @@ from typing import Any
 from llamaproof import __version__
 from llamaproof.dispatch import html
 from llamaproof.files import write_whole
-from llamaproof.prove.section import Outcome, Section, worst
+from llamaproof.prove.section import Section
 from llamaproof.reports import blocks as document
 from llamaproof.reports.blocks import Table, fragment
+from llamaproof.reports.outcome import Outcome, worst
 
 SCHEMA = "llamaproof.evidence"
 SCHEMA_VERSION = 2

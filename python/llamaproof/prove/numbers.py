@@ -19,11 +19,12 @@ from llamaproof.bench.table import aligned
 from llamaproof.emulator.results import NMSE_LIMIT, CellResult, EmulationEvidence, Verdict
 from llamaproof.emulator.run import emulate
 from llamaproof.emulator.shapes import PROOF_SHAPES
-from llamaproof.errors import HOLDS, LlamaproofError
+from llamaproof.errors import LlamaproofError
 from llamaproof.prove.cards import named
 from llamaproof.prove.placement import cards_of
-from llamaproof.prove.section import Outcome, Section, worst
+from llamaproof.prove.section import Section
 from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, fragment
+from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.progress import Progress
 
 NAME = "numbers"
@@ -68,7 +69,7 @@ class Executed:
         """
         if self.evidence is None or not self.number_executed:
             return Outcome.NOT_CHECKED
-        if self.evidence.exit_code != HOLDS:
+        if self.evidence.outcome is not Outcome.HOLDS:
             return Outcome.DEFECT if self.judged else Outcome.NOT_CHECKED
         return Outcome.HOLDS
 
@@ -138,7 +139,7 @@ def prove_numbers(
     return Section(
         name=NAME,
         title=TITLE,
-        outcome=worst(outcomes) if outcomes else Outcome.NOT_CHECKED,
+        outcome=worst(outcomes),
         words="; ".join(words),
         document={
             "nmse_limit": NMSE_LIMIT,

@@ -18,8 +18,9 @@ from llamaproof.dispatch.requirement import Requirement
 from llamaproof.placement.on_shadow import collect
 from llamaproof.placement.survey import DispatchEvidence
 from llamaproof.prove.cards import named
-from llamaproof.prove.section import Outcome, Section, outcome_of, worst
+from llamaproof.prove.section import Section
 from llamaproof.reports.blocks import Paragraph, fragment
+from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.progress import Progress
 from llamaproof.target import open_target
 
@@ -55,7 +56,7 @@ def prove_placement(
             other = _collect(against, compared, cells) if compared else None
         proof = assemble(evidence, requirements, other)
         proof.show(console)
-        outcomes.append(outcome_of(proof.exit_code))
+        outcomes.append(proof.outcome)
         words += _words(proof, served)
         uncompared = [gpu for gpu in served if gpu not in compared] if against else []
         if uncompared:

@@ -13,8 +13,7 @@ from rich.console import Console
 from llamaproof import shadow
 from llamaproof.abi.device import DeviceCode
 from llamaproof.bench.command import Named, new_record
-from llamaproof.bench.gate import Outcome as RuleOutcome
-from llamaproof.bench.gate import RuleVerdict, exit_code, judge, load_gate
+from llamaproof.bench.gate import RuleVerdict, judge, load_gate, outcome_of
 from llamaproof.bench.gate_input import evidence_of, kept_records
 from llamaproof.bench.left_out import left_out_lines
 from llamaproof.bench.points import Point, Selection, select_emulated
@@ -23,8 +22,9 @@ from llamaproof.bench.report import blocks_of
 from llamaproof.bench.run import Limits, Run
 from llamaproof.bench.verdict import verdict_lines
 from llamaproof.bench.worker import Worker
-from llamaproof.prove.section import Outcome, Section, outcome_of
+from llamaproof.prove.section import Section
 from llamaproof.reports.blocks import Block, Heading, Paragraph, fragment
+from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.progress import Progress
 from llamaproof.target import open_target
 
@@ -63,7 +63,7 @@ def prove_work(wheel: Path, code: DeviceCode, console: Console) -> Section:
     return Section(
         name=NAME,
         title=TITLE,
-        outcome=outcome_of(exit_code(verdicts)),
+        outcome=outcome_of(verdicts),
         words=_words(record, verdicts),
         document={
             "gpu": gpu.name,
@@ -109,7 +109,7 @@ def _words(record: Record, verdicts: Sequence[RuleVerdict]) -> str:
     measured = sum(result.status == "measured" for result in record.results)
     by_outcome = (
         f"{outcome.value}: {', '.join(names)}"
-        for outcome in RuleOutcome
+        for outcome in Outcome
         if (names := [v.rule.name for v in verdicts if v.outcome is outcome])
     )
     return f"{measured} of {len(record.requested)} cells counted for {CARD}; " + "; ".join(
@@ -122,14 +122,14 @@ def _verdict_json(verdict: RuleVerdict) -> dict[str, Any]:
         "rule": verdict.rule.name,
         "outcome": verdict.outcome.value,
         "reason": verdict.rule.reason,
-        "held": verdict.count(RuleOutcome.HOLDS),
-        "failed": verdict.count(RuleOutcome.FAILS),
-        "not_checked": verdict.count(RuleOutcome.NOT_CHECKED),
-        "noted": verdict.count(RuleOutcome.NOTED),
+        "held": verdict.count(Outcome.HOLDS),
+        "failed": verdict.count(Outcome.DEFECT),
+        "not_checked": verdict.count(Outcome.NOT_CHECKED),
+        "noted": verdict.count(Outcome.NOTED),
         "findings": [
             {"outcome": finding.outcome.value, "text": finding.text}
             for finding in verdict.findings
-            if finding.outcome is not RuleOutcome.HOLDS
+            if finding.outcome is not Outcome.HOLDS
         ],
     }
 

@@ -10,6 +10,7 @@ from llamaproof.abi import compiler
 from llamaproof.abi.bindings import read_bindings
 from llamaproof.abi.check import check_pair
 from llamaproof.errors import BadInput, LlamaproofError
+from llamaproof.reports.outcome import Outcome
 from tests.unit.abi.toy import HEADER, check, places, write_pair
 
 
@@ -126,9 +127,9 @@ def test_nothing_compared_is_never_a_success(tmp_path: Path) -> None:
     result = check(tmp_path)
     assert result.findings == ()
     assert not result
-    assert result.exit_code == 2
+    assert result.outcome is Outcome.NOT_CHECKED
     assert result.empty == ("structs", "functions")
-    assert result.json()["verdict"] == "not checked"
+    assert result.json()["outcome"] == "could not be checked"
 
 
 def test_a_module_of_a_library_nobody_has_is_a_note_alone(tmp_path: Path) -> None:

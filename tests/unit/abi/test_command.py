@@ -35,8 +35,8 @@ def test_a_defect_exits_with_1_and_is_told_in_words_and_as_json(
     assert main([*_pair(tmp_path), "--json", str(answer)]) == 1
     assert "1 defect" in capsys.readouterr().out
     document = json.loads(answer.read_text())
-    assert (document["schema"], document["version"]) == ("llamaproof.abi", 1)
-    assert document["verdict"] == "defect"
+    assert (document["schema"], document["version"]) == ("llamaproof.abi", 2)
+    assert document["outcome"] == "a defect was found"
     assert document["counts"]["structs"] == 3
     (finding,) = document["findings"]
     assert finding == {

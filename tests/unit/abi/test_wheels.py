@@ -10,6 +10,7 @@ import pytest
 from llamaproof.abi.check import check_target
 from llamaproof.abi.findings import Result
 from llamaproof.errors import BadInput
+from llamaproof.reports.outcome import Outcome
 from llamaproof.target import open_target
 from tests.unit.abi.toy import only_defect, places
 from tests.unit.abi.toy_wheel import KERNEL, NVIDIA_PATH, ToyWheel, write_wheel
@@ -71,7 +72,7 @@ def test_a_function_exported_and_declared_nowhere_cannot_be_checked(tmp_path: Pa
         ],
     )
     assert [(f.level, f.code) for f in result.findings] == [("unchecked", "function.undeclared")]
-    assert result.exit_code == 2
+    assert result.outcome is Outcome.NOT_CHECKED
 
 
 def test_a_wheel_without_its_library_is_found(tmp_path: Path) -> None:
@@ -291,5 +292,5 @@ def test_a_folder_of_libraries_alone_shows_nothing_of_the_bindings(tmp_path: Pat
     with open_target(str(wheel)) as target, open_target(str(target.lib_dir)) as libraries:
         result = check_target(libraries, headers=(), cuda_arch=("89",))
     assert result.defects == ()
-    assert result.exit_code == 2
+    assert result.outcome is Outcome.NOT_CHECKED
     assert result.empty == ("structs", "functions")

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from llamaproof.bench.gate import Outcome, exit_code, judge, load_gate
+from llamaproof.bench.gate import judge, load_gate, outcome_of
 from llamaproof.bench.gate_input import evidence_of, kept_records
 from llamaproof.bench.points import Selection, select_emulated
 from llamaproof.bench.record import Record
-from llamaproof.errors import DEFECT
+from llamaproof.reports.outcome import Outcome
 
 KEPT = {record.targets[0].role: record for record in kept_records("counted work")}
 POINTS = select_emulated(Selection())
@@ -37,9 +37,9 @@ def test_times_have_no_kept_records() -> None:
 def test_stock_0_3_16_fails_because_ratio_20_falls_back() -> None:
     given = evidence_of(as_todays("0.3.16"), kept=kept_records("counted work"))
     verdicts = {v.rule.name: v for v in judge(load_gate(), given)}
-    assert exit_code(verdicts.values()) == DEFECT
-    assert verdicts["on-gpu"].count(Outcome.FAILS) == sum(c.cell.ratio == 20 for c in POINTS)
-    assert verdicts["no-worse-than-0.3.16"].outcome is not Outcome.FAILS
+    assert outcome_of(verdicts.values()) is Outcome.DEFECT
+    assert verdicts["on-gpu"].count(Outcome.DEFECT) == sum(c.cell.ratio == 20 for c in POINTS)
+    assert verdicts["no-worse-than-0.3.16"].outcome is not Outcome.DEFECT
 
 
 def test_upstreams_0_3_36_is_judged_on_every_rule_but_prompts() -> None:

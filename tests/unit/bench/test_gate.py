@@ -11,17 +11,17 @@ import pytest
 from llamaproof.bench.gate import (
     DEFAULT_GATE,
     Evidence,
-    Outcome,
     RuleVerdict,
-    exit_code,
     judge,
     load_gate,
+    outcome_of,
     predicted_sum,
 )
 from llamaproof.bench.points import Point
 from llamaproof.bench.record import PointResult
 from llamaproof.bench.verdict import verdict_lines
-from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
+from llamaproof.errors import NOT_CHECKED, BadInput
+from llamaproof.reports.outcome import Outcome
 from tests.unit.bench.synthetic import GRID, counted, evidence, fallen_back, good_cost, timed
 
 GATE = load_gate()
@@ -38,7 +38,7 @@ def whole(results: dict[Point, PointResult]) -> Evidence:
 
 
 def failing(given: Evidence) -> set[str]:
-    return {n for n, v in verdicts_of(given).items() if v.outcome is Outcome.FAILS}
+    return {n for n, v in verdicts_of(given).items() if v.outcome is Outcome.DEFECT}
 
 
 def unchecked(given: Evidence) -> set[str]:
@@ -48,13 +48,13 @@ def unchecked(given: Evidence) -> set[str]:
 def test_a_sound_kernel_passes_every_rule() -> None:
     verdicts = judge(GATE, whole(timed(GRID, good_cost)))
     assert {v.outcome for v in verdicts} == {Outcome.HOLDS}
-    assert exit_code(verdicts) == HOLDS
+    assert outcome_of(verdicts) is Outcome.HOLDS
 
 
 def test_a_sound_kernel_passes_on_counts_alone() -> None:
     reference = counted(GRID, good_cost)
     verdicts = judge(GATE, evidence(reference, stock=reference, newest=reference))
-    assert exit_code(verdicts) == HOLDS
+    assert outcome_of(verdicts) is Outcome.HOLDS
 
 
 def test_work_quadratic_in_n_kv_is_found() -> None:
@@ -97,7 +97,7 @@ def test_a_cell_7_5_times_slower_is_called_what_it_is() -> None:
         return good_cost(point) * (7.6 if point == slow else 1.0)
 
     verdict = verdicts_of(whole(timed(GRID, one_slow)))["no-worse-than-0.3.16"]
-    texts = [f.text for f in verdict.findings if f.outcome is Outcome.FAILS]
+    texts = [f.text for f in verdict.findings if f.outcome is Outcome.DEFECT]
     assert len(texts) == 1
     assert str(slow) in texts[0] and "REGRESSION" in texts[0]
 
@@ -133,7 +133,7 @@ def test_slower_by_less_than_the_limits_holds_and_by_more_fails() -> None:
 def test_falling_back_fails_whatever_the_rest_says() -> None:
     results = timed(GRID, good_cost) | fallen_back(AT_20[:1])
     verdicts = judge(GATE, whole(results))
-    assert exit_code(verdicts) == DEFECT
+    assert outcome_of(verdicts) is Outcome.DEFECT
     assert "on-gpu" in failing(whole(results))
 
 
@@ -150,22 +150,22 @@ def test_a_missing_cell_is_not_checked_and_never_passes(lacking: Point) -> None:
     results = timed(GRID, good_cost)
     del results[lacking]
     verdicts = judge(GATE, whole(results))
-    assert exit_code(verdicts) == NOT_CHECKED
+    assert outcome_of(verdicts) is Outcome.NOT_CHECKED
     assert "on-gpu" in unchecked(whole(results))
 
 
 def test_a_reference_that_was_not_given_is_not_checked() -> None:
     given = evidence(timed(GRID, good_cost))
     assert unchecked(given) == {"no-worse-than-0.3.16", "no-worse-than-0.3.36"}
-    assert exit_code(judge(GATE, given)) == NOT_CHECKED
+    assert outcome_of(judge(GATE, given)) is Outcome.NOT_CHECKED
 
 
 def test_no_results_at_all_pass_nothing() -> None:
     verdicts = judge(GATE, evidence({}))
     assert {v.outcome for v in verdicts} == {Outcome.NOT_CHECKED}
-    assert exit_code(verdicts) == NOT_CHECKED
-    assert exit_code(judge(GATE, evidence({}, requested=()))) == NOT_CHECKED
-    assert exit_code(()) == NOT_CHECKED
+    assert outcome_of(verdicts) is Outcome.NOT_CHECKED
+    assert outcome_of(judge(GATE, evidence({}, requested=()))) is Outcome.NOT_CHECKED
+    assert outcome_of(()) is Outcome.NOT_CHECKED
 
 
 def test_a_count_that_is_not_there_is_not_checked() -> None:
@@ -188,9 +188,9 @@ def test_a_kernel_without_matrix_operations_is_judged_by_its_other_work() -> Non
 
     good = counted(GRID, good_cost)
     passed = judge(GATE, evidence(without_mma(1.0), stock=good, newest=good))
-    assert exit_code(passed) == HOLDS
+    assert outcome_of(passed) is Outcome.HOLDS
     slow = verdicts_of(evidence(without_mma(1.2), stock=good, newest=good))
-    assert slow["no-worse-than-0.3.16"].outcome is Outcome.FAILS
+    assert slow["no-worse-than-0.3.16"].outcome is Outcome.DEFECT
 
 
 def with_figures(factor: Callable[[Point], float], *names: str) -> dict[Point, PointResult]:
@@ -252,7 +252,7 @@ def test_what_counts_cannot_show_is_said_and_passes_nothing() -> None:
     given = evidence(reference, stock=reference, newest=reference)
     prompt = verdicts_of(given)["near-linear-prompt"]
     assert prompt.outcome is Outcome.NOTED and "device seconds" in prompt.findings[0].text
-    assert exit_code([prompt]) == NOT_CHECKED
+    assert outcome_of([prompt]).exit_code == NOT_CHECKED
     assert any("NOT JUDGED   near-linear-prompt" in line for line in verdict_lines([prompt], GRID))
 
 
@@ -280,7 +280,7 @@ def test_7_5_times_the_work_is_found_without_a_gpu() -> None:
     given = evidence(results, stock=reference, newest=reference)
     for name in ("no-worse-than-0.3.16", "no-worse-than-0.3.36", "no-cliff-20-16"):
         verdict = verdicts_of(given)[name]
-        texts = [f.text for f in verdict.findings if f.outcome is Outcome.FAILS]
+        texts = [f.text for f in verdict.findings if f.outcome is Outcome.DEFECT]
         assert len(texts) == 4 and all(str(slow) in text for text in texts)
         assert name == "no-cliff-20-16" or all("7.6x REGRESSION" in text for text in texts)
 

@@ -12,8 +12,9 @@ from llamaproof.abi.device import read_device_code
 from llamaproof.binary.code_on_card import Arch, archs_of_cmake_item
 from llamaproof.binary.loaded_code import loaded_code
 from llamaproof.doctor.package import cuda_backend, examine_code
-from llamaproof.errors import HOLDS, BadInput
+from llamaproof.errors import BadInput
 from llamaproof.prove.cards import covered_cards
+from llamaproof.reports.outcome import Outcome
 from llamaproof.shadow.index import write_index
 from llamaproof.target import open_target
 from tests.unit.abi.toy_wheel import ToyWheel, write_wheel
@@ -111,7 +112,7 @@ def test_a_wheel_of_each_suffix_form_is_judged_alike(
         assert backend is not None
         by_doctor = {sm for sm in SMS if examine_code(backend, sm, "a card").level != "stops"}
         by_dispatch = {sm for sm in SMS if loaded_code(target.libraries, sm)}
-    assert result.exit_code == HOLDS
+    assert result.outcome is Outcome.HOLDS
     assert result.facts["device_code"]["archs"] == {arch: 2}
     assert {gpu.sm for gpu in covered_cards(code)} == by_doctor == by_dispatch == sms
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llamaproof.attention.cell import Cell, HeadSizes, make_cell
 from llamaproof.ggml import GgmlType
-from llamaproof.placement.outcome import Launch, Outcome, from_launches
+from llamaproof.placement.outcome import CellOutcome, Launch, from_launches
 
 
 def cell(heads: str = "576/512", ratio: int = 20, n_tokens: int = 1, n_kv: int = 4096) -> Cell:
@@ -16,7 +16,7 @@ def launch(name: str, grid: tuple[int, int, int] = (142, 1, 1)) -> Launch:
     return Launch(name=name, grid=grid, block=(32, 4, 1), shared_bytes=1024)
 
 
-def ran(of: Cell, *names: str, grid: tuple[int, int, int] = (142, 1, 1)) -> Outcome:
+def ran(of: Cell, *names: str, grid: tuple[int, int, int] = (142, 1, 1)) -> CellOutcome:
     return from_launches(of, [launch(name, grid) for name in names])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llamaproof.attention.cell import Cell
-from llamaproof.placement.outcome import FALLS_BACK, Outcome, aborts
+from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, aborts
 from llamaproof.placement.survey import DispatchEvidence, GpuReport
 from tests.unit.dispatch.shapes import cell, mma, ran
 
@@ -26,7 +26,7 @@ def evidence(
 ) -> DispatchEvidence:
     """A release with kernels for (576, 512) at multiples of `step`; some ratios may abort."""
 
-    def outcome(of: Cell) -> Outcome:
+    def outcome(of: Cell) -> CellOutcome:
         if of.heads.k == 576 and of.ratio in aborting:
             return aborts("fattn.cu:108: GGML_ASSERT(gqa_ratio % 16 == 0) failed <&>")
         if of.heads.k == 576 and of.ratio % step:

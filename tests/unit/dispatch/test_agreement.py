@@ -12,7 +12,7 @@ from llamaproof.attention.cell import Cell
 from llamaproof.dispatch import command, terminal
 from llamaproof.dispatch.agreement import agree
 from llamaproof.errors import LlamaproofError
-from llamaproof.placement.outcome import FALLS_BACK, Outcome, aborts
+from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, aborts
 from llamaproof.placement.survey import DispatchEvidence
 from tests.unit.dispatch.shapes import cell, mma, ran
 from tests.unit.dispatch.synthetic import evidence
@@ -22,7 +22,7 @@ FIXUP = "void flash_attn_stream_k_fixup<512, 4, 4>(float*)"
 USUAL = ran(CELL, mma(4, 4), FIXUP)
 
 
-def changed(**fields: object) -> Outcome:
+def changed(**fields: object) -> CellOutcome:
     assert USUAL.use is not None
     return dataclasses.replace(USUAL, use=dataclasses.replace(USUAL.use, **fields))  # type: ignore[arg-type]
 
@@ -41,7 +41,7 @@ def changed(**fields: object) -> Outcome:
         (changed(grid=(1, 1, 1), shared_bytes=1), ("grid", "dynamic shared memory")),
     ],
 )
-def test_each_difference_is_named(real: Outcome, what: tuple[str, ...]) -> None:
+def test_each_difference_is_named(real: CellOutcome, what: tuple[str, ...]) -> None:
     found = agree("H200", {CELL: USUAL}, {CELL: real})
     assert tuple(d.what for d in found.disagreements) == ((what,) if what else ())
 
@@ -56,7 +56,7 @@ def test_aborts_agree_whatever_they_print() -> None:
     [({}, {}), ({CELL: USUAL}, {}), ({CELL: USUAL}, {CELL: USUAL, cell(ratio=4): USUAL})],
 )
 def test_other_cells_are_no_agreement(
-    shadow: dict[Cell, Outcome], real: dict[Cell, Outcome]
+    shadow: dict[Cell, CellOutcome], real: dict[Cell, CellOutcome]
 ) -> None:
     with pytest.raises(LlamaproofError, match="cannot be judged"):
         agree("H200", shadow, real)

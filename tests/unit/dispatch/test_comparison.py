@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llamaproof.dispatch.changes import Verdict, changes, compare
-from llamaproof.placement.outcome import FALLS_BACK, Outcome, aborts
+from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, aborts
 from tests.unit.dispatch import names
 from tests.unit.dispatch.shapes import cell, mma, ran
 
@@ -29,7 +29,7 @@ ABORT = aborts("fatal error")
     ],
 )
 def test_a_kernel_beats_the_cpu_and_the_cpu_beats_an_abort(
-    before: Outcome, after: Outcome, verdict: Verdict
+    before: CellOutcome, after: CellOutcome, verdict: Verdict
 ) -> None:
     assert compare(before, after) == verdict
 

@@ -18,7 +18,7 @@ from llamaproof.attention.cell import PLAIN, Cell, Extras, HeadSizes, make_cell
 from llamaproof.attention.grid import MAX_RATIO
 from llamaproof.ggml import GgmlType
 from llamaproof.placement.on_shadow import collect
-from llamaproof.placement.outcome import Outcome
+from llamaproof.placement.outcome import CellOutcome
 from tests.unit.dispatch import planted
 
 pytestmark = pytest.mark.native
@@ -56,12 +56,12 @@ def cells(
 
 def outcomes(
     libraries: Path, asked: Sequence[Cell], gpu: shadow.Gpu | str = "L40S"
-) -> Mapping[Cell, Outcome]:
+) -> Mapping[Cell, CellOutcome]:
     played = shadow.find_gpu(gpu) if isinstance(gpu, str) else gpu
     return collect(str(libraries), [played], asked).reports[0].outcomes
 
 
-def ratios_on_gpu(found: Mapping[Cell, Outcome]) -> set[int]:
+def ratios_on_gpu(found: Mapping[Cell, CellOutcome]) -> set[int]:
     return {cell.ratio for cell, outcome in found.items() if outcome.kind == "kernel"}
 
 

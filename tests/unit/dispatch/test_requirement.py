@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from llamaproof.dispatch.requirement import parse, unmet
 from llamaproof.errors import BadInput
-from llamaproof.placement.outcome import FALLS_BACK, Outcome, aborts
+from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, aborts
 from tests.unit.dispatch.shapes import mma, ran
 
 
@@ -100,7 +100,7 @@ def test_a_requirement_holds_where_every_cell_runs() -> None:
 
 
 @pytest.mark.parametrize("bad", [FALLS_BACK, aborts("fattn.cu:76: fatal error")])
-def test_one_cell_on_one_gpu_is_enough_to_fail(bad: Outcome) -> None:
+def test_one_cell_on_one_gpu_is_enough_to_fail(bad: CellOutcome) -> None:
     wanted = parse("576/512@16,20:f16#1")
     good = {c: ran(c, mma(4, 4)) for c in wanted.cells}
     failing = wanted.cells[-1]

@@ -14,7 +14,7 @@ from llamaproof.dispatch.summary import (
     summarise,
     summarise_by_depth,
 )
-from llamaproof.placement.outcome import FALLS_BACK, Outcome, aborts
+from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, aborts
 from tests.unit.dispatch import names
 from tests.unit.dispatch.shapes import cell, mma, ran
 
@@ -41,9 +41,9 @@ def test_many_scattered_ratios_are_counted() -> None:
     assert ratios_in_words(range(1, 100, 3), range(1, 129)) == "33 of 128 ratios"
 
 
-def gated(step: int) -> dict[Cell, Outcome]:
+def gated(step: int) -> dict[Cell, CellOutcome]:
     """A release that has a kernel at multiples of `step` alone."""
-    found: dict[Cell, Outcome] = {}
+    found: dict[Cell, CellOutcome] = {}
     for ratio in ASKED:
         shape = cell(ratio=ratio)
         found[shape] = ran(shape, mma(1, 16)) if ratio % step == 0 else FALLS_BACK

@@ -18,7 +18,7 @@ from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.ggml import GgmlType
 from llamaproof.placement.on_shadow import outcome_of
-from llamaproof.placement.outcome import Outcome
+from llamaproof.placement.outcome import CellOutcome
 from tests.unit.dispatch.shapes import cell
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
@@ -62,7 +62,7 @@ def run_worker(folder: Path, cells: list[Cell], *, recorder: Path | None = None)
     return found
 
 
-def outcomes(folder: Path) -> dict[int, Outcome]:
+def outcomes(folder: Path) -> dict[int, CellOutcome]:
     cells = [cell(ratio=ratio) for ratio in RATIOS]
     answers = run_worker(folder, cells)["answers"]
     return {c.ratio: outcome_of(c, a, frozenset()) for c, a in zip(cells, answers, strict=True)}

@@ -16,9 +16,10 @@ from llamaproof.doctor.findings import Finding, fine, note, stops, unclear
 from llamaproof.doctor.package import Host
 from llamaproof.doctor.terminal import diagnosis_json, print_diagnosis
 from llamaproof.doctor.where_attention_runs import FamiliarResult, remedy_for, shape_in_words
-from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
+from llamaproof.errors import DEFECT, NOT_CHECKED
 from llamaproof.gguf.attention import LayerAttention
 from llamaproof.placement.outcome import FALLS_BACK
+from llamaproof.reports.outcome import Outcome
 from tests.unit.doctor.libraries import needs_gcc, package
 
 L40S = shadow.find_gpu("L40S")
@@ -45,7 +46,7 @@ def _page(diagnosis: Diagnosis) -> str:
 
 def test_nothing_wrong_holds_and_says_how_to_call_it() -> None:
     diagnosis = _diagnosis(fine("cuda", "it is built with CUDA"))
-    assert diagnosis.exit_code == HOLDS
+    assert diagnosis.outcome is Outcome.HOLDS
     page = _page(diagnosis)
     assert page.startswith("Flash attention will run on L40S (played: there is no GPU here).")
     assert "flash_attn=True" in page
@@ -54,8 +55,8 @@ def test_nothing_wrong_holds_and_says_how_to_call_it() -> None:
 def test_what_stops_outweighs_what_is_unclear() -> None:
     unknown = unclear("unread", "one thing was not read", "read it")
     wrong = stops("cpu-only", "it is built without CUDA", "install another")
-    assert _diagnosis(unknown).exit_code == NOT_CHECKED
-    assert _diagnosis(unknown, wrong).exit_code == DEFECT
+    assert _diagnosis(unknown).outcome is Outcome.NOT_CHECKED
+    assert _diagnosis(unknown, wrong).outcome is Outcome.DEFECT
     page = _page(_diagnosis(unknown, wrong))
     assert "will not run" in page.splitlines()[0]
     assert "What helps: install another." in page
@@ -64,7 +65,7 @@ def test_what_stops_outweighs_what_is_unclear() -> None:
 
 def test_notes_do_not_change_the_answer() -> None:
     diagnosis = _diagnosis(note("no-driver", "there is no driver"))
-    assert diagnosis.exit_code == HOLDS
+    assert diagnosis.outcome is Outcome.HOLDS
     assert "there is no driver" in _page(diagnosis)
 
 
@@ -112,7 +113,7 @@ def test_a_package_without_cuda_is_diagnosed_without_running_anything(tmp_path: 
         environ=os.environ,
         host=Host.here(),
     )
-    assert diagnosis.exit_code == DEFECT
+    assert diagnosis.outcome is Outcome.DEFECT
     assert "built without CUDA" in diagnosis.verdict
     assert diagnosis.familiar == ()
 
@@ -126,7 +127,7 @@ def test_the_command_prints_writes_and_exits_by_the_diagnosis(
     code = cli.main(["doctor", "--target", str(tmp_path), "--json", str(output)])
     assert code == DEFECT
     assert "will not run" in capsys.readouterr().out
-    assert json.loads(output.read_text())["exit_code"] == DEFECT
+    assert json.loads(output.read_text())["outcome"] == "a defect was found"
 
 
 def test_a_model_that_is_not_there_could_not_be_checked(

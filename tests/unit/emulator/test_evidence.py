@@ -25,9 +25,9 @@ from llamaproof.emulator.results import (
 from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES
 from llamaproof.emulator.terminal import print_evidence
 from llamaproof.emulator.worker import compare
-from llamaproof.errors import DEFECT, HOLDS
 from llamaproof.executor.machine import Counts, FindingKind
 from llamaproof.ggml import GgmlType
+from llamaproof.reports.outcome import Outcome
 
 COUNTS: dict[str, Any] = {
     **{f.name: 10 for f in fields(Counts)},
@@ -86,9 +86,9 @@ def test_verdicts() -> None:
 
 def test_exit_codes() -> None:
     good, gone = result_of(answer()), result_of(None)
-    assert evidence(r4=good, r8=gone).exit_code == HOLDS
+    assert evidence(r4=good, r8=gone).outcome is Outcome.HOLDS
     for bad in (answer(nmse=1.0), answer(report={"findings": [FINDING]})):
-        assert evidence(r4=good, r8=result_of(bad)).exit_code == DEFECT
+        assert evidence(r4=good, r8=result_of(bad)).outcome is Outcome.DEFECT
 
 
 def test_the_document_is_json_whatever_the_numbers() -> None:

@@ -18,7 +18,7 @@ from llamaproof.attention import rows
 from llamaproof.attention.cell import HeadSizes, make_cell
 from llamaproof.attention.inputs import CacheRows, Inputs
 from llamaproof.emulator.results import ExecutedLaunch
-from llamaproof.errors import DEFECT, HOLDS, BadInput, CommandFailed, LlamaproofError
+from llamaproof.errors import BadInput, CommandFailed, LlamaproofError
 from llamaproof.executor.machine import Counts
 from llamaproof.ggml import GgmlType
 from llamaproof.profile import ncu, recording
@@ -31,11 +31,12 @@ from llamaproof.profile.comparison import (
     signature,
     take_registers,
 )
-from llamaproof.profile.figures import FIGURES, Outcome, compare, figures_for
+from llamaproof.profile.figures import FIGURES, FigureOutcome, compare, figures_for
 from llamaproof.profile.ncu import Profiled
 from llamaproof.profile.recording import Recording
 from llamaproof.profile.terminal import print_comparison
 from llamaproof.profile.worker import digest
+from llamaproof.reports.outcome import Outcome
 from llamaproof.target import sha256_of
 
 CELL = make_cell(HeadSizes(k=576, v=512), GgmlType.F16, GgmlType.F16, 20, 1, 1024)
@@ -122,7 +123,7 @@ def comparison(real: Profiled) -> Comparison:
     )  # fmt: skip
 
 
-def outcomes(found: Comparison) -> dict[str, Outcome]:
+def outcomes(found: Comparison) -> dict[str, FigureOutcome]:
     return {f.figure.name: f.outcome for f in found.launches[0].figures}
 
 
@@ -160,15 +161,15 @@ def test_kernels_are_told_by_name_and_template_arguments() -> None:
 
 def test_a_launch_that_does_the_same_holds() -> None:
     found = comparison(profiled())
-    assert found.exit_code == HOLDS
+    assert found.outcome is Outcome.HOLDS
     told = outcomes(found)
-    assert told["matrix products (HMMA)"] is Outcome.SAME
-    assert told["barriers (BAR)"] is Outcome.SAME
-    assert told["bytes read, as lanes ask"] is Outcome.SAME
-    assert told["sectors, as warps ask for them"] is Outcome.SAME
-    assert told["global loads (LDG)"] is Outcome.WITHIN
-    assert told["sectors read from L2"] is Outcome.WITHIN
-    assert told["sectors read from memory"] is Outcome.NOT_MEASURED
+    assert told["matrix products (HMMA)"] is FigureOutcome.SAME
+    assert told["barriers (BAR)"] is FigureOutcome.SAME
+    assert told["bytes read, as lanes ask"] is FigureOutcome.SAME
+    assert told["sectors, as warps ask for them"] is FigureOutcome.SAME
+    assert told["global loads (LDG)"] is FigureOutcome.WITHIN
+    assert told["sectors read from L2"] is FigureOutcome.WITHIN
+    assert told["sectors read from memory"] is FigureOutcome.NOT_MEASURED
 
 
 @pytest.mark.parametrize(
@@ -201,8 +202,8 @@ def test_a_figure_that_differs_is_named(changed: dict[str, Any], figure: str) ->
         for key, value in changed.items()
     }
     found = comparison(replace(sound, **merged))
-    assert found.exit_code == DEFECT
-    assert [n for n, o in outcomes(found).items() if o is Outcome.DIFFERS] == [figure]
+    assert found.outcome is Outcome.DEFECT
+    assert [n for n, o in outcomes(found).items() if o is FigureOutcome.DIFFERS] == [figure]
     out = io.StringIO()
     print_comparison(found, Console(file=out, width=200))
     assert f"{CELL}: {figure}: emulated" in out.getvalue()
@@ -212,7 +213,7 @@ def test_a_figure_that_differs_is_named(changed: dict[str, Any], figure: str) ->
 def test_another_order_of_launches_is_a_defect() -> None:
     other = replace(profiled(), kernel="void other<(int)4>(int)")
     found = comparison(other)
-    assert found.exit_code == DEFECT
+    assert found.outcome is Outcome.DEFECT
     assert "the card launches void other" in found.mismatches[0]
     _, mismatches = compare_launches([CELL], [[executed(), executed()]], [profiled()])
     assert mismatches == ("the card makes 1 launches, the emulated one 2",)
@@ -222,7 +223,7 @@ def test_every_figure_has_a_reason_and_bounds_where_it_needs_them() -> None:
     for figure in FIGURES:
         assert figure.reason
         judged = compare(figure, executed(), profiled())
-        assert judged.outcome is not Outcome.DIFFERS
+        assert judged.outcome is not FigureOutcome.DIFFERS
 
 
 def test_the_emulated_card_takes_registers_that_were_measured_for_those_estimated(
@@ -250,7 +251,10 @@ def test_time_below_the_models_bound_is_a_defect_of_the_model() -> None:
     (_, *_, time) = figures_for(gpu)
     least = time.emulated(executed())
     assert least > 0
-    for nanoseconds, outcome in ((0.9 * least, Outcome.DIFFERS), (9 * least, Outcome.WITHIN)):
+    for nanoseconds, outcome in (
+        (0.9 * least, FigureOutcome.DIFFERS),
+        (9 * least, FigureOutcome.WITHIN),
+    ):
         real = replace(profiled(), metrics={"gpu__time_duration.sum": nanoseconds})
         assert compare(time, executed(), real).outcome is outcome
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED, BadInput
+from llamaproof.errors import BadInput
 from llamaproof.gguf.attention import LayerAttention, ModelAttention
 from llamaproof.model_run.log import ERROR_MARK, WARNING_MARK
 from llamaproof.model_run.report import ModelReport, report_of
 from llamaproof.model_run.run import ModelRun, collect
 from llamaproof.model_run.terminal import as_json, print_report
+from llamaproof.reports.outcome import Outcome
 from tests.unit.models import scheduler_log as log
 
 KERNEL = "_Z18flash_attn_ext_f16ILi576ELi512ELi4ELi4ELi2ELi2ELb0ELb1EEvPKc"
@@ -99,7 +100,7 @@ def _report(
 
 def test_a_kernel_in_every_layer_holds() -> None:
     report = _report(_records("CUDA0"))
-    assert report.exit_code == HOLDS
+    assert report.outcome is Outcome.HOLDS
     assert report.splits == {"prefill": 2, "decode": 2}
     assert [layer.prefill.kernel for layer in report.layers] == [LABEL, LABEL]
     assert [layer.decode.kernel for layer in report.layers] == [LABEL, LABEL]
@@ -108,7 +109,7 @@ def test_a_kernel_in_every_layer_holds() -> None:
 
 def test_attention_on_the_cpu_is_a_defect_that_says_why_it_matters() -> None:
     report = _report(_records("CPU", prefill=(OTHER,), decode=(OTHER,)))
-    assert report.exit_code == DEFECT
+    assert report.outcome is Outcome.DEFECT
     assert report.splits == {"prefill": 6, "decode": 6}
     assert {layer.decode.where for layer in report.layers} == {"cpu"}
     assert "2 of 2 layers" in report.verdict
@@ -126,7 +127,7 @@ def test_the_embedding_on_the_cpu_is_expected() -> None:
 def test_a_node_that_was_accepted_and_launched_nothing_is_lost() -> None:
     report = _report(_records("CUDA0", decode=(OTHER,)))
     assert {layer.decode.where for layer in report.layers} == {"lost"}
-    assert report.exit_code == DEFECT
+    assert report.outcome is Outcome.DEFECT
 
 
 def test_fewer_kernels_than_nodes_are_not_given_to_layers_at_random() -> None:
@@ -140,7 +141,7 @@ def test_one_layer_on_the_cpu_is_told_from_the_other() -> None:
         _records("CUDA0", decode=(KERNEL,), decode_log=text + log.attention(2, 1, "CPU"))
     )
     assert [layer.decode.where for layer in report.layers] == ["gpu", "cpu"]
-    assert report.exit_code == DEFECT
+    assert report.outcome is Outcome.DEFECT
     assert "1 of 2 layers" in report.verdict
 
 
@@ -148,14 +149,14 @@ def test_a_graph_without_flash_attention_is_a_defect() -> None:
     text = log.split(0, "CUDA0") + log.node(1, "SOFT_MAX", "kq-0", "CUDA0")
     report = _report(_records("CUDA0", decode_log=text))
     assert {layer.decode.where for layer in report.layers} == {"absent"}
-    assert report.exit_code == DEFECT
+    assert report.outcome is Outcome.DEFECT
 
 
 def test_a_reused_graph_is_that_of_the_step_before() -> None:
     again = _ended("decode", "", n_tokens=1, launches=_launches(KERNEL, KERNEL))
     report = _report([*_records("CUDA0"), *again])
     assert report.splits["decode"] == 2
-    assert report.exit_code == HOLDS
+    assert report.outcome is Outcome.HOLDS
 
 
 def test_a_real_gpu_records_no_launches_and_the_graph_decides() -> None:
@@ -164,7 +165,7 @@ def test_a_real_gpu_records_no_launches_and_the_graph_decides() -> None:
         for line in _records("CUDA0")
     ]
     report = _report(records)
-    assert report.exit_code == HOLDS
+    assert report.outcome is Outcome.HOLDS
     assert {str(layer.decode) for layer in report.layers} == {"on the GPU"}
 
 
@@ -205,7 +206,7 @@ def test_an_abort_while_decoding_is_a_defect_that_names_its_phase() -> None:
     report = _report(
         records, -6, ["phase: prefill", "no such types", "/x/fattn.cu:42: fatal error"]
     )
-    assert report.exit_code == DEFECT
+    assert report.outcome is Outcome.DEFECT
     assert report.verdict == (
         "llama.cpp does not survive this model: in prefill no such types (fattn.cu:42: fatal error)"
     )
@@ -214,14 +215,14 @@ def test_an_abort_while_decoding_is_a_defect_that_names_its_phase() -> None:
 def test_a_gap_of_the_shadow_runtime_is_no_defect_of_the_target() -> None:
     records = [*_records("CUDA0")[:6], json.dumps({"begin": "prefill"})]
     report = _report(records, -6, ["llamaproof shadow runtime: cudaNewCall is not known"])
-    assert report.exit_code == NOT_CHECKED
+    assert report.outcome is Outcome.NOT_CHECKED
     assert "cudaNewCall" in report.problem
 
 
 def test_an_abort_while_loading_could_not_be_checked() -> None:
     records = [*_records("CUDA0")[:2], json.dumps({"begin": "load"})]
     report = _report(records, -6, ["llama-model.cpp:1: a broken file"])
-    assert report.exit_code == NOT_CHECKED
+    assert report.outcome is Outcome.NOT_CHECKED
     assert report.problem == (
         "the process was killed by SIGABRT in load (llama-model.cpp:1: a broken file)"
     )
@@ -232,7 +233,7 @@ def test_experts_that_need_values_are_explained() -> None:
     line = "ggml-cuda.cu:2137: GGML_ASSERT(ids_to_sorted_host.size() == size_t(ne_get_rows)) failed"
     records = [*_records("CUDA0")[:6], json.dumps({"begin": "prefill"})]
     report = _report(records, -6, ["phase: prefill 512 0", line])
-    assert report.exit_code == NOT_CHECKED
+    assert report.outcome is Outcome.NOT_CHECKED
     assert "experts are not quantised" in report.problem
     assert [failure.log for failure in report.failures] == [(line,)]
 
@@ -241,7 +242,7 @@ def test_a_model_that_does_not_load_could_not_be_checked() -> None:
     text = f"{WARNING_MARK}an odd name\n{ERROR_MARK}cudaMalloc failed: out of memory\nmore\n"
     failed = json.dumps({"end": "load", "log": text, "error": "no"})
     report = _report([*_records("CUDA0")[:2], json.dumps({"begin": "load"}), failed], 3)
-    assert report.exit_code == NOT_CHECKED
+    assert report.outcome is Outcome.NOT_CHECKED
     assert report.problem == "no in load (cudaMalloc failed: out of memory)"
     assert report.warnings == ("an odd name", "cudaMalloc failed: out of memory")
 
@@ -250,7 +251,7 @@ def test_a_context_that_does_not_fit_leaves_the_answer_as_it_is() -> None:
     failed = json.dumps({"end": "memory", "n_ctx": 8192, "log": "too much\n", "error": "no"})
     records = [*_records("CUDA0"), json.dumps({"begin": "memory", "n_ctx": 8192}), failed]
     report = _report(records)
-    assert report.exit_code == HOLDS
+    assert report.outcome is Outcome.HOLDS
     assert [(f.phase, f.n_ctx) for f in report.failures] == [("memory", 8192)]
 
 
@@ -259,7 +260,7 @@ def test_without_a_gpu_nothing_is_claimed() -> None:
         line.replace(f'"{L40S}", ', "") if "devices" in line else line for line in _records("CPU")
     ]
     report = _report(records)
-    assert report.exit_code == NOT_CHECKED
+    assert report.outcome is Outcome.NOT_CHECKED
     assert "found no GPU" in report.problem
 
 

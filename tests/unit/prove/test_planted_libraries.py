@@ -18,7 +18,8 @@ from llamaproof.abi.device import read_device_code
 from llamaproof.dispatch import requirement
 from llamaproof.prove.cards import parse_cards
 from llamaproof.prove.placement import prove_placement
-from llamaproof.prove.section import Outcome, Section
+from llamaproof.prove.section import Section
+from llamaproof.reports.outcome import Outcome
 from tests.unit.dispatch import planted
 
 pytestmark = pytest.mark.native

@@ -1,9 +1,10 @@
-"""What becomes of a proof that fails half-way, and which outcome wins."""
+"""What becomes of a proof that fails half-way."""
 
 from __future__ import annotations
 
 from llamaproof.errors import BadInput, DefectFound, LlamaproofError
-from llamaproof.prove.section import Outcome, Section, guarded, worst
+from llamaproof.prove.section import Section, guarded
+from llamaproof.reports.outcome import Outcome
 
 
 def failing(error: LlamaproofError) -> Section:
@@ -19,10 +20,3 @@ def test_a_proof_that_cannot_be_made_is_not_passed() -> None:
     assert section.outcome.exit_code == 2
     assert section.words == "no such library; where: lib.so; next:  build it"
     assert failing(DefectFound("it is wrong")).outcome is Outcome.DEFECT
-
-
-def test_the_worst_outcome_wins() -> None:
-    assert worst([Outcome.HOLDS, Outcome.NOT_CHECKED, Outcome.DEFECT]) is Outcome.DEFECT
-    assert worst([Outcome.LEFT_OUT, Outcome.NOT_CHECKED]) is Outcome.NOT_CHECKED
-    assert worst([Outcome.HOLDS, Outcome.LEFT_OUT, Outcome.NOTHING]) is Outcome.HOLDS
-    assert [outcome.exit_code for outcome in Outcome] == [0, 1, 2, 0, 0]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from build_tools.series.lint import lint_series, series_names
-from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
+from llamaproof.reports.outcome import Outcome
 from tests.unit.build_tools.sources import PIN
 from tests.unit.build_tools.workbench import Workbench
 
@@ -18,7 +18,7 @@ EARLY, LATE, FILES_PATCH = "0001-early.patch", "0002-late.patch", "0003-files.pa
 def test_a_good_series_holds(patched: Workbench) -> None:
     report = lint_series(patched.checkout, PIN)
     assert report
-    assert report.exit_code == HOLDS
+    assert report.outcome is Outcome.HOLDS
 
 
 def test_without_a_tree_the_result_is_not_checked_and_that_is_said(patched: Workbench) -> None:
@@ -26,7 +26,7 @@ def test_without_a_tree_the_result_is_not_checked_and_that_is_said(patched: Work
     report = lint_series(patched.checkout, PIN)
     assert report.defects == ()
     assert "no tree is laid out" in report.unchecked[0]
-    assert report.exit_code == NOT_CHECKED
+    assert report.outcome is Outcome.NOT_CHECKED
 
 
 def _append(name: str, text: str) -> Callable[[Workbench], object]:
@@ -94,7 +94,7 @@ def test_each_defect_is_named(patched: Workbench, way: str) -> None:
     spoil(patched)
     report = lint_series(patched.checkout, PIN)
     assert any(said in defect for defect in report.defects), report
-    assert report.exit_code == DEFECT
+    assert report.outcome is Outcome.DEFECT
 
 
 @pytest.mark.parametrize("way", sorted(set(WAYS) - {"result", "does not apply", "no pin"}))
@@ -106,7 +106,7 @@ def test_all_but_the_result_is_seen_without_a_tree(patched: Workbench, way: str)
     report = lint_series(patched.checkout, PIN)
     assert any(said in defect for defect in report.defects), report
     assert report.unchecked
-    assert report.exit_code == DEFECT
+    assert report.outcome is Outcome.DEFECT
 
 
 def test_the_series_are_the_folders_of_patches(patched: Workbench) -> None:

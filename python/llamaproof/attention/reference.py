@@ -14,8 +14,6 @@ from llamaproof.ggml import Ggml
 
 Doubles = npt.NDArray[np.float64]
 
-# test_flash_attn_ext::max_nmse_err of llama.cpp's test-backend-ops
-MAX_NMSE = 5e-4
 _CHUNK = 4096
 
 
@@ -65,13 +63,6 @@ def attention(
         result = _one_head(rows, k[:, head], v[:, head], hidden, scale)
         out[:, group] = result.reshape(n_tokens, ratio, head_v)
     return out
-
-
-def nmse(result: npt.NDArray[np.floating], expected: npt.NDArray[np.floating]) -> float:
-    """Mean squared error over mean squared value of `expected`; NaN counts as infinite."""
-    difference = np.asarray(result, dtype=np.float64) - expected
-    error = float(np.mean(difference**2) / np.mean(np.asarray(expected, dtype=np.float64) ** 2))
-    return error if np.isfinite(error) else float("inf")
 
 
 def _one_head(

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.compute import PlacedCell, compute, placed
+from llamaproof.attention.error import MAX_NMSE, nmse
 from llamaproof.attention.inputs import Floats, random_inputs
-from llamaproof.attention.reference import MAX_NMSE, exact, nmse
+from llamaproof.attention.reference import exact
 from llamaproof.bench.points import Point
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import Device, Ggml, Stream

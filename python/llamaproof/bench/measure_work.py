@@ -14,8 +14,8 @@ from llamaproof.bench import traffic, workload
 from llamaproof.bench.points import Point
 from llamaproof.bench.record import MODELLED
 from llamaproof.bench.samples import Work
-from llamaproof.emulator.results import ExecutedLaunch, launch_of, read_of
 from llamaproof.errors import LlamaproofError
+from llamaproof.executor.launches import ExecutedLaunch, read_reports
 from llamaproof.executor.least_time import least_seconds
 from llamaproof.executor.library import default_library
 from llamaproof.executor.loaded import Executor
@@ -66,15 +66,13 @@ class EmulatedGpu:
                 for r in self._runtime.records()
                 if isinstance(r, shadow.Launch)
             ]
-            reports = self._executor.take_reports()
-        launches = [launch_of(report) for report in reports if "kernel" in report]
-        if not launches:
+            reported = read_reports(self._executor.take_reports())
+        if not reported.launches:
             raise LlamaproofError(f"no kernel was launched for {point}")
-        found = [str(finding) for launch in launches for finding in launch.findings]
         return Work(
-            counts=counts_of(launches, self._gpu),
+            counts=counts_of(reported.launches, self._gpu),
             launches=tuple(names),
-            findings=tuple(found + [read_of(r) for r in reports if "read" in r]),
+            findings=(*map(str, reported.findings), *reported.undefined_reads),
             least_bytes=traffic.least_bytes(ggml, point),
         )
 

@@ -14,11 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from llamaproof import shadow
 from llamaproof.attention.cell import Cell, HeadSizes
+from llamaproof.attention.error import MAX_NMSE
 from llamaproof.attention.grid import cells_of
 from llamaproof.emulator import terminal
 from llamaproof.emulator.coverage import coverage_of, print_coverage
 from llamaproof.emulator.decode import Settings, run_model
-from llamaproof.emulator.results import NMSE_LIMIT
 from llamaproof.emulator.run import emulate
 from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES
 from llamaproof.errors import BadInput
@@ -40,7 +40,7 @@ def configure_parser(subparsers: Any) -> None:
         help="execute the attention kernels without a GPU and compare them with the CPU",
         description="Execute a target's own attention kernels (their PTX) on the CPU, check every "
         "memory access and barrier, count the work, and compare the result with ggml's CPU "
-        f"backend: the normalised mean squared error may be at most {NMSE_LIMIT:g}.",
+        f"backend: the normalised mean squared error may be at most {MAX_NMSE:g}.",
         epilog="Exit codes: 0 holds; 1 a result is wrong, a kernel does what it must not, or it "
         "aborts; 2 could not be checked. A shape that falls back to the CPU is no failure here: "
         "`llamaproof dispatch --require` judges that.",

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from llamaproof import shadow
-from llamaproof.emulator.results import ExecutedLaunch, launch_of, read_of
+from llamaproof.attention.error import for_json, nmse
 from llamaproof.errors import BadInput
+from llamaproof.executor.launches import ExecutedLaunch, read_reports
 from llamaproof.executor.library import default_library
 from llamaproof.ggml import GgmlType
 from llamaproof.reports.outcome import Outcome
@@ -85,6 +86,8 @@ class ModelEvidence:
             "schema_version": SCHEMA_VERSION,
             "nmse_limit": LOGITS_NMSE_LIMIT,
             **asdict(self),
+            "cpu_without_flash": for_json(self.cpu_without_flash),
+            "steps": [{**asdict(step), "nmse": for_json(step.nmse)} for step in self.steps],
         }
 
     @property
@@ -142,12 +145,8 @@ def token_nmse(
     got: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]
 ) -> tuple[float, ...]:
     """NMSE of each token's logits, their mean taken off: a softmax does not see it."""
-    errors = []
-    for mine, theirs in zip(got.astype(np.float64), expected.astype(np.float64), strict=True):
-        a, b = mine - mine.mean(), theirs - theirs.mean()
-        error = float(np.mean((a - b) ** 2) / np.mean(b**2))
-        errors.append(error if np.isfinite(error) else float("inf"))
-    return tuple(errors)
+    pairs = zip(got.astype(np.float64), expected.astype(np.float64), strict=True)
+    return tuple(nmse(mine - mine.mean(), theirs - theirs.mean()) for mine, theirs in pairs)
 
 
 def _step(
@@ -155,14 +154,15 @@ def _step(
 ) -> Step:
     rows = slice(raw["position"], raw["position"] + raw["n_tokens"])
     mine, theirs = logits[rows], expected[rows]
+    reported = read_reports(raw["reports"])
     return Step(
         position=raw["position"],
         n_tokens=raw["n_tokens"],
         seconds=raw["seconds"],
         nmse=max(token_nmse(mine, theirs)),
         same_choice=int(np.count_nonzero(mine.argmax(axis=1) == theirs.argmax(axis=1))),
-        launches=tuple(launch_of(r) for r in raw["reports"] if "kernel" in r),
-        undefined_reads=tuple(read_of(r) for r in raw["reports"] if "read" in r),
+        launches=reported.launches,
+        undefined_reads=reported.undefined_reads,
     )
 
 

@@ -9,14 +9,13 @@ from typing import Any
 
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
-from llamaproof.executor.machine import Counts, Finding, FindingKind
+from llamaproof.attention.error import MAX_NMSE, for_json
+from llamaproof.executor.launches import ExecutedLaunch, read_reports
+from llamaproof.executor.machine import Finding
 from llamaproof.reports.outcome import Outcome
 
 SCHEMA = "llamaproof.emulation"
 SCHEMA_VERSION = 1
-
-# ggml's own limit for flash attention against the CPU (test-backend-ops.cpp, max_nmse_err).
-NMSE_LIMIT = 5e-4
 
 
 class Verdict(str, Enum):
@@ -31,21 +30,6 @@ class Verdict(str, Enum):
     ABORTS = "aborts"
     FALLS_BACK = "falls back"
     NOT_TAKEN = "not taken"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExecutedLaunch:
-    """One kernel that was executed: its place in the grid, its work, what the checker found."""
-
-    kernel: str
-    grid: tuple[int, int, int]
-    block: tuple[int, int, int]
-    dynamic_shared_bytes: int
-    registers: int
-    ptx_sm: int
-    seconds: float
-    counts: Counts
-    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +96,7 @@ class EmulationEvidence:
             "sm": self.sm,
             "ggml_version": self.ggml_version,
             "kv_layout": self.kv_layout,
-            "nmse_limit": NMSE_LIMIT,
+            "nmse_limit": MAX_NMSE,
             "seconds": self.seconds,
             "columns": list(rows.COLUMNS),
             "cells": [_cell_json(cell, result) for cell, result in self.results.items()],
@@ -130,70 +114,40 @@ def result_of(answer: Mapping[str, Any] | None, abort_message: str = "") -> Cell
     if "died" in answer:
         verdict = Verdict.NOT_TAKEN if _PADDING in abort_message else Verdict.ABORTS
         return CellResult(verdict=verdict, message=abort_message)
-    launches = tuple(launch_of(r) for r in answer["reports"] if "kernel" in r)
-    reads = tuple(read_of(r) for r in answer["reports"] if "read" in r)
-    nmse, not_finite = float(answer["nmse"]), int(answer["not_finite"])
-    wrong = not nmse <= NMSE_LIMIT or not_finite > 0
-    found = bool(reads) or any(launch.findings for launch in launches)
+    reported = read_reports(answer["reports"])
+    nmse = float(answer["nmse"])
+    if not nmse <= MAX_NMSE:
+        verdict = Verdict.WRONG
+    else:
+        verdict = Verdict.HOLDS if reported.is_clean else Verdict.FINDINGS
     token, head, column = answer["where"]
     return CellResult(
-        verdict=Verdict.WRONG if wrong else Verdict.FINDINGS if found else Verdict.HOLDS,
+        verdict=verdict,
         nmse=nmse,
         largest_error=float(answer["largest_error"]),
         where=(token, head, column),
-        not_finite=not_finite,
-        launches=launches,
-        undefined_reads=reads,
+        not_finite=int(answer["not_finite"]),
+        launches=reported.launches,
+        undefined_reads=reported.undefined_reads,
     )
 
 
-def launch_of(report: Mapping[str, Any]) -> ExecutedLaunch:
-    """What the emulator reported of one launch."""
-    return ExecutedLaunch(
-        kernel=report["kernel"],
-        grid=tuple(report["grid"]),
-        block=tuple(report["block"]),
-        dynamic_shared_bytes=report["dynamic_shared_bytes"],
-        registers=report["registers"],
-        ptx_sm=report["ptx_sm"],
-        seconds=report["seconds"],
-        counts=Counts(**report["counts"]),
-        findings=tuple(_finding(report["kernel"], f) for f in report["findings"]),
-    )
-
-
-def _finding(kernel: str, found: Mapping[str, Any]) -> Finding:
-    return Finding(
-        kind=FindingKind(found["kind"]),
-        kernel=kernel,
-        line=found["line"],
-        instruction=found["instruction"],
-        block=tuple(found["block"]),
-        thread=tuple(found["thread"]),
-        address=found["address"],
-        count=found["count"],
-        detail=found["detail"],
-    )
-
-
-def read_of(report: Mapping[str, Any]) -> str:
-    """What it reported of a read of undefined memory, in words."""
-    return (
-        f"{report['read'] or 'the host'} read {report['bytes']} bytes of which nothing had "
-        f"written those from offset {report['offset']} on"
-    )
-
-
-def _cell_json(cell: Cell, result: CellResult) -> dict[str, Any]:
+def result_json(cell: Cell, result: CellResult) -> dict[str, Any]:
+    """A cell and what it came to, its error among it, as plain values."""
     document: dict[str, Any] = {"cell": rows.to_row(cell), "verdict": result.verdict.value}
     if result.message:
         document["message"] = result.message
     if result.launches:
-        # JSON has no infinity: an error that is not finite is told by not_finite.
-        document["nmse"] = result.nmse if result.not_finite == 0 else None
-        document["largest_error"] = result.largest_error if result.not_finite == 0 else None
+        document["nmse"] = for_json(result.nmse)
+        document["largest_error"] = for_json(result.largest_error)
         document["where"] = list(result.where)
         document["not_finite"] = result.not_finite
+    return document
+
+
+def _cell_json(cell: Cell, result: CellResult) -> dict[str, Any]:
+    document = result_json(cell, result)
+    if result.launches:
         document["undefined_reads"] = list(result.undefined_reads)
         document["launches"] = [_launch_json(launch) for launch in result.launches]
     return document

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from llamaproof.attention.cell import Cell
+from llamaproof.attention.error import MAX_NMSE
 from llamaproof.emulator.decode import LOGITS_NMSE_LIMIT, ModelEvidence
-from llamaproof.emulator.results import NMSE_LIMIT, CellResult, EmulationEvidence, Verdict
+from llamaproof.emulator.results import CellResult, EmulationEvidence, Verdict
 
 _STYLES = {
     Verdict.HOLDS: "green",
@@ -43,7 +44,7 @@ def print_evidence(evidence: EmulationEvidence, console: Console) -> None:
     )
     console.print(f"{sums}; {evidence.seconds:.0f} s")
     console.print(
-        f"NMSE may be at most {NMSE_LIMIT:g}. mma used: multiply-adds whose row and column "
+        f"NMSE may be at most {MAX_NMSE:g}. mma used: multiply-adds whose row and column "
         "are not all zero. MB read: distinct 32-byte sectors of each block. Again: sectors that "
         "more than one block reads, over those that are read at all.",
         style="dim",

@@ -15,13 +15,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from llamaproof import ggml
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.compute import compute, is_supported
-from llamaproof.attention.inputs import Floats, random_inputs
+from llamaproof.attention.error import error_of
+from llamaproof.attention.inputs import random_inputs
 from llamaproof.executor.loaded import Executor
 from llamaproof.ggml import Device, Ggml, Stream
 from llamaproof.placement.examine import answers
@@ -76,21 +75,13 @@ def _examine_cell(
         expected = compute(library, cpu, host, cell, inputs)
     executor.take_reports()
     got = compute(library, gpu, stream, cell, inputs)
-    return {**compare(got, expected), "reports": executor.take_reports()}
-
-
-def compare(got: Floats, expected: Floats) -> dict[str, Any]:
-    """NMSE, largest error and where; what is not finite counts as infinitely wrong."""
-    finite = np.isfinite(got)
-    difference = np.where(finite, got.astype(np.float64) - expected, np.inf)
-    worst = int(np.argmax(np.abs(difference)))
-    scale = float(np.mean(expected.astype(np.float64) ** 2))
-    error = float(np.mean(difference**2))
+    error = error_of(got, expected)
     return {
-        "nmse": error / scale if scale > 0 else (0.0 if error == 0 else float("inf")),
-        "largest_error": float(np.abs(difference).flat[worst]),
-        "where": [int(i) for i in np.unravel_index(worst, got.shape)],
-        "not_finite": int(np.count_nonzero(~finite)),
+        "nmse": error.nmse,
+        "largest_error": error.largest,
+        "where": list(error.where),
+        "not_finite": error.not_finite,
+        "reports": executor.take_reports(),
     }
 
 

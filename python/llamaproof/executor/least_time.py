@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llamaproof.emulator.results import ExecutedLaunch
+from llamaproof.executor.launches import ExecutedLaunch
 from llamaproof.executor.machine import Counts
 from llamaproof.shadow import Gpu
 

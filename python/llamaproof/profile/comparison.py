@@ -15,8 +15,9 @@ import numpy as np
 from llamaproof import shadow
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
-from llamaproof.emulator.results import ExecutedLaunch, launch_of
+from llamaproof.attention.error import error_of, for_json
 from llamaproof.errors import BadInput
+from llamaproof.executor.launches import ExecutedLaunch, read_reports
 from llamaproof.executor.library import default_library
 from llamaproof.profile import recording
 from llamaproof.profile.figures import (
@@ -109,8 +110,8 @@ class Comparison:
             "outputs": [
                 {
                     "cell": rows.to_row(x.cell),
-                    "nmse": x.nmse if np.isfinite(x.nmse) else None,
-                    "largest": x.largest if np.isfinite(x.largest) else None,
+                    "nmse": for_json(x.nmse),
+                    "largest": for_json(x.largest),
                     "identical": x.identical,
                 }
                 for x in self.outputs
@@ -164,10 +165,7 @@ def compare_with(
             where=folder,
             hint="make the recording with this version of llamaproof and the same numpy",
         )
-    launches = [
-        [launch_of(report) for report in reports if "kernel" in report]
-        for reports in computed.result["reports"]
-    ]
+    launches = [read_reports(reports).launches for reports in computed.result["reports"]]
     compared, mismatches = compare_launches(
         recorded.cells, launches, recorded.launches, figures_for(gpu)
     )
@@ -226,12 +224,11 @@ def signature(kernel: str) -> tuple[str, tuple[int, ...]]:
 
 
 def _compare_output(cell: Cell, emulated: Floats, real: Floats) -> ComparedOutput:
-    finite = np.isfinite(emulated) & np.isfinite(real)
-    difference = np.where(finite, emulated.astype(np.float64) - real, np.inf)
+    error = error_of(emulated, real)
     return ComparedOutput(
         cell=cell,
-        nmse=float(np.mean(difference**2) / np.mean(real.astype(np.float64) ** 2)),
-        largest=float(np.max(np.abs(difference))),
+        nmse=error.nmse,
+        largest=error.largest,
         identical=float(np.mean(emulated == real)),
     )
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from llamaproof.emulator.results import ExecutedLaunch
+from llamaproof.executor.launches import ExecutedLaunch
 from llamaproof.executor.least_time import least_seconds
 from llamaproof.profile.ncu import Profiled
 from llamaproof.shadow import Gpu

@@ -14,9 +14,10 @@ from llamaproof import shadow
 from llamaproof.abi.device import DeviceCode
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
+from llamaproof.attention.error import MAX_NMSE
 from llamaproof.attention.grid import cells_of
 from llamaproof.bench.table import aligned
-from llamaproof.emulator.results import NMSE_LIMIT, CellResult, EmulationEvidence, Verdict
+from llamaproof.emulator.results import CellResult, EmulationEvidence, Verdict, result_json
 from llamaproof.emulator.run import emulate
 from llamaproof.emulator.shapes import PROOF_SHAPES
 from llamaproof.errors import LlamaproofError
@@ -85,7 +86,7 @@ class Executed:
             return f"{self.gpu.name}: {self.target} could not be executed: {self.why}"
         found = [f"{n} {_SAID[v]}" for v in Verdict if (n := self.evidence.number_of(v))]
         errors = [r.nmse for r in self.evidence.results.values() if r.launches]
-        largest = f", largest NMSE {max(errors):.1e} of at most {NMSE_LIMIT:.0e}" if errors else ""
+        largest = f", largest NMSE {max(errors):.1e} of at most {MAX_NMSE:.0e}" if errors else ""
         whose = "" if self.judged else f"{self.target}: "
         return f"{self.gpu.name}: {whose}{', '.join(found)}{largest}"
 
@@ -142,7 +143,7 @@ def prove_numbers(
         outcome=worst(outcomes),
         words="; ".join(words),
         document={
-            "nmse_limit": NMSE_LIMIT,
+            "nmse_limit": MAX_NMSE,
             "columns": list(rows.COLUMNS),
             "no_code_for": [{"gpu": gpu.name, "sm": gpu.sm} for gpu in unserved],
             "executed": [one.json() for one in executed],
@@ -168,15 +169,8 @@ def _execute(target: str, gpu: shadow.Gpu, *, judged: bool) -> Executed:
 
 
 def _cell_json(cell: Cell, result: CellResult) -> dict[str, Any]:
-    document: dict[str, Any] = {"cell": rows.to_row(cell), "verdict": result.verdict.value}
-    if result.message:
-        document["message"] = result.message
+    document = result_json(cell, result)
     if result.launches:
-        # JSON has no infinity: an error that is not finite is told by not_finite.
-        document["nmse"] = result.nmse if result.not_finite == 0 else None
-        document["largest_error"] = result.largest_error if result.not_finite == 0 else None
-        document["where"] = list(result.where)
-        document["not_finite"] = result.not_finite
         document["findings"] = [*result.undefined_reads, *map(str, result.findings)]
         document["kernels"] = [f"{x.kernel} (PTX of sm_{x.ptx_sm})" for x in result.launches]
     return document
@@ -243,7 +237,7 @@ def _blocks(words: Sequence[str], executed: Sequence[Executed]) -> Iterator[Bloc
     yield Paragraph(
         text="The wheel's own kernels were carried out from their PTX on the CPU, every memory "
         "access and barrier checked, and the result compared with ggml's CPU backend: the "
-        f"normalised mean squared error (NMSE) may be at most {NMSE_LIMIT:g}, ggml's own limit. "
+        f"normalised mean squared error (NMSE) may be at most {MAX_NMSE:g}, ggml's own limit. "
         "A shape that falls back to the CPU has no kernel to execute."
     )
     yield from (Paragraph(text=line) for line in words)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from llamaproof.attention.cell import Cell
-from llamaproof.emulator.results import NMSE_LIMIT, CellResult, Verdict
+from llamaproof.attention.error import MAX_NMSE
+from llamaproof.emulator.results import CellResult, Verdict
 from llamaproof.executor.library import default_library
 from llamaproof.executor.machine import Finding, FindingKind
 from tests.unit.emulator.planted import (
@@ -149,14 +150,14 @@ def test_the_unedited_source_does_what_the_wheel_does(kernels: Kernels, where: C
 def test_a_tile_one_row_late(kernels: Kernels) -> None:
     result = kernels.edited(ONE, TILE_OFFSET, name="tile-offset")
     assert result.verdict is Verdict.WRONG
-    assert result.nmse > 100 * NMSE_LIMIT
+    assert result.nmse > 100 * MAX_NMSE
     found = named(result, FindingKind.OUT_OF_BOUNDS)  # the last tile's last row
     assert "past the end" in found.detail
 
 
 def test_a_bound_on_the_tokens_of_a_tile_removed(kernels: Kernels) -> None:
     result = kernels.edited(MANY, NO_TOKEN_BOUND, name="token-bound")
-    assert result.nmse <= NMSE_LIMIT  # what it reads it throws away: no number shows it
+    assert result.nmse <= MAX_NMSE  # what it reads it throws away: no number shows it
     assert result.verdict is Verdict.FINDINGS
     found = named(result, FindingKind.OUT_OF_BOUNDS)
     assert "past the end" in found.detail
@@ -177,7 +178,7 @@ def test_a_missing_barrier(kernels: Kernels) -> None:
 def test_the_mask_of_the_token_before(kernels: Kernels) -> None:
     result = kernels.edited(MANY, MASK_ROW, name="mask-row")
     assert result.verdict is Verdict.WRONG
-    assert result.nmse > 100 * NMSE_LIMIT
+    assert result.nmse > 100 * MAX_NMSE
     token, _head, _column = result.where
     assert token > 0  # the first has its own mask
 

@@ -1,25 +1,15 @@
-"""git, through GitPython, as if nobody had ever configured it."""
+"""The git command, run as if nobody had ever configured it."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-from build_tools.tree.full_disk import hint_for
-from llamaproof.errors import CommandFailed, LlamaproofError
-from llamaproof.process import describe_status, end_group
-
-try:
-    import git
-except ImportError as error:  # GitPython looks for git when it is imported
-    raise LlamaproofError(
-        "git cannot be started", hint="install git and have it on the PATH (Debian: git)"
-    ) from error
+from llamaproof.errors import CommandFailed
+from llamaproof.exits import MAKE_ROOM
+from llamaproof.process import Answer, ask, describe_status
 
 # Every commit is a function of its content alone.
 _NAME = "llamaproof"
@@ -52,17 +42,17 @@ SETTINGS: Mapping[str, str] = {
     "maintenance.auto": "false",
 }
 
+# git's words for a file that it could not write.
+_WORDS_OF_A_FULL_DISK = (
+    "No space left on device",
+    "Out of diskspace",
+    "unable to write",
+    "failed to write",
+    "SIGXFSZ",
+)
+
 # What git needs of the environment to run at all.
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
-
-
-@dataclass(frozen=True, kw_only=True)
-class GitResult:
-    """What one git command left: exit status, output, and errors as text."""
-
-    returncode: int
-    stdout: bytes
-    stderr: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +73,7 @@ class IsolatedGit:
         stdin: bytes = b"",
         index: Path | None = None,
         allowed: tuple[int, ...] = (0,),
-    ) -> GitResult:
+    ) -> Answer:
         """Run one git command in the work tree.
 
         Args:
@@ -93,36 +83,19 @@ class IsolatedGit:
         Raises:
             CommandFailed: with git's words.
         """
-        # `env -i`, because GitPython adds to this process's environment and takes nothing away.
-        command = ["env", "-i", *self._environment(index), "git", "-C", str(self.work_tree)]
+        command = ["git", "-C", str(self.work_tree)]
         command += [part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}")]
-        command += args
-        with tempfile.TemporaryFile() as source:
-            source.write(stdin)
-            source.seek(0)
-            started = git.Git().execute(
-                command, istream=source, as_process=True, start_new_session=True
-            )
-            child = cast("subprocess.Popen[bytes]", started.proc)
-            try:
-                stdout, stderr = child.communicate()
-            except BaseException:
-                # An interrupt: git removes its lock files when it is asked to end.
-                end_group(cast("subprocess.Popen[str]", child))
-                raise
-        result = GitResult(
-            returncode=child.returncode, stdout=stdout, stderr=stderr.decode("utf-8", "replace")
-        )
-        if result.returncode not in allowed:
-            status = describe_status(result.returncode)
+        answer = ask((*command, *args), stdin=stdin, env=self._environment(index))
+        if answer.returncode not in allowed:
+            status = describe_status(answer.returncode)
             raise CommandFailed(
                 f"git {args[0]} {status}",
                 where=self.work_tree,
-                hint=hint_for(f"{status} {result.stderr}"),
-                returncode=result.returncode,
-                output=tuple(result.stderr.splitlines()),
+                hint=_hint_for(f"{status} {answer.stderr}"),
+                returncode=answer.returncode,
+                output=tuple(answer.stderr.splitlines()),
             )
-        return result
+        return answer
 
     def text(self, *args: str, index: Path | None = None) -> str:
         """The output of a command that prints one line, without its end."""
@@ -133,7 +106,7 @@ class IsolatedGit:
         output = os.fsdecode(self.run(*args, index=index).stdout)
         return tuple(name for name in output.split("\0") if name)
 
-    def _environment(self, index: Path | None) -> list[str]:
+    def _environment(self, index: Path | None) -> dict[str, str]:
         variables = {name: os.environ[name] for name in _KEPT_VARIABLES if os.environ.get(name)} | {
             "LC_ALL": "C",
             "TZ": "UTC",
@@ -157,4 +130,9 @@ class IsolatedGit:
         }
         if index is not None:
             variables["GIT_INDEX_FILE"] = str(index)
-        return [f"{name}={value}" for name, value in variables.items()]
+        return variables
+
+
+def _hint_for(words: str) -> str:
+    """What to do next when git's words mean a full disk; else nothing."""
+    return MAKE_ROOM if any(known in words for known in _WORDS_OF_A_FULL_DISK) else ""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import queue
 import shlex
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from llamaproof.errors import CommandFailed
 
@@ -33,6 +37,15 @@ class Completed:
     @property
     def output(self) -> str:
         return "\n".join(self.lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a program said to what it was given: its exit status, its output, its errors as text."""
+
+    returncode: int
+    stdout: bytes
+    stderr: str
 
 
 def run(
@@ -62,55 +75,46 @@ def run(
     """
     argv = tuple(os.fspath(part) for part in command)
     started = time.monotonic()
-    try:
-        child = subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise CommandFailed(
-            f"cannot start {argv[0]}: {error.strerror or error}", where=shlex.join(argv)
-        ) from error
     lines: list[str] = []
     try:
-        for line in _lines(child, silence_limit_s):
-            lines.append(line)
-            if on_line is not None:
-                on_line(line)
-        returncode = child.wait()
+        with _started(argv, cwd=cwd, env=env, stderr=subprocess.STDOUT) as child:
+            for line in _lines(child, silence_limit_s):
+                lines.append(line)
+                if on_line is not None:
+                    on_line(line)
+            returncode = child.wait()
     except _Silent as error:
-        end_group(child)
-        raise CommandFailed(
-            f"{Path(argv[0]).name} printed nothing for {silence_limit_s:.0f} s and was ended",
-            where=shlex.join(argv),
-            output=tuple(lines),
-        ) from error
-    except BaseException:
-        end_group(child)
-        raise
-    finally:
-        if child.stdout is not None:
-            child.stdout.close()
+        what = f"printed nothing for {silence_limit_s:.0f} s and was ended"
+        raise _failure(argv, what, lines) from error
     if check and returncode != 0:
-        raise CommandFailed(
-            f"{Path(argv[0]).name} {describe_status(returncode)}",
-            where=shlex.join(argv),
-            returncode=returncode,
-            output=tuple(lines),
-        )
-    return Completed(
-        command=argv,
-        returncode=returncode,
-        lines=tuple(lines),
-        seconds=time.monotonic() - started,
+        raise _failure(argv, describe_status(returncode), lines, returncode)
+    seconds = time.monotonic() - started
+    return Completed(command=argv, returncode=returncode, lines=tuple(lines), seconds=seconds)
+
+
+def ask(
+    command: Sequence[str | os.PathLike[str]],
+    *,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Answer:
+    """Run a short program that is given bytes and answers with bytes, its errors kept apart.
+
+    Like `run`'s, its process group is ended whole on an interrupt. Its exit status is the
+    caller's to judge.
+
+    Raises:
+        CommandFailed: it could not be started.
+    """
+    argv = tuple(os.fspath(part) for part in command)
+    with tempfile.TemporaryFile() as source:
+        source.write(stdin)
+        source.seek(0)
+        with _started(argv, cwd=cwd, env=env, stdin=source, stderr=subprocess.PIPE) as child:
+            stdout, stderr = child.communicate()
+    return Answer(
+        returncode=child.returncode, stdout=stdout, stderr=stderr.decode("utf-8", "replace")
     )
 
 
@@ -122,18 +126,6 @@ def describe_status(returncode: int) -> str:
         return f"was killed by {signal.Signals(-returncode).name}"
     except ValueError:
         return f"was killed by signal {-returncode}"
-
-
-def end_group(child: subprocess.Popen[str]) -> None:
-    """End a child's whole process group: politely, then for good."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(_TERM_GRACE_S)
-    # The leader may be gone while a grandchild ignores SIGTERM: the group is asked once more.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
 
 
 @contextlib.contextmanager
@@ -151,13 +143,73 @@ def termination_as_interrupt() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def _started(
+    argv: tuple[str, ...],
+    *,
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stderr: int,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A child in a process group of its own, which any exception ends whole."""
+    try:
+        child = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CommandFailed(
+            f"cannot start {argv[0]}: {error.strerror or error}",
+            where=shlex.join(argv),
+            hint="" if shutil.which(argv[0]) else f"install {argv[0]} and have it on the PATH",
+        ) from error
+    try:
+        yield child
+    except BaseException:
+        _end_group(child)
+        raise
+    finally:
+        for stream in (child.stdout, child.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def _end_group(child: subprocess.Popen[bytes]) -> None:
+    """End a child's whole process group: politely, then for good."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(_TERM_GRACE_S)
+    # The leader may be gone while a grandchild ignores SIGTERM: the group is asked once more.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _failure(
+    argv: tuple[str, ...], what: str, lines: Sequence[str], returncode: int | None = None
+) -> CommandFailed:
+    return CommandFailed(
+        f"{Path(argv[0]).name} {what}",
+        where=shlex.join(argv),
+        returncode=returncode,
+        output=tuple(lines),
+    )
+
+
 class _Silent(Exception):
     pass
 
 
-def _lines(child: subprocess.Popen[str], silence_limit_s: float) -> Iterator[str]:
+def _lines(child: subprocess.Popen[bytes], silence_limit_s: float) -> Iterator[str]:
     assert child.stdout is not None
-    stream = child.stdout
+    stream = io.TextIOWrapper(child.stdout, encoding="utf-8", errors="replace")
     lines: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llamaproof.errors import CommandFailed
-from llamaproof.process import describe_status, run
+from llamaproof.process import ask, describe_status, run
 
 
 def python(code: str) -> tuple[str, ...]:
@@ -53,8 +53,10 @@ def test_a_failure_names_the_command_its_status_and_its_last_words() -> None:
 
 
 def test_a_program_that_is_not_there_is_named() -> None:
-    with pytest.raises(CommandFailed, match="no-such-program"):
-        run(("no-such-program",))
+    for start in (run, ask):
+        with pytest.raises(CommandFailed, match="cannot start no-such-program") as caught:
+            start(("no-such-program",))
+        assert "install no-such-program" in caught.value.hint
 
 
 def test_silence_ends_the_program() -> None:
@@ -102,3 +104,15 @@ def test_an_interrupt_ends_every_child(number: signal.Signals) -> None:
 
 def test_a_signal_is_named() -> None:
     assert "SIGABRT" in describe_status(-signal.SIGABRT)
+
+
+def test_bytes_are_answered_with_bytes_and_errors_kept_apart() -> None:
+    code = (
+        "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()[::-1]);"
+        r"sys.stderr.buffer.write(b'a \xff word'); raise SystemExit(3)"
+    )
+    given = bytes(range(256)) * 1000
+    answer = ask(python(code), stdin=given)
+    assert answer.stdout == given[::-1]
+    assert answer.stderr == "a \ufffd word"
+    assert answer.returncode == 3

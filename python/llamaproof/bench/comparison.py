@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from llamaproof.bench.points import Point
 from llamaproof.bench.record import Record
-from llamaproof.bench.stats import Interval, Verdict, cost_ratio, verdict
+from llamaproof.bench.stats import CostVerdict, Interval, cost_ratio, verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Comparison:
     ratio: Interval
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> CostVerdict:
         return verdict(self.ratio)
 
 
@@ -41,7 +41,7 @@ def summary_line(found: Sequence[Comparison]) -> str:
     if not found:
         return "no cell was measured on both"
     counts = Counter(each.verdict for each in found)
-    words = ", ".join(f"{counts[kind]} {kind.value}" for kind in Verdict if counts[kind])
+    words = ", ".join(f"{counts[kind]} {kind.value}" for kind in CostVerdict if counts[kind])
     ratios = [each.ratio.value for each in found]
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
     span = f"{min(ratios):.2f}x to {max(ratios):.2f}x"

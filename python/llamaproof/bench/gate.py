@@ -22,6 +22,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+_CostPair = tuple[Sequence[float] | None, Sequence[float] | None]
+
 DEFAULT_GATE = Path(__file__).with_name("gate.toml")
 _SCHEMA = 2
 
@@ -77,7 +79,7 @@ class Gate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class GateFinding:
     """One judgement of a rule: of a cell, a row of cells, or a pair.
 
     Attributes:
@@ -94,7 +96,7 @@ class RuleVerdict:
     """A rule with all it was judged on; without a finding nothing was checked."""
 
     rule: Rule
-    findings: tuple[Finding, ...]
+    findings: tuple[GateFinding, ...]
 
     @property
     def outcome(self) -> Outcome:
@@ -219,7 +221,7 @@ class Judged:
         second: Sequence[float],
         limit: _Limited,
         what: str,
-    ) -> Finding:
+    ) -> GateFinding:
         """A ratio of costs against its limit."""
         ratio = cost_ratio(first, second, alpha=self.gate.alpha)
         shown = f"{what} is {_times(ratio)}"
@@ -237,19 +239,19 @@ class Judged:
             yield sorted(row, key=lambda point: point.cell.n_kv)
 
 
-def _on_gpu(_rule: Rule, judged: Judged) -> Iterator[Finding]:
+def _on_gpu(_rule: Rule, judged: Judged) -> Iterator[GateFinding]:
     for point in judged.evidence.requested:
         result = judged.evidence.results.get(point)
         if result is not None and result.status == "measured":
-            yield Finding(outcome=Outcome.HOLDS, text=f"{point}: on the GPU")
+            yield GateFinding(outcome=Outcome.HOLDS, text=f"{point}: on the GPU")
         elif result is not None and result.status in ("falls back", "aborts"):
             text = f"{point} {result.status}: {result.reason}"
-            yield Finding(outcome=Outcome.DEFECT, text=text)
+            yield GateFinding(outcome=Outcome.DEFECT, text=text)
         else:
             yield _missing(str(point), judged.why_not(point))
 
 
-def _slope(rule: Rule, judged: Judged) -> Iterator[Finding]:
+def _slope(rule: Rule, judged: Judged) -> Iterator[GateFinding]:
     for row in judged.rows():
         points = [point for point in row if point.cell.n_kv >= rule.parameters["from_n_kv"]]
         if len(points) < rule.parameters["least_points"]:
@@ -273,7 +275,7 @@ def _slope(rule: Rule, judged: Judged) -> Iterator[Finding]:
 
 def _judge_slope(
     rule: Rule, name: str, limit: _Limited, known: Sequence[tuple[int, Sequence[float]]]
-) -> Finding:
+) -> GateFinding:
     slope = slope_interval(
         [n for n, _ in known], [c for _, c in known], alpha=rule.parameters["alpha"]
     )
@@ -281,7 +283,7 @@ def _judge_slope(
     return _judged(slope, limit, shown)
 
 
-def _doubling(rule: Rule, judged: Judged) -> Iterator[Finding]:
+def _doubling(rule: Rule, judged: Judged) -> Iterator[GateFinding]:
     for row in judged.rows():
         lengths = {point.cell.n_kv: point for point in row}
         for n_kv, point in lengths.items():
@@ -292,7 +294,7 @@ def _doubling(rule: Rule, judged: Judged) -> Iterator[Finding]:
             yield from _pair(rule, judged, point, half, what)
 
 
-def _cliff(rule: Rule, judged: Judged) -> Iterator[Finding]:
+def _cliff(rule: Rule, judged: Judged) -> Iterator[GateFinding]:
     k, v = rule.parameters["head_sizes"]
     for point in judged.evidence.requested:
         if point.prompt or point.cell.heads != HeadSizes(k=k, v=v):
@@ -305,7 +307,7 @@ def _cliff(rule: Rule, judged: Judged) -> Iterator[Finding]:
             yield from _pair(rule, judged, point, other, what)
 
 
-def _prompt(rule: Rule, judged: Judged) -> Iterator[Finding]:
+def _prompt(rule: Rule, judged: Judged) -> Iterator[GateFinding]:
     first, last = rule.parameters["from_n_kv"], rule.parameters["to_n_kv"]
     for point in judged.evidence.requested:
         if point.prompt and point.cell.n_kv == last:
@@ -314,7 +316,7 @@ def _prompt(rule: Rule, judged: Judged) -> Iterator[Finding]:
                 yield _judge_prompt(judged, start, point, limit)
 
 
-def _judge_prompt(judged: Judged, start: Point, end: Point, limit: _Limited) -> Finding:
+def _judge_prompt(judged: Judged, start: Point, end: Point, limit: _Limited) -> GateFinding:
     metric = limit.metric
     what = f"{end}: growth of {metric} from {start.cell.n_kv}"
     short, long = judged.cost(start, metric), judged.cost(end, metric)
@@ -363,7 +365,7 @@ def _interpolated(lengths: Sequence[int], costs: Sequence[float], n: int) -> flo
     return costs[-1] * n / lengths[-1]
 
 
-def _against(rule: Rule, judged: Judged) -> Iterator[Finding]:
+def _against(rule: Rule, judged: Judged) -> Iterator[GateFinding]:
     role = rule.parameters["role"]
     reference = judged.evidence.references.get(role)
     if reference is None:
@@ -371,60 +373,71 @@ def _against(rule: Rule, judged: Judged) -> Iterator[Finding]:
         yield _missing(f"against {role}", why)
         return
     for point in judged.evidence.requested:
-        other = reference.get(point)
-        if other is not None and other.status in ("falls back", "aborts"):
-            text = f"{point}: {role} does not run it on the GPU"
-            yield Finding(outcome=Outcome.HOLDS, text=text)
-            continue
-        if not judged.is_measured(point):
-            yield _missing(f"{point} against {role}", judged.why_not(point))
-            continue
-        if other is None or other.status != "measured":
-            yield _missing(f"{point} against {role}", f"{role}: {_why_not(other)}")
-            continue
-        for limit in judged.limits(rule):
-            mine, theirs = judged.cost(point, limit.metric), _cost(other, limit.metric)
-            what = f"{point}: {limit.metric} against {role}"
-            if mine is None:
-                yield _missing(what, judged.why_not(point))
-            elif theirs is None:
-                yield _missing(what, f"{role}: {_why_not(other)}")
-            elif not (_is_none_at_all(mine) or _is_none_at_all(theirs)):
-                yield judged.compare(mine, theirs, limit, what)
+        yield from _against_one(rule, judged, point, reference.get(point))
 
 
-def _pair(rule: Rule, judged: Judged, point: Point, other: Point, what: str) -> Iterator[Finding]:
+def _against_one(
+    rule: Rule, judged: Judged, point: Point, other: PointResult | None
+) -> Iterator[GateFinding]:
+    role = rule.parameters["role"]
+    if other is not None and other.status in ("falls back", "aborts"):
+        text = f"{point}: {role} does not run it on the GPU"
+        yield GateFinding(outcome=Outcome.HOLDS, text=text)
+        return
+    theirs = f"{role}: {_why_not(other)}"
+    if not judged.is_measured(point) or other is None or other.status != "measured":
+        why = theirs if judged.is_measured(point) else judged.why_not(point)
+        yield _missing(f"{point} against {role}", why)
+        return
+    for limit in judged.limits(rule):
+        what = f"{point}: {limit.metric} against {role}"
+        first, second = judged.cost(point, limit.metric), _cost(other, limit.metric)
+        why = judged.why_not(point) if first is None else theirs
+        yield from _compared(judged, limit, (first, second), what, why)
+
+
+def _pair(
+    rule: Rule, judged: Judged, point: Point, other: Point, what: str
+) -> Iterator[GateFinding]:
     if without := [c for c in (point, other) if not judged.is_measured(c)]:
         yield _missing(what, _absent(judged, without))
         return
     for limit in judged.limits(rule):
-        metric = limit.metric
-        first, second = judged.cost(point, metric), judged.cost(other, metric)
-        if first is None or second is None:
-            absent = [c for c, cost in ((point, first), (other, second)) if cost is None]
-            yield _missing(f"{what}, {metric}", _absent(judged, absent))
-        elif not (_is_none_at_all(first) or _is_none_at_all(second)):
-            yield judged.compare(first, second, limit, f"{what}, {metric}")
+        first, second = judged.cost(point, limit.metric), judged.cost(other, limit.metric)
+        absent = [c for c, cost in ((point, first), (other, second)) if cost is None]
+        why = _absent(judged, absent)
+        yield from _compared(judged, limit, (first, second), f"{what}, {limit.metric}", why)
 
 
-def _judged(found: Interval, limit: _Limited, shown: str) -> Finding:
+def _compared(
+    judged: Judged, limit: _Limited, costs: _CostPair, what: str, why_missing: str
+) -> Iterator[GateFinding]:
+    """One kind of cost of two; nothing where either does nothing of that kind."""
+    first, second = costs
+    if first is None or second is None:
+        yield _missing(what, why_missing)
+    elif not (_is_none_at_all(first) or _is_none_at_all(second)):
+        yield judged.compare(first, second, limit, what)
+
+
+def _judged(found: Interval, limit: _Limited, shown: str) -> GateFinding:
     """An interval against its limit: it fails or holds as a whole, or was not checked."""
     if found.low > limit.at_most:
         text = f"{shown}, more than {limit.at_most}"
-        return Finding(outcome=Outcome.DEFECT, text=text, value=found.value)
+        return GateFinding(outcome=Outcome.DEFECT, text=text, value=found.value)
     if found.high <= limit.at_most:
         return _within(limit, found.high, shown)
     text = f"{shown}: the noise leaves it on both sides of {limit.at_most}"
-    return Finding(outcome=Outcome.NOT_CHECKED, text=text, value=found.value)
+    return GateFinding(outcome=Outcome.NOT_CHECKED, text=text, value=found.value)
 
 
-def _within(limit: _Limited, value: float, shown: str) -> Finding:
+def _within(limit: _Limited, value: float, shown: str) -> GateFinding:
     """What is within its limit: a figure that is beyond the limit of cost is worth a word."""
     if value <= limit.noted_from:
         text = f"{shown}, at most {limit.at_most}"
-        return Finding(outcome=Outcome.HOLDS, text=text, value=value)
+        return GateFinding(outcome=Outcome.HOLDS, text=text, value=value)
     text = f"{shown}, more than {limit.noted_from} by itself, at most {limit.at_most}"
-    return Finding(outcome=Outcome.NOTED, text=text, value=value)
+    return GateFinding(outcome=Outcome.NOTED, text=text, value=value)
 
 
 def _is_none_at_all(cost: Sequence[float] | None) -> bool:
@@ -435,11 +448,11 @@ def _is_none_at_all(cost: Sequence[float] | None) -> bool:
     return cost is not None and len(cost) == 1 and cost[0] == 0
 
 
-def _findings(rule: Rule, judged: Judged) -> Iterator[Finding]:
+def _findings(rule: Rule, judged: Judged) -> Iterator[GateFinding]:
     unit = rule.parameters.get("unit", judged.evidence.unit)
     if unit != judged.evidence.unit:
         text = f"judged on {unit} alone, and this is {judged.evidence.unit}"
-        yield Finding(outcome=Outcome.NOTED, text=text)
+        yield GateFinding(outcome=Outcome.NOTED, text=text)
         return
     yield from _KINDS[rule.kind](rule, judged)
 
@@ -451,7 +464,7 @@ def _is_left_out(rule: Rule, evidence: Evidence) -> bool:
     return bool(rule.parameters.get("only_if_given")) and not given
 
 
-_KINDS: Mapping[str, Callable[[Rule, Judged], Iterator[Finding]]] = {
+_KINDS: Mapping[str, Callable[[Rule, Judged], Iterator[GateFinding]]] = {
     "on_gpu": _on_gpu,
     "slope": _slope,
     "doubling": _doubling,
@@ -501,8 +514,8 @@ def _absent(judged: Judged, points: Sequence[Point]) -> str:
     return named + more
 
 
-def _missing(what: str, why: str) -> Finding:
-    return Finding(outcome=Outcome.NOT_CHECKED, text=f"{what} could not be checked ({why})")
+def _missing(what: str, why: str) -> GateFinding:
+    return GateFinding(outcome=Outcome.NOT_CHECKED, text=f"{what} could not be checked ({why})")
 
 
 def _span(interval: Interval) -> str:

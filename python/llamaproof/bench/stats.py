@@ -30,7 +30,7 @@ class Interval:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
+class SampleSummary:
     """Median, quartiles, and the number of samples behind them."""
 
     median: float
@@ -39,7 +39,7 @@ class Summary:
     count: int
 
 
-class Verdict(str, enum.Enum):
+class CostVerdict(str, enum.Enum):
     """What a comparison of costs says of the first against the second."""
 
     SAME = "SAME"
@@ -48,10 +48,10 @@ class Verdict(str, enum.Enum):
     AMBIGUOUS = "AMBIGUOUS"
 
 
-def summary(samples: Sequence[float]) -> Summary:
+def summary(samples: Sequence[float]) -> SampleSummary:
     """Of at least one sample."""
     q1, median, q3 = np.percentile(np.asarray(samples), (25, 50, 75))
-    return Summary(median=float(median), q1=float(q1), q3=float(q3), count=len(samples))
+    return SampleSummary(median=float(median), q1=float(q1), q3=float(q3), count=len(samples))
 
 
 def median_interval(samples: Sequence[float], *, alpha: float = 0.05) -> Interval:
@@ -116,15 +116,15 @@ def cost_ratio(
     return ratio_interval(first, second, alpha=alpha)
 
 
-def verdict(ratio: Interval, *, margin: float = SAME_MARGIN) -> Verdict:
+def verdict(ratio: Interval, *, margin: float = SAME_MARGIN) -> CostVerdict:
     """What an interval of cost ratios says."""
     if ratio.low > 1 + margin:
-        return Verdict.SLOWER
+        return CostVerdict.SLOWER
     if ratio.high < 1 / (1 + margin):
-        return Verdict.FASTER
+        return CostVerdict.FASTER
     if 1 / (1 + margin) <= ratio.low and ratio.high <= 1 + margin:
-        return Verdict.SAME
-    return Verdict.AMBIGUOUS
+        return CostVerdict.SAME
+    return CostVerdict.AMBIGUOUS
 
 
 def slope_interval(

@@ -7,10 +7,15 @@ from collections.abc import Callable, Sequence
 from llamaproof.bench.points import Point
 from llamaproof.bench.record import SECONDS, PointResult, Record
 from llamaproof.bench.shares import shares
-from llamaproof.bench.stats import Verdict, cost_ratio, median_interval, summary, verdict
+from llamaproof.bench.stats import CostVerdict, cost_ratio, median_interval, summary, verdict
 
 _WORDS = {"falls back": "CPU", "aborts": "ABORT", "failed": "fail", "left out": "-"}
-_MARKS = {Verdict.SAME: "=", Verdict.FASTER: "+", Verdict.SLOWER: "!", Verdict.AMBIGUOUS: "?"}
+_MARKS = {
+    CostVerdict.SAME: "=",
+    CostVerdict.FASTER: "+",
+    CostVerdict.SLOWER: "!",
+    CostVerdict.AMBIGUOUS: "?",
+}
 
 
 Rows = list[list[str]]

@@ -11,14 +11,14 @@ from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE, for_json
 from llamaproof.executor.launches import ExecutedLaunch, read_reports
-from llamaproof.executor.machine import Finding
+from llamaproof.executor.machine import KernelFinding
 from llamaproof.reports.outcome import Outcome
 
 SCHEMA = "llamaproof.emulation"
 SCHEMA_VERSION = 1
 
 
-class Verdict(str, Enum):
+class CellVerdict(str, Enum):
     """What a cell came to.
 
     `not taken`: a cache length that llama.cpp of this release never makes, and an assertion says.
@@ -44,7 +44,7 @@ class CellResult:
         message: why it aborted; empty otherwise.
     """
 
-    verdict: Verdict
+    verdict: CellVerdict
     nmse: float = 0.0
     largest_error: float = 0.0
     where: tuple[int, int, int] = (0, 0, 0)
@@ -54,7 +54,7 @@ class CellResult:
     message: str = ""
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[KernelFinding, ...]:
         return tuple(finding for launch in self.launches for finding in launch.findings)
 
     def total(self, count: str) -> int:
@@ -78,11 +78,11 @@ class EmulationEvidence:
     @property
     def outcome(self) -> Outcome:
         """A defect when a cell is wrong, aborts or has findings; falling back is none here."""
-        bad = {Verdict.WRONG, Verdict.FINDINGS, Verdict.ABORTS}
+        bad = {CellVerdict.WRONG, CellVerdict.FINDINGS, CellVerdict.ABORTS}
         is_bad = any(result.verdict in bad for result in self.results.values())
         return Outcome.DEFECT if is_bad else Outcome.HOLDS
 
-    def number_of(self, verdict: Verdict) -> int:
+    def number_of(self, verdict: CellVerdict) -> int:
         return sum(result.verdict is verdict for result in self.results.values())
 
     def json(self) -> dict[str, Any]:
@@ -110,16 +110,16 @@ _PADDING = "KV cache padding"
 def result_of(answer: Mapping[str, Any] | None, abort_message: str = "") -> CellResult:
     """A worker's answer as a result."""
     if answer is None:
-        return CellResult(verdict=Verdict.FALLS_BACK)
+        return CellResult(verdict=CellVerdict.FALLS_BACK)
     if "died" in answer:
-        verdict = Verdict.NOT_TAKEN if _PADDING in abort_message else Verdict.ABORTS
+        verdict = CellVerdict.NOT_TAKEN if _PADDING in abort_message else CellVerdict.ABORTS
         return CellResult(verdict=verdict, message=abort_message)
     reported = read_reports(answer["reports"])
     nmse = float(answer["nmse"])
     if not nmse <= MAX_NMSE:
-        verdict = Verdict.WRONG
+        verdict = CellVerdict.WRONG
     else:
-        verdict = Verdict.HOLDS if reported.is_clean else Verdict.FINDINGS
+        verdict = CellVerdict.HOLDS if reported.is_clean else CellVerdict.FINDINGS
     token, head, column = answer["where"]
     return CellResult(
         verdict=verdict,

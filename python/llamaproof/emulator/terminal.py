@@ -11,15 +11,15 @@ from rich.table import Table
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE
 from llamaproof.emulator.decode import LOGITS_NMSE_LIMIT, ModelEvidence
-from llamaproof.emulator.results import CellResult, EmulationEvidence, Verdict
+from llamaproof.emulator.results import CellResult, CellVerdict, EmulationEvidence
 
 _STYLES = {
-    Verdict.HOLDS: "green",
-    Verdict.WRONG: "red",
-    Verdict.FINDINGS: "red",
-    Verdict.ABORTS: "red",
-    Verdict.FALLS_BACK: "yellow",
-    Verdict.NOT_TAKEN: "dim",
+    CellVerdict.HOLDS: "green",
+    CellVerdict.WRONG: "red",
+    CellVerdict.FINDINGS: "red",
+    CellVerdict.ABORTS: "red",
+    CellVerdict.FALLS_BACK: "yellow",
+    CellVerdict.NOT_TAKEN: "dim",
 }
 _FINDINGS_SHOWN = 40
 
@@ -39,7 +39,7 @@ def print_evidence(evidence: EmulationEvidence, console: Console) -> None:
     _print_findings(evidence, console)
     sums = ", ".join(
         f"{evidence.number_of(verdict)} {verdict.value}"
-        for verdict in Verdict
+        for verdict in CellVerdict
         if evidence.number_of(verdict)
     )
     console.print(f"{sums}; {evidence.seconds:.0f} s")
@@ -127,9 +127,9 @@ def _print_findings(evidence: EmulationEvidence, console: Console) -> None:
 
 
 def _texts(result: CellResult) -> Iterable[str]:
-    if result.verdict is Verdict.ABORTS:
+    if result.verdict is CellVerdict.ABORTS:
         yield f"aborts: {result.message}"
-    if result.verdict is Verdict.WRONG:
+    if result.verdict is CellVerdict.WRONG:
         token, head, column = result.where
         yield (
             f"NMSE {result.nmse:.3g}, largest error {result.largest_error:.3g} at token {token}, "

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llamaproof.executor.machine import Counts, Finding, FindingKind
+from llamaproof.executor.machine import Counts, FindingKind, KernelFinding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class ExecutedLaunch:
     ptx_sm: int
     seconds: float
     counts: Counts
-    findings: tuple[Finding, ...]
+    findings: tuple[KernelFinding, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Reported:
     undefined_reads: tuple[str, ...] = ()
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[KernelFinding, ...]:
         """What the checker found, launch by launch."""
         return tuple(finding for launch in self.launches for finding in launch.findings)
 
@@ -69,8 +69,8 @@ def _launch(report: Mapping[str, Any]) -> ExecutedLaunch:
     )
 
 
-def _finding(kernel: str, found: Mapping[str, Any]) -> Finding:
-    return Finding(
+def _finding(kernel: str, found: Mapping[str, Any]) -> KernelFinding:
+    return KernelFinding(
         kind=FindingKind(found["kind"]),
         kernel=kernel,
         line=found["line"],

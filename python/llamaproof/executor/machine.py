@@ -42,7 +42,7 @@ class FindingKind(IntEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class KernelFinding:
     """Something a kernel must not do, where it did it first, and how often at that instruction.
 
     Attributes:
@@ -123,7 +123,7 @@ class Launched:
     """What a launch did. `seconds` is this host's time, `printed` what the kernel printed."""
 
     counts: Counts
-    findings: tuple[Finding, ...]
+    findings: tuple[KernelFinding, ...]
     printed: str
     seconds: float
 
@@ -323,13 +323,13 @@ class Emulator:
         plain = {f.name: getattr(counts, f.name) for f in fields(Counts) if f.name != "by_class"}
         return Counts(by_class=by_class, **plain)
 
-    def _findings(self, kernel: Kernel) -> tuple[Finding, ...]:
+    def _findings(self, kernel: Kernel) -> tuple[KernelFinding, ...]:
         found = []
         for index in range(self._library.llamaproof_emulator_finding_count(self._handle)):
             raw = library.CFinding(struct_bytes=ctypes.sizeof(library.CFinding))
             self._library.llamaproof_emulator_finding_at(self._handle, index, ctypes.byref(raw))
             found.append(
-                Finding(
+                KernelFinding(
                     kind=FindingKind(raw.kind),
                     kernel=kernel.name,
                     line=raw.line,

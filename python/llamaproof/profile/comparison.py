@@ -75,7 +75,7 @@ class ComparedOutput:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class CardComparison:
     """The emulated card against the real one.
 
     Attributes:
@@ -142,7 +142,7 @@ def compare_with(
     *,
     gpu_name: str | None = None,
     on_progress: Callable[[int], None] | None = None,
-) -> Comparison:
+) -> CardComparison:
     """Execute a recording's cells on the card it was made on, emulated, and compare.
 
     Raises:
@@ -169,7 +169,7 @@ def compare_with(
     compared, mismatches = compare_launches(
         recorded.cells, launches, recorded.launches, figures_for(gpu)
     )
-    return Comparison(
+    return CardComparison(
         target=target.name,
         device=recorded.device,
         gpu=gpu.name,

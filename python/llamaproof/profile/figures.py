@@ -24,7 +24,7 @@ from llamaproof.profile.ncu import Profiled
 from llamaproof.shadow import Gpu
 
 
-class Rule(str, Enum):
+class FigureRule(str, Enum):
     """What is asked of a figure."""
 
     SAME = "same"
@@ -54,7 +54,7 @@ class Figure:
     """
 
     name: str
-    rule: Rule
+    rule: FigureRule
     emulated: Callable[[ExecutedLaunch], float]
     measured: Callable[[Profiled], float | None]
     reason: str
@@ -95,7 +95,7 @@ def _outcome(
 ) -> FigureOutcome:
     if other is None:
         return FigureOutcome.NOT_MEASURED
-    if figure.rule is Rule.SHOWN:
+    if figure.rule is FigureRule.SHOWN:
         return FigureOutcome.SHOWN
     if value == other:
         return FigureOutcome.SAME
@@ -186,35 +186,35 @@ def _blocks(launch: ExecutedLaunch) -> float:
 FIGURES = (
     Figure(
         name="blocks launched",
-        rule=Rule.SAME,
+        rule=FigureRule.SAME,
         emulated=_blocks,
         measured=lambda launch: float(launch.grid[0] * launch.grid[1] * launch.grid[2]),
         reason="the host code computes the grid from the card's occupancy",
     ),
     Figure(
         name="threads a block",
-        rule=Rule.SAME,
+        rule=FigureRule.SAME,
         emulated=lambda launch: float(launch.block[0] * launch.block[1] * launch.block[2]),
         measured=lambda launch: float(launch.block[0] * launch.block[1] * launch.block[2]),
         reason="the host code sets it",
     ),
     Figure(
         name="dynamic shared memory",
-        rule=Rule.SAME,
+        rule=FigureRule.SAME,
         emulated=lambda launch: float(launch.dynamic_shared_bytes),
         measured=_metrics("launch__shared_mem_per_block_dynamic"),
         reason="the host code sets it",
     ),
     Figure(
         name="matrix products (HMMA)",
-        rule=Rule.SAME,
+        rule=FigureRule.SAME,
         emulated=_count("mma_ops"),
         measured=_opcodes("HMMA"),
         reason="one mma is one HMMA",
     ),
     Figure(
         name="tensor pipe, its own counter",
-        rule=Rule.WITHIN,
+        rule=FigureRule.WITHIN,
         emulated=_count("mma_ops"),
         measured=_metrics("sm__inst_executed_pipe_tensor_op_hmma.sum"),
         lowest=_count("mma_ops"),
@@ -223,42 +223,42 @@ FIGURES = (
     ),
     Figure(
         name="matrix loads (LDSM)",
-        rule=Rule.SAME,
+        rule=FigureRule.SAME,
         emulated=_of_class("matrix_load"),
         measured=_opcodes("LDSM"),
         reason="one ldmatrix is one LDSM",
     ),
     Figure(
         name="barriers (BAR)",
-        rule=Rule.SAME,
+        rule=FigureRule.SAME,
         emulated=_count("barriers"),
         measured=_whole_warps("BAR"),
         reason="one bar.sync is one BAR of a whole warp",
     ),
     Figure(
         name="bytes read, as lanes ask",
-        rule=Rule.SAME,
+        rule=FigureRule.SAME,
         emulated=_count("global_bytes_read"),
         measured=_bytes("LDG", "LDGSTS"),
         reason="ptxas neither adds nor drops a read of global memory",
     ),
     Figure(
         name="bytes written, as lanes ask",
-        rule=Rule.SAME,
+        rule=FigureRule.SAME,
         emulated=_count("global_bytes_written"),
         measured=_bytes("STG"),
         reason="ptxas neither adds nor drops a write to global memory",
     ),
     Figure(
         name="sectors written, as warps ask",
-        rule=Rule.SAME,
+        rule=FigureRule.SAME,
         emulated=_count("sectors_written_requested"),
         measured=_metrics("l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum"),
         reason="distinct 32-byte sectors of each store, which addresses alone decide",
     ),
     Figure(
         name="sectors, as warps ask for them",
-        rule=Rule.WITHIN,
+        rule=FigureRule.WITHIN,
         emulated=lambda launch: float(
             launch.counts.sectors_read_requested + launch.counts.sectors_written_requested
         ),
@@ -269,7 +269,7 @@ FIGURES = (
     ),
     Figure(
         name="sectors read from L2",
-        rule=Rule.WITHIN,
+        rule=FigureRule.WITHIN,
         emulated=_count("sectors_read_per_block"),
         measured=_metrics("lts__t_sectors_srcunit_tex_op_read.sum"),
         lowest=_times(1.0, "sectors_read_unique"),
@@ -278,14 +278,14 @@ FIGURES = (
     ),
     Figure(
         name="sectors read from memory",
-        rule=Rule.SHOWN,
+        rule=FigureRule.SHOWN,
         emulated=_count("sectors_read_unique"),
         measured=_metrics("dram__sectors_read.sum"),
         reason="memory is read 64 bytes at a time, and the profiler's own data with it",
     ),
     Figure(
         name="copies to shared memory (LDGSTS)",
-        rule=Rule.WITHIN,
+        rule=FigureRule.WITHIN,
         emulated=_of_class("async_copy"),
         measured=_opcodes("LDGSTS", "LDGDEPBAR"),
         lowest=_times_class(1.0, "async_copy"),
@@ -294,7 +294,7 @@ FIGURES = (
     ),
     Figure(
         name="global loads (LDG)",
-        rule=Rule.WITHIN,
+        rule=FigureRule.WITHIN,
         emulated=_of_class("load_global"),
         measured=_opcodes("LDG"),
         lowest=_times_class(1.0, "load_global"),
@@ -306,7 +306,7 @@ FIGURES = (
     ),
     Figure(
         name="global stores (STG)",
-        rule=Rule.WITHIN,
+        rule=FigureRule.WITHIN,
         emulated=_of_class("store_global"),
         measured=_opcodes("STG"),
         lowest=_times_class(1.0, "store_global"),
@@ -318,35 +318,35 @@ FIGURES = (
     ),
     Figure(
         name="shared loads (LDS)",
-        rule=Rule.SHOWN,
+        rule=FigureRule.SHOWN,
         emulated=_of_class("load_shared"),
         measured=_opcodes("LDS"),
         reason="neighbours are loaded together; some issued with no lane",
     ),
     Figure(
         name="shared stores (STS)",
-        rule=Rule.SHOWN,
+        rule=FigureRule.SHOWN,
         emulated=_of_class("store_shared"),
         measured=_opcodes("STS"),
         reason="some issued with no lane",
     ),
     Figure(
         name="local loads and stores (LDL, STL)",
-        rule=Rule.SHOWN,
+        rule=FigureRule.SHOWN,
         emulated=_of_class("load_local", "store_local"),
         measured=_opcodes("LDL", "STL"),
         reason="ptxas spills what does not fit into registers",
     ),
     Figure(
         name="shared-memory bank conflicts",
-        rule=Rule.SHOWN,
+        rule=FigureRule.SHOWN,
         emulated=_count("shared_conflicts"),
         measured=_metrics("l1tex__data_bank_conflicts_pipe_lsu_mem_shared.sum"),
         reason="the counter also holds conflicts between the unit's own kinds of work",
     ),
     Figure(
         name="warp instructions",
-        rule=Rule.WITHIN,
+        rule=FigureRule.WITHIN,
         emulated=_count("warp_instructions"),
         measured=_metrics("smsp__inst_executed.sum"),
         lowest=_times(0.5, "warp_instructions"),
@@ -355,7 +355,7 @@ FIGURES = (
     ),
     Figure(
         name="lanes that executed",
-        rule=Rule.SHOWN,
+        rule=FigureRule.SHOWN,
         emulated=_count("active_lanes"),
         measured=_metrics("sass__thread_inst_executed_true_per_opcode"),
         reason="follows the warp instructions",
@@ -373,7 +373,7 @@ def figures_for(gpu: Gpu) -> tuple[Figure, ...]:
         *FIGURES,
         Figure(
             name="nanoseconds, by the model at least",
-            rule=Rule.WITHIN,
+            rule=FigureRule.WITHIN,
             emulated=bound_ns,
             measured=_metrics("gpu__time_duration.sum"),
             lowest=bound_ns,

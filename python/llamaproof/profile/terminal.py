@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from llamaproof.profile.comparison import OUTPUT_NMSE_LIMIT, Comparison
+from llamaproof.profile.comparison import OUTPUT_NMSE_LIMIT, CardComparison
 from llamaproof.profile.figures import Compared, FigureOutcome
 
 _STYLES = {
@@ -21,7 +21,7 @@ _STYLES = {
 _ROWS_SHOWN = 40
 
 
-def print_comparison(found: Comparison, console: Console) -> None:
+def print_comparison(found: CardComparison, console: Console) -> None:
     """The results by cell, the figures over all launches, and each figure that differs."""
     console.print(_outputs(found))
     console.print(_figures(found))
@@ -56,7 +56,7 @@ def print_comparison(found: Comparison, console: Console) -> None:
     )
 
 
-def _outputs(found: Comparison) -> Table:
+def _outputs(found: CardComparison) -> Table:
     title = f"{found.target}: results of the emulated {found.gpu} against {found.device}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE)
     for name in ("heads", "K/V", "ratio", "tokens", "n_kv"):
@@ -71,7 +71,7 @@ def _outputs(found: Comparison) -> Table:
     return table
 
 
-def _figures(found: Comparison) -> Table:
+def _figures(found: CardComparison) -> Table:
     table = Table(
         title="counts: the card's over the emulator's, over all launches",
         title_justify="left",

@@ -17,7 +17,7 @@ from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE
 from llamaproof.attention.grid import cells_of
 from llamaproof.bench.table import aligned
-from llamaproof.emulator.results import CellResult, EmulationEvidence, Verdict, result_json
+from llamaproof.emulator.results import CellResult, CellVerdict, EmulationEvidence, result_json
 from llamaproof.emulator.run import emulate
 from llamaproof.emulator.shapes import PROOF_SHAPES
 from llamaproof.errors import LlamaproofError
@@ -31,17 +31,17 @@ from llamaproof.reports.progress import Progress
 NAME = "numbers"
 TITLE = "Attention computes what the CPU computes"
 
-_EXECUTED = (Verdict.HOLDS, Verdict.WRONG, Verdict.FINDINGS, Verdict.ABORTS)
+_EXECUTED = (CellVerdict.HOLDS, CellVerdict.WRONG, CellVerdict.FINDINGS, CellVerdict.ABORTS)
 _HEAD = ("card", "target", "head sizes", "K/V", "ratios", "cells", "verdict", "largest NMSE")
 _SAID = {
-    Verdict.HOLDS: "cells hold",
-    Verdict.WRONG: "are wrong",
-    Verdict.FINDINGS: "do what a kernel must not",
-    Verdict.ABORTS: "abort",
-    Verdict.FALLS_BACK: "fall back to the CPU",
-    Verdict.NOT_TAKEN: "are of a cache length that this release does not make",
+    CellVerdict.HOLDS: "cells hold",
+    CellVerdict.WRONG: "are wrong",
+    CellVerdict.FINDINGS: "do what a kernel must not",
+    CellVerdict.ABORTS: "abort",
+    CellVerdict.FALLS_BACK: "fall back to the CPU",
+    CellVerdict.NOT_TAKEN: "are of a cache length that this release does not make",
 }
-_TONES = {Verdict.HOLDS: "holds", Verdict.FALLS_BACK: "", Verdict.NOT_TAKEN: ""}
+_TONES = {CellVerdict.HOLDS: "holds", CellVerdict.FALLS_BACK: "", CellVerdict.NOT_TAKEN: ""}
 _LONGEST_LIST = 12
 _SHOWN = 20
 
@@ -84,7 +84,7 @@ class Executed:
     def words(self) -> str:
         if self.evidence is None:
             return f"{self.gpu.name}: {self.target} could not be executed: {self.why}"
-        found = [f"{n} {_SAID[v]}" for v in Verdict if (n := self.evidence.number_of(v))]
+        found = [f"{n} {_SAID[v]}" for v in CellVerdict if (n := self.evidence.number_of(v))]
         errors = [r.nmse for r in self.evidence.results.values() if r.launches]
         largest = f", largest NMSE {max(errors):.1e} of at most {MAX_NMSE:.0e}" if errors else ""
         whose = "" if self.judged else f"{self.target}: "
@@ -178,14 +178,14 @@ def _cell_json(cell: Cell, result: CellResult) -> dict[str, Any]:
 
 def _groups(
     executed: Sequence[Executed],
-) -> Iterator[tuple[Executed, Verdict, list[tuple[Cell, CellResult]]]]:
+) -> Iterator[tuple[Executed, CellVerdict, list[tuple[Cell, CellResult]]]]:
     """Cells of one card, target, head sizes, type and verdict."""
     for one in executed:
         if one.evidence is None:
             continue
         found: dict[tuple[Any, ...], list[tuple[Cell, CellResult]]] = {}
         for cell, result in one.evidence.results.items():
-            key = (cell.heads, cell.types, list(Verdict).index(result.verdict))
+            key = (cell.heads, cell.types, list(CellVerdict).index(result.verdict))
             found.setdefault(key, []).append((cell, result))
         for key in sorted(found):
             yield one, found[key][0][1].verdict, found[key]
@@ -223,7 +223,7 @@ def _findings(executed: Sequence[Executed]) -> Iterator[str]:
             continue
         for cell, result in group:
             what = [result.message, *result.undefined_reads, *map(str, result.findings)]
-            if verdict is Verdict.WRONG:
+            if verdict is CellVerdict.WRONG:
                 token, head, column = result.where
                 what.append(
                     f"NMSE {result.nmse:.3g}, largest error {result.largest_error:.3g} at token "

@@ -7,7 +7,7 @@ from dataclasses import replace
 from llamaproof.bench.comparison import comparison_rows, comparisons, summary_line
 from llamaproof.bench.points import Point
 from llamaproof.bench.record import SECONDS, PointResult, Record
-from llamaproof.bench.stats import Verdict
+from llamaproof.bench.stats import CostVerdict
 from tests.unit.bench.synthetic import GRID, Cost, good_cost, timed
 from tests.unit.bench.test_run import new_record
 
@@ -26,7 +26,7 @@ def test_noise_alone_is_same_or_ambiguous_in_every_cell() -> None:
     for noise in (0.002, 0.02, 0.2):
         found = comparisons(record_of(good_cost, good_cost, noise=noise), 0, 1, SECONDS)
         assert len(found) == len(SOME)
-        assert {each.verdict for each in found} <= {Verdict.SAME, Verdict.AMBIGUOUS}
+        assert {each.verdict for each in found} <= {CostVerdict.SAME, CostVerdict.AMBIGUOUS}
 
 
 def test_a_slower_kernel_is_slower_with_its_ratio_and_interval() -> None:

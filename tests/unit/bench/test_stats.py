@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llamaproof.bench.stats import (
-    Verdict,
+    CostVerdict,
     _rank_sum_quantile,
     is_converged,
     median_interval,
@@ -42,13 +42,13 @@ def test_noise_alone_is_same_or_ambiguous(seed: int, spread: float, kind: str, r
             logs = rng.choice((-1.0, 1.0), size=rounds)
         return [float(v) for v in np.exp(spread * logs)]
 
-    assert verdict(ratio_interval(noise(), noise())) in (Verdict.SAME, Verdict.AMBIGUOUS)
+    assert verdict(ratio_interval(noise(), noise())) in (CostVerdict.SAME, CostVerdict.AMBIGUOUS)
 
 
 def test_quiet_samples_of_one_cost_are_the_same() -> None:
     rng = np.random.default_rng(3)
     first, second = np.exp(0.002 * rng.standard_normal((2, 10)))
-    assert verdict(ratio_interval(list(first), list(second))) is Verdict.SAME
+    assert verdict(ratio_interval(list(first), list(second))) is CostVerdict.SAME
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(1.1, "SLOWER"), (0.9, "FASTER")])
@@ -56,7 +56,7 @@ def test_a_real_difference_is_found_with_its_ratio(factor: float, expected: str)
     rng = np.random.default_rng(4)
     first, second = np.exp(0.01 * rng.standard_normal((2, 12)))
     ratio = ratio_interval(list(factor * first), list(second))
-    assert verdict(ratio) is Verdict[expected]
+    assert verdict(ratio) is CostVerdict[expected]
     assert ratio.low <= factor <= ratio.high
 
 
@@ -65,9 +65,9 @@ def test_too_few_rounds_reach_no_verdict_however_far_apart() -> None:
     few = [1.0 + i / 1000 for i in range(enough - 1)]
     ratio = ratio_interval([100 * v for v in few], few)
     assert (ratio.low, ratio.high) == (0.0, math.inf)
-    assert verdict(ratio) is Verdict.AMBIGUOUS
+    assert verdict(ratio) is CostVerdict.AMBIGUOUS
     more = [*few, 1.5]
-    assert verdict(ratio_interval([100 * v for v in more], more)) is Verdict.SLOWER
+    assert verdict(ratio_interval([100 * v for v in more], more)) is CostVerdict.SLOWER
 
 
 @pytest.mark.parametrize(("m", "n"), [(3, 4), (5, 5), (2, 7)])

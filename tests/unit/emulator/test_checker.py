@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llamaproof.executor.machine import EmulationError, Emulator, Finding, FindingKind
+from llamaproof.executor.machine import EmulationError, Emulator, FindingKind, KernelFinding
 from tests.unit.emulator.lanes import HEADER, run
 from tests.unit.emulator.test_memory import kernel
 
@@ -20,7 +20,9 @@ def line_of(text: str, instruction: str) -> int:
     return next(i for i, line in enumerate(lines, 1) if instruction in line)
 
 
-def the_finding(emulator: Emulator, text: str, arguments: Sequence[Any], **launch: Any) -> Finding:
+def the_finding(
+    emulator: Emulator, text: str, arguments: Sequence[Any], **launch: Any
+) -> KernelFinding:
     found = run(emulator, text, arguments, **launch).findings
     assert len(found) == 1, [str(f) for f in found]
     return found[0]

@@ -18,8 +18,8 @@ from llamaproof.attention.inputs import causal_mask
 from llamaproof.emulator.decode import token_nmse
 from llamaproof.emulator.results import (
     CellResult,
+    CellVerdict,
     EmulationEvidence,
-    Verdict,
     result_of,
 )
 from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES
@@ -64,22 +64,22 @@ def evidence(**results: CellResult) -> EmulationEvidence:
 
 
 def test_verdicts() -> None:
-    assert result_of(None).verdict is Verdict.FALLS_BACK
-    assert result_of(answer()).verdict is Verdict.HOLDS
-    assert result_of(answer(nmse=2 * MAX_NMSE)).verdict is Verdict.WRONG
-    assert result_of(answer(nmse=float("nan"))).verdict is Verdict.WRONG
-    assert result_of(answer(nmse=float("inf"), not_finite=1)).verdict is Verdict.WRONG
+    assert result_of(None).verdict is CellVerdict.FALLS_BACK
+    assert result_of(answer()).verdict is CellVerdict.HOLDS
+    assert result_of(answer(nmse=2 * MAX_NMSE)).verdict is CellVerdict.WRONG
+    assert result_of(answer(nmse=float("nan"))).verdict is CellVerdict.WRONG
+    assert result_of(answer(nmse=float("inf"), not_finite=1)).verdict is CellVerdict.WRONG
     found = result_of(answer(report={"findings": [FINDING]}))
-    assert found.verdict is Verdict.FINDINGS
+    assert found.verdict is CellVerdict.FINDINGS
     assert found.findings[0].kind is FindingKind.SHARED_RACE
     read = {"read": "cudaMemcpyAsync", "address": 64, "bytes": 100, "offset": 8}
     left_out = result_of({**answer(), "reports": [*answer()["reports"], read]})
-    assert left_out.verdict is Verdict.FINDINGS
+    assert left_out.verdict is CellVerdict.FINDINGS
     assert "offset 8" in left_out.undefined_reads[0]
     died = {"died": {"how": "was killed by SIGABRT", "output": ""}}
-    assert result_of(died, "fattn.cu:1: fatal").verdict is Verdict.ABORTS
+    assert result_of(died, "fattn.cu:1: fatal").verdict is CellVerdict.ABORTS
     assert result_of(died, 'GGML_ASSERT(x && "Incorrect KV cache padding.")').verdict is (
-        Verdict.NOT_TAKEN
+        CellVerdict.NOT_TAKEN
     )
 
 

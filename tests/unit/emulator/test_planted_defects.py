@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from llamaproof.attention.error import MAX_NMSE, nmse
-from llamaproof.executor.machine import Counts, Emulator, Finding, FindingKind
+from llamaproof.executor.machine import Counts, Emulator, FindingKind, KernelFinding
 from llamaproof.process import run
 from tests.unit.emulator.lanes import aligned
 from tests.unit.shadow.toolkit import TOOLKIT
@@ -37,7 +37,7 @@ def ptx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     nmse: float
-    findings: tuple[Finding, ...]
+    findings: tuple[KernelFinding, ...]
     counts: Counts
 
     @property

@@ -10,9 +10,9 @@ import pytest
 
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE
-from llamaproof.emulator.results import CellResult, Verdict
+from llamaproof.emulator.results import CellResult, CellVerdict
 from llamaproof.executor.library import default_library
-from llamaproof.executor.machine import Finding, FindingKind
+from llamaproof.executor.machine import FindingKind, KernelFinding
 from tests.unit.emulator.planted import (
     COMMON,
     MMA,
@@ -124,7 +124,7 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernels]:
         yield Kernels(bench=bench, sound=sound, folder=folder)
 
 
-def named(result: CellResult, kind: FindingKind) -> Finding:
+def named(result: CellResult, kind: FindingKind) -> KernelFinding:
     """The finding of a kind; it must name the attention kernel and a place in it."""
     found = [f for f in result.findings if f.kind is kind]
     assert found, f"no {kind.words} among {[str(f) for f in result.findings]}"
@@ -134,7 +134,7 @@ def named(result: CellResult, kind: FindingKind) -> Finding:
 
 
 def test_the_wheels_kernels_are_sound(kernels: Kernels) -> None:
-    assert {result.verdict for result in kernels.sound.values()} == {Verdict.HOLDS}
+    assert {result.verdict for result in kernels.sound.values()} == {CellVerdict.HOLDS}
 
 
 @pytest.mark.parametrize("where", CELLS, ids=str)
@@ -149,7 +149,7 @@ def test_the_unedited_source_does_what_the_wheel_does(kernels: Kernels, where: C
 
 def test_a_tile_one_row_late(kernels: Kernels) -> None:
     result = kernels.edited(ONE, TILE_OFFSET, name="tile-offset")
-    assert result.verdict is Verdict.WRONG
+    assert result.verdict is CellVerdict.WRONG
     assert result.nmse > 100 * MAX_NMSE
     found = named(result, FindingKind.OUT_OF_BOUNDS)  # the last tile's last row
     assert "past the end" in found.detail
@@ -158,7 +158,7 @@ def test_a_tile_one_row_late(kernels: Kernels) -> None:
 def test_a_bound_on_the_tokens_of_a_tile_removed(kernels: Kernels) -> None:
     result = kernels.edited(MANY, NO_TOKEN_BOUND, name="token-bound")
     assert result.nmse <= MAX_NMSE  # what it reads it throws away: no number shows it
-    assert result.verdict is Verdict.FINDINGS
+    assert result.verdict is CellVerdict.FINDINGS
     found = named(result, FindingKind.OUT_OF_BOUNDS)
     assert "past the end" in found.detail
 
@@ -177,7 +177,7 @@ def test_a_missing_barrier(kernels: Kernels) -> None:
 
 def test_the_mask_of_the_token_before(kernels: Kernels) -> None:
     result = kernels.edited(MANY, MASK_ROW, name="mask-row")
-    assert result.verdict is Verdict.WRONG
+    assert result.verdict is CellVerdict.WRONG
     assert result.nmse > 100 * MAX_NMSE
     token, _head, _column = result.where
     assert token > 0  # the first has its own mask
@@ -186,19 +186,19 @@ def test_the_mask_of_the_token_before(kernels: Kernels) -> None:
 def test_an_accumulator_that_is_not_rescaled(kernels: Kernels) -> None:
     # One token's blocks take a step of the cache each, and have nothing to rescale.
     result = kernels.edited(MANY, NO_RESCALE, name="rescale")
-    assert result.verdict is Verdict.WRONG
+    assert result.verdict is CellVerdict.WRONG
     assert result.not_finite == 0
 
 
 def test_an_overflow_of_f16(kernels: Kernels) -> None:
     result = kernels.edited(ONE, F16_OVERFLOW, name="overflow")
-    assert result.verdict is Verdict.WRONG
+    assert result.verdict is CellVerdict.WRONG
     assert result.not_finite > 0
 
 
 def test_a_fixup_that_skips_blocks(kernels: Kernels) -> None:
     result = kernels.edited(ONE, SKIPPED_BLOCK, name="fixup")
-    assert result.verdict is Verdict.WRONG
+    assert result.verdict is CellVerdict.WRONG
     assert result.findings == ()
 
 
@@ -211,7 +211,7 @@ def test_a_read_past_the_end_of_the_cache(kernels: Kernels) -> None:
 def test_k_read_five_times_shows_in_the_counts_alone(kernels: Kernels) -> None:
     result = kernels.edited(FULL, FIVE_READS, name="five-reads")
     sound = kernels.sound[FULL]
-    assert result.verdict is Verdict.HOLDS
+    assert result.verdict is CellVerdict.HOLDS
     assert result.nmse == sound.nmse
     assert result.findings == ()
     assert result.total("mma_ops") == sound.total("mma_ops")

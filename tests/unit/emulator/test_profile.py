@@ -25,7 +25,7 @@ from llamaproof.profile import ncu, recording
 from llamaproof.profile.cells import PROFILE_CELLS
 from llamaproof.profile.comparison import (
     OUTPUT_NMSE_LIMIT,
-    Comparison,
+    CardComparison,
     compare_launches,
     compare_outputs,
     signature,
@@ -115,15 +115,15 @@ def profiled() -> Profiled:
     )  # fmt: skip
 
 
-def comparison(real: Profiled) -> Comparison:
+def comparison(real: Profiled) -> CardComparison:
     compared, mismatches = compare_launches([CELL], [[executed()]], [real])
-    return Comparison(
+    return CardComparison(
         target="libraries", device="NVIDIA H200", gpu="H200", outputs=(), launches=compared,
         mismatches=mismatches,
     )  # fmt: skip
 
 
-def outcomes(found: Comparison) -> dict[str, FigureOutcome]:
+def outcomes(found: CardComparison) -> dict[str, FigureOutcome]:
     return {f.figure.name: f.outcome for f in found.launches[0].figures}
 
 

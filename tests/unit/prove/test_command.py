@@ -26,7 +26,7 @@ from llamaproof.bench.points import Point
 from llamaproof.bench.record import Machine, Record, TargetInfo
 from llamaproof.dispatch import requirement
 from llamaproof.dispatch.requirement import Requirement
-from llamaproof.emulator.results import CellResult, EmulationEvidence, Verdict
+from llamaproof.emulator.results import CellResult, CellVerdict, EmulationEvidence
 from llamaproof.emulator.shapes import PROOF_SHAPES
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import GgmlType
@@ -37,9 +37,9 @@ from tests.unit.bench import synthetic as bench
 from tests.unit.dispatch.synthetic import CELLS, evidence
 
 STOCK = "stock.whl"
-GOOD = CellResult(verdict=Verdict.HOLDS, nmse=1e-6)
-FALLS_BACK = CellResult(verdict=Verdict.FALLS_BACK)
-WRONG = CellResult(verdict=Verdict.WRONG, nmse=0.5, largest_error=3.0, where=(0, 19, 5))
+GOOD = CellResult(verdict=CellVerdict.HOLDS, nmse=1e-6)
+FALLS_BACK = CellResult(verdict=CellVerdict.FALLS_BACK)
+WRONG = CellResult(verdict=CellVerdict.WRONG, nmse=0.5, largest_error=3.0, where=(0, 19, 5))
 
 
 @dataclass

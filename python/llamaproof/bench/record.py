@@ -26,7 +26,7 @@ Unit = Literal["device seconds", "host seconds", "counted work"]
 Status = Literal["measured", "falls back", "aborts", "failed", "left out"]
 
 SECONDS = "seconds"
-# Microseconds that a cell's counted work takes at least, by the model of bench/bound.py.
+# Microseconds that a cell's counted work takes at least, by the model of executor/least_time.py.
 MODELLED = "modelled_microseconds"
 
 

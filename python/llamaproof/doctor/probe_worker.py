@@ -2,7 +2,7 @@
 
 Usage: python -m llamaproof.doctor.probe_worker JOB.json OUTPUT.json
 
-JOB: {"package", "whole", "session": see `dispatch.handover`, or null}. With `whole` the package is
+JOB: {"package", "whole", "session": see `workers.handover`, or null}. With `whole` the package is
 imported as a user would, dependencies included; else its ctypes module alone.
 """
 

@@ -2,7 +2,7 @@
 
 Run as `python -m llamaproof.emulator.decode_worker JOB RESULT`, in a process of its own.
 
-JOB: {"package", "model", "session": see `dispatch.handover`, "executor": path or null, "tokens",
+JOB: {"package", "model", "session": see `workers.handover`, "executor": path or null, "tokens",
 "n_prefill", "type_k", "type_v", "n_gpu_layers", "flash_attn", "logits": a file to write, float32
 [tokens, vocabulary] as numpy saves it}.
 RESULT: {"steps": [{"position", "n_tokens", "seconds", "reports"}, ...]}, or {"error": ...}.

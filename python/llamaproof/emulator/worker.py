@@ -2,7 +2,7 @@
 
 Run as `python -m llamaproof.emulator.worker JOB RESULT`: one process can hold one target only.
 
-JOB: {"lib_dir", "session": see `dispatch.handover`, "executor": path, "cells": rows}.
+JOB: {"lib_dir", "session": see `workers.handover`, "executor": path, "cells": rows}.
 RESULT: {"device", "ggml_version", "kv_layout", "answers": one for each cell}, or {"error": ...}.
 An answer is null (supports_op says no), {"died": {"how", "output"}}, or {"nmse", "largest_error",
 "where": [token, head, column], "not_finite", "reports": what the emulator says of each launch}.

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from llamaproof.errors import BadInput
+from llamaproof.native import NATIVE, built
 
 ABI = 1
 CLASSES = 25
@@ -91,7 +92,7 @@ def default_library() -> Path:
     named = os.environ.get("LLAMAPROOF_EXECUTOR")
     if named:
         return Path(named)
-    return Path(__file__).resolve().parent.parent / "_native" / LIBRARY_NAME
+    return NATIVE / LIBRARY_NAME
 
 
 def open_library(path: Path | None = None) -> ctypes.CDLL:
@@ -101,9 +102,8 @@ def open_library(path: Path | None = None) -> ctypes.CDLL:
         BadInput: it is not there, cannot be loaded, or has another interface version.
     """
     where = path if path is not None else default_library()
-    hint = "build the native libraries (just build-native), or install the llamaproof wheel"
-    if not where.is_file():
-        raise BadInput("the PTX emulator is not built", where=where, hint=hint)
+    hint = "build the native libraries (just native), or install the llamaproof wheel"
+    built(where)
     try:
         library = ctypes.CDLL(str(where))
         library.llamaproof_emulator_abi.restype = ctypes.c_int

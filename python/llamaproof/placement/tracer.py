@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llamaproof.errors import BadInput, LlamaproofError
+from llamaproof.errors import LlamaproofError
+from llamaproof.native import NATIVE, built
 
-_LIBRARY = Path(__file__).resolve().parent / "_native" / "libllamaproof_tracer.so"
+TRACER = NATIVE / "libllamaproof_tracer.so"
 _PRELOAD = "LD_PRELOAD"
 _ABI = 1
 _DRAIN_AT_ONCE = 256
@@ -62,13 +63,7 @@ def environment(
         BadInput: the native libraries are not built.
     """
     base = dict(os.environ if inherited is None else inherited)
-    library = library or _LIBRARY
-    if not library.is_file():
-        raise BadInput(
-            "the native libraries of llamaproof are not built",
-            where=library,
-            hint="install the llamaproof package, or in a checkout build them with CMake",
-        )
+    library = built(library or TRACER)
     preloaded = [path for path in (str(library), base.get(_PRELOAD, "")) if path]
     return {**base, _PRELOAD: ":".join(preloaded)}
 
@@ -79,7 +74,7 @@ def attach(library: Path | None = None) -> Tracer:
     Raises:
         LlamaproofError: it was not preloaded, so that nothing would be traced.
     """
-    library = library or _LIBRARY
+    library = library or TRACER
     if str(library) not in os.environ.get(_PRELOAD, "").split(":"):
         raise LlamaproofError(
             "the tracer is not preloaded: the launches of this process go past it",

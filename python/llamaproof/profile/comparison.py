@@ -16,6 +16,7 @@ from llamaproof import shadow
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import error_of, for_json
+from llamaproof.attention.inputs import Floats
 from llamaproof.errors import BadInput
 from llamaproof.executor.launches import ExecutedLaunch, read_reports
 from llamaproof.executor.library import default_library
@@ -29,7 +30,7 @@ from llamaproof.profile.figures import (
     figures_for,
 )
 from llamaproof.profile.ncu import Profiled
-from llamaproof.profile.recording import Computed, Floats, Recording
+from llamaproof.profile.recording import Computed, Recording
 from llamaproof.reports.outcome import Outcome
 from llamaproof.target import Target, open_target
 from llamaproof.workers import handover

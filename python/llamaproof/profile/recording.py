@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from llamaproof import process
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
+from llamaproof.attention.inputs import Floats
 from llamaproof.errors import BadInput, CommandFailed, LlamaproofError
 from llamaproof.files import write_whole
 from llamaproof.profile import ncu
@@ -39,8 +39,6 @@ ENVIRONMENT = {
 _WORKER = "llamaproof.profile.worker"
 # A card without machine code of its own compiles PTX first, for minutes.
 _SILENCE_LIMIT_S = 600.0
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

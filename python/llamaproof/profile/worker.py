@@ -3,7 +3,7 @@
 Run as `python -m llamaproof.profile.worker JOB RESULT OUTPUTS`: a profiler can watch it,
 since it launches a cell's kernels and no others, cell by cell in the order given.
 
-JOB: {"lib_dir", "cells": rows}, and for an emulated GPU {"session": see `dispatch.handover`,
+JOB: {"lib_dir", "cells": rows}, and for an emulated GPU {"session": see `workers.handover`,
 "executor": path}.
 RESULT: {"device", "ggml_version", "kv_layout", "inputs": SHA-256 of each cell's, "reports": for
 each cell what the emulator says of each launch, empty on a real GPU}, or {"error": ...}.
@@ -12,7 +12,6 @@ OUTPUTS: a .npz with each cell's result, float32 [n_tokens, n_heads, DV], as `ce
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 import sys
@@ -28,6 +27,7 @@ from llamaproof.attention import rows
 from llamaproof.attention.compute import compute, is_supported
 from llamaproof.attention.inputs import Inputs, random_inputs
 from llamaproof.errors import BadInput, LlamaproofError
+from llamaproof.executor.loaded import Executor
 
 Reports = list[dict[str, Any]]
 
@@ -96,15 +96,7 @@ def _emulated(job: dict[str, Any]) -> Callable[[], Reports]:
     from llamaproof.workers import handover
 
     handover.load(job["session"])
-    executor = ctypes.CDLL(job["executor"])
-    take = executor.llamaproof_executor_take_reports
-    take.restype = ctypes.c_char_p
-
-    def take_reports() -> Reports:
-        raw: bytes = take()
-        return [json.loads(line) for line in raw.decode().splitlines()]
-
-    return take_reports
+    return Executor(job["executor"]).take_reports
 
 
 def _nothing() -> Reports:

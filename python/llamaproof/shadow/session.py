@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from llamaproof.errors import BadInput, LlamaproofError
+from llamaproof.errors import LlamaproofError
+from llamaproof.native import NATIVE, built
 from llamaproof.shadow.gpus import Gpu
 from llamaproof.shadow.index import default_cache, write_index
 from llamaproof.shadow.libraries import cuda_needs, stand_ins
@@ -18,7 +19,6 @@ from llamaproof.shadow.records import AnyRecord, RawRecord, read_record
 Mode = Literal["record", "execute"]
 
 SESSION_VARIABLE = "LLAMAPROOF_SHADOW_SESSION"
-_NATIVE = Path(__file__).resolve().parent.parent / "_native"
 _ABI = 1
 _DRAIN_AT_ONCE = 4096
 
@@ -95,7 +95,7 @@ def prepare(
             native libraries are not built.
     """
     needs = cuda_needs(libraries)
-    native = _checked_native(native if native is not None else _NATIVE)
+    native = _checked_native(native if native is not None else NATIVE)
     lines = ["llamaproof-shadow-session 1", f"mode {mode}"]
     if executor is not None:
         lines.append(f"executor {executor}")
@@ -247,13 +247,7 @@ class Shadow:
 
 
 def _checked_native(native: Path) -> Path:
-    if not (native / "libllamaproof_shadow.so").is_file():
-        raise BadInput(
-            "the native libraries of llamaproof are not built",
-            where=native,
-            hint="install the llamaproof package, or in a checkout build them with CMake",
-        )
-    return native.resolve()
+    return built(native / "libllamaproof_shadow.so").resolve().parent
 
 
 def _device_lines(gpu: Gpu) -> list[str]:

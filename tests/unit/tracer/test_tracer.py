@@ -15,6 +15,8 @@ import pytest
 import llamaproof
 from llamaproof import process
 from llamaproof.errors import BadInput, LlamaproofError
+from llamaproof.executor.library import default_library
+from llamaproof.native import NATIVE
 from llamaproof.placement import tracer
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
@@ -29,7 +31,7 @@ ROUTES = ("launch_as_cuda_12", "launch_as_cuda_13", "launch_extended", "launch_c
 WORKER = """
 import ctypes, json, sys
 from pathlib import Path
-from llamaproof import tracer
+from llamaproof.placement import tracer
 from llamaproof.errors import LlamaproofError
 folder, calls = Path(sys.argv[1]), json.loads(sys.argv[2])
 try:
@@ -108,6 +110,12 @@ def test_a_process_without_the_tracer_is_told_so(built: Path) -> None:
 def test_a_tracer_that_is_not_built_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="not built"):
         tracer.environment({}, library=tmp_path / "libllamaproof_tracer.so")
+
+
+def test_the_packages_own_tracer_lies_where_the_package_keeps_what_it_compiles() -> None:
+    assert Path(llamaproof.__file__).parent / "_native" == tracer.TRACER.parent
+    for library in (tracer.TRACER, default_library(), NATIVE / "libllamaproof_shadow.so"):
+        assert library.parent == NATIVE
 
 
 def test_what_was_preloaded_before_stays_preloaded(built: Path) -> None:

@@ -7,13 +7,12 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from llamaproof.abi.check import check_pair, check_target
 from llamaproof.abi.device import split_archs
 from llamaproof.abi.findings import Result
 from llamaproof.abi.terminal import print_result, write_json
 from llamaproof.errors import BadInput
+from llamaproof.reports.printer import Printer
 from llamaproof.target import open_target
 
 
@@ -76,7 +75,7 @@ def execute(args: argparse.Namespace) -> int:
     result = _check(args)
     if args.json is not None:
         write_json(result, args.json)
-    print_result(result, Console(), notes=args.notes, kernels=args.kernels)
+    print_result(result, Printer(), notes=args.notes, kernels=args.kernels)
     return result.outcome.exit_code
 
 

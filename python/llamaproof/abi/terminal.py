@@ -7,36 +7,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from llamaproof.abi.findings import Finding, Level, Result
 from llamaproof.files import write_whole
+from llamaproof.reports.blocks import Table, Tone, Toned
 from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.printer import Printer
 
-_STYLES: dict[Level, str] = {"defect": "bold red", "unchecked": "bold yellow", "note": "dim"}
-_NARROWEST = 120
-_LONGEST_CELL = 240
+_TONES: dict[Level, Tone] = {"defect": "worst", "unchecked": "open", "note": "dim"}
 
 
-def print_result(result: Result, console: Console, *, notes: bool, kernels: bool) -> None:
+def print_result(result: Result, printer: Printer, *, notes: bool, kernels: bool) -> None:
     """Print a result as a table; notes and the attention kernels only when asked for."""
-    if console.width < _NARROWEST and not console.is_terminal:
-        console.width = _NARROWEST
     counted = ", ".join(f"{number} {name}" for name, number in result.counts.items())
-    console.print(f"[bold]{result.target}[/bold]: compared {counted}", highlight=False)
+    printer.line(Toned(result.target, "strong"), f": compared {counted}")
     shown = [f for f in result.findings if notes or f.level != "note"]
     if shown:
-        console.print(_table(shown))
+        printer.table(findings_table(shown))
     for line in _facts(result.facts):
-        console.print(line, highlight=False)
+        printer.line(line)
     if kernels:
-        console.print(_kernel_table(result.facts.get("device_code", {}).get("attention", [])))
+        printer.table(_kernel_table(result.facts.get("device_code", {}).get("attention", [])))
     hidden = len(result.findings) - len(shown)
     if hidden:
-        console.print(f"{hidden} notes on harmless differences (shown with --notes)")
-    console.print(_verdict(result))
+        printer.line(f"{hidden} notes on harmless differences (shown with --notes)")
+    printer.line(_verdict(result), tone=result.outcome.tone)
 
 
 def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -67,13 +61,16 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _kernel_table(attention: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("attention kernel", "sm", title="Stack holds arrays and spilled registers alike.")
-    for name in ("registers", "static shared", "stack"):
-        table.add_column(name, justify="right")
-    for kernel in attention:
-        figures = (kernel["registers"], kernel["shared_bytes"], kernel["stack_bytes"])
-        table.add_row(kernel["kernel"], kernel["sm"], *map(str, figures))
-    return table
+    figures = ("registers", "static shared", "stack")
+    return Table(
+        title="The stack holds arrays and spilled registers alike.",
+        head=("attention kernel", "sm", *figures),
+        rows=[
+            (k["kernel"], k["sm"], *map(str, (k["registers"], k["shared_bytes"], k["stack_bytes"])))
+            for k in attention
+        ],
+        figures=figures,
+    )
 
 
 def write_json(result: Result, path: Path) -> None:
@@ -81,33 +78,30 @@ def write_json(result: Result, path: Path) -> None:
     write_whole(path, json.dumps(result.json(), indent=1, ensure_ascii=False) + "\n")
 
 
-def _table(findings: Sequence[Finding]) -> Table:
-    table = Table(show_lines=True, expand=False)
-    table.add_column("")
-    table.add_column("where", overflow="fold")
-    table.add_column("C, or what was promised", overflow="fold")
-    table.add_column("Python, or what is there", overflow="fold")
-    table.add_column("what goes wrong", overflow="fold")
-    for finding in findings:
-        table.add_row(
-            Text(finding.level, style=_STYLES[finding.level]),
-            Text(f"{finding.where}\n{finding.code}"),
-            Text(_shortened(finding.expected)),
-            Text(_shortened(finding.found)),
-            Text(_shortened(finding.consequence)),
-        )
-    return table
+def findings_table(findings: Sequence[Finding]) -> Table:
+    """A row for each finding."""
+    return Table(
+        head=(
+            "finding",
+            "where",
+            "C, or what was promised",
+            "Python, or what is there",
+            "what goes wrong",
+        ),
+        rows=[
+            (
+                Toned(f"{finding.level} {finding.code}", _TONES[finding.level]),
+                finding.where,
+                finding.expected,
+                finding.found,
+                finding.consequence,
+            )
+            for finding in findings
+        ],
+    )
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 4] + " ..."
-
-
-def _verdict(result: Result) -> Text:
-    return Text(_verdict_words(result), style=result.outcome.style)
-
-
-def _verdict_words(result: Result) -> str:
+def _verdict(result: Result) -> str:
     if result.outcome is Outcome.HOLDS:
         return "holds: no defect"
     if result.outcome is Outcome.DEFECT:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llamaproof.bench import record as records
-from llamaproof.bench import table
 from llamaproof.bench.check import CheckResult
 from llamaproof.bench.gate import Gate, RuleVerdict, judge, load_gate, outcome_of
 from llamaproof.bench.gate_input import evidence_of, kept_records
@@ -21,12 +20,13 @@ from llamaproof.bench.left_out import left_out_lines
 from llamaproof.bench.options import add_options, points_of, role_of
 from llamaproof.bench.points import Point
 from llamaproof.bench.record import Machine, Record, TargetInfo, Unit
-from llamaproof.bench.report import comparison_titles, tables_of, write_report
+from llamaproof.bench.report import write_report
 from llamaproof.bench.run import Limits, Run
-from llamaproof.bench.verdict import verdict_lines
+from llamaproof.bench.terminal import print_record, print_verdicts
 from llamaproof.bench.worker import Hello, Where, Worker
 from llamaproof.errors import BadInput
 from llamaproof.reports.outcome import Outcome, worst
+from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import Progress
 from llamaproof.target import Target, open_target, sha256_of
 
@@ -38,8 +38,6 @@ _UNITS: Mapping[Where, Unit] = {
     "cpu": "host seconds",
     "emulator": "counted work",
 }
-# Kinds of cost that a terminal is spared.
-_FOR_REPORTS = ("unique_global_bytes",)
 # A check of more cells prints the wrong ones and a summary.
 _LINES_IN_FULL = 40
 
@@ -61,7 +59,7 @@ def execute(args: argparse.Namespace) -> int:
     gate = _gate(args)
     if args.record is not None:
         record = records.load(args.record)
-        print(_tables(record))
+        print_record(record, Printer())
         return _conclude(args, record, gate, baselines).exit_code
     if args.target is None:
         raise BadInput("no target was given", hint="give a wheel or folder, or --from a record")
@@ -85,7 +83,7 @@ def execute(args: argparse.Namespace) -> int:
         if args.check:
             return _check(run, record, points, args.json).exit_code
         interrupted = _measure(run, points)
-        print(_tables(record))
+        print_record(record, Printer())
         outcomes = [_conclude(args, record, gate, baselines)]
         if interrupted:
             outcomes.append(Outcome.NOT_CHECKED)
@@ -184,8 +182,7 @@ def _measure(run: Run, points: Sequence[Point]) -> bool:
 def _judge(gate: Gate, record: Record, baselines: Sequence[Record]) -> tuple[RuleVerdict, ...]:
     verdicts = judge(gate, evidence_of(record, baselines, kept_records(record.unit)))
     print()
-    for line in verdict_lines(verdicts, record.requested):
-        print(line)
+    print_verdicts(verdicts, record.requested, Printer())
     if record.unit == "counted work":
         print("\n".join(left_out_lines(record.requested)))
     return verdicts
@@ -263,14 +260,6 @@ def _figures(result: CheckResult) -> str:
         f"(cpu itself {result.cpu_exact:.1e}), row {result.worst_row:.1e}, "
         f"tokens {result.tokens}{notes}"
     )
-
-
-def _tables(record: Record) -> str:
-    parts = []
-    for title, rows in tables_of(record, without=_FOR_REPORTS):
-        parts += [f"\n{title}", table.aligned(rows)]
-    parts += [f"\n{title}" for title, _ in comparison_titles(record)]
-    return "\n".join(parts)
 
 
 def _describe(record: Record) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from llamaproof.bench.by_length import length_label
 from llamaproof.bench.points import Point, Selection, select
-from llamaproof.bench.table import length_label
 
 K = TypeVar("K")
 

@@ -9,11 +9,11 @@ from statistics import median
 from typing import Any
 
 from llamaproof.attention.cell import HeadSizes
+from llamaproof.bench.by_length import length_label, metrics_of
+from llamaproof.bench.ceiling_shares import shares
 from llamaproof.bench.points import Point
 from llamaproof.bench.record import SECONDS, PointResult, Record
-from llamaproof.bench.shares import shares
 from llamaproof.bench.stats import cost_ratio, slope_interval
-from llamaproof.bench.table import length_label, metrics_of
 
 _SLOPE_FROM = 4096
 _COLOURS = ("#b2182b", "#2166ac", "#1b7837", "#762a83", "#e08214", "#35978f", "#666666")

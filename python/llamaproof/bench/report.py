@@ -6,8 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from llamaproof.bench import table
-from llamaproof.bench.comparison import Comparison, comparison_rows, comparisons, summary_line
+from llamaproof.bench.by_length import (
+    RATIO_LEGEND,
+    ceiling_table,
+    cost_table,
+    metrics_of,
+    ratio_table,
+)
+from llamaproof.bench.cost_ratios import PointRatio, point_ratio_table, point_ratios, summary_line
 from llamaproof.bench.gate import Rule, RuleVerdict
 from llamaproof.bench.plots import plots_of
 from llamaproof.bench.record import MODELLED, SECONDS, Record, Unit
@@ -26,12 +32,7 @@ from llamaproof.reports.blocks import (
 from llamaproof.reports.outcome import Outcome
 
 NAME = "bench"
-_TONES = {
-    Outcome.HOLDS: "holds",
-    Outcome.DEFECT: "fails",
-    Outcome.NOT_CHECKED: "open",
-    Outcome.NOTED: "",
-}
+_COUNTED = (Outcome.HOLDS, Outcome.DEFECT, Outcome.NOT_CHECKED, Outcome.NOTED)
 _MODEL = (
     "The time given with counts is a model: the lower bound that instructions, matrix operations "
     "and bytes leave on this card. Nothing was timed."
@@ -75,50 +76,40 @@ def blocks_of(record: Record, verdicts: Sequence[RuleVerdict] | None) -> Iterato
     for plot in plots_of(record):
         yield Picture(name=plot.name, caption=plot.caption, svg=plot.svg)
     yield Heading(text="Tables")
-    for title, rows in tables_of(record):
-        yield Heading(text=title, level=3)
-        yield Table(head=rows[0], rows=rows[1:])
-    yield from _comparisons(record)
+    yield from tables_of(record)
+    for title, found in comparisons_of(record):
+        yield point_ratio_table(found, title)
     yield from _without_result(record)
 
 
-def tables_of(record: Record, *, without: Sequence[str] = ()) -> Iterator[tuple[str, table.Rows]]:
-    """Titles and tables: costs, distance from the ceilings, comparisons.
+def tables_of(record: Record, *, without: Sequence[str] = ()) -> Iterator[Table]:
+    """Costs, distance from the ceilings, and targets compared, by context length.
 
     Args:
         without: kinds of cost that are left out.
     """
-    metrics = [m for m in table.metrics_of(record) or [SECONDS] if m not in without]
+    metrics = [m for m in metrics_of(record) or [SECONDS] if m not in without]
     for index, target in enumerate(record.targets):
         for metric in metrics:
-            yield (
-                f"{target.name}: {_unit(record, metric)} per layer by n_kv",
-                table.cost_rows(record, index, metric),
-            )
+            title = f"{target.name}: {_unit(record, metric)} per layer by n_kv"
+            yield cost_table(record, index, metric, title)
         if record.ceilings is not None:
             title = f"{target.name}: share of the ceiling (b bytes, f arithmetic)"
-            yield title, table.ceiling_rows(record, index)
+            yield ceiling_table(record, index, title)
     for index in range(1, len(record.targets)):
         names = f"{record.targets[0].name} against {record.targets[index].name}"
         for metric in metrics:
-            title = f"{names}, {metric.replace('_', ' ')}: {table.COMPARISON_LEGEND}"
-            yield title, table.comparison_rows(record, 0, index, metric)
+            title = f"{names}, {metric.replace('_', ' ')}: {RATIO_LEGEND}"
+            yield ratio_table(record, 0, index, metric, title)
 
 
-def comparison_titles(record: Record) -> Iterator[tuple[str, list[Comparison]]]:
+def comparisons_of(record: Record) -> Iterator[tuple[str, list[PointRatio]]]:
     """What the first target's cost comes to against each other's; time, or work as a whole."""
     metric = MODELLED if record.unit == "counted work" else SECONDS
     for index in range(1, len(record.targets)):
         names = f"{record.targets[0].name} against {record.targets[index].name}"
-        found = comparisons(record, 0, index, metric)
+        found = point_ratios(record, 0, index, metric)
         yield f"{names}, {metric.replace('_', ' ')}: {summary_line(found)}", found
-
-
-def _comparisons(record: Record) -> Iterator[Block]:
-    for title, found in comparison_titles(record):
-        yield Heading(text=title, level=3)
-        rows = comparison_rows(found)
-        yield Table(head=rows[0], rows=rows[1:])
 
 
 def _unit(record: Record, metric: str) -> str:
@@ -204,22 +195,22 @@ def _verdict(record: Record, verdicts: Sequence[RuleVerdict]) -> Iterator[Block]
                 v.rule.name,
                 _limit(v.rule, record.unit),
                 v.outcome.value,
-                *(str(v.count(outcome)) for outcome in _TONES),
+                *(str(v.count(outcome)) for outcome in _COUNTED),
                 v.rule.reason,
             ]
             for v in verdicts
         ],
-        tones=[_TONES[v.outcome] for v in verdicts],
+        tones=[v.outcome.tone for v in verdicts],
     )
     for verdict in verdicts:
         found = [f for f in verdict.findings if f.outcome is not Outcome.HOLDS]
-        found.sort(key=lambda f: (list(_TONES).index(f.outcome), -f.value))
+        found.sort(key=lambda f: (_COUNTED.index(f.outcome), -f.value))
         if found:
             yield Heading(text=verdict.rule.name, level=3)
             yield Table(
                 head=["outcome", "what was found"],
                 rows=[[f.outcome.value, f.text] for f in found],
-                tones=[_TONES[f.outcome] for f in found],
+                tones=[f.outcome.tone for f in found],
             )
 
 

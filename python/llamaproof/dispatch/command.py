@@ -26,6 +26,7 @@ from llamaproof.placement.on_shadow import Progress as OnProgress
 from llamaproof.placement.on_shadow import collect
 from llamaproof.placement.survey import DispatchEvidence
 from llamaproof.reports.outcome import worst
+from llamaproof.reports.printer import Printer
 
 DEFAULT_GPU = "L40S"
 
@@ -94,7 +95,7 @@ def configure_parser(subparsers: Any) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Examine, print, write what was asked for, and return the exit code."""
-    console = Console()
+    printer = Printer()
     _check_options(args)
     gpus = shadow.find_gpus(args.gpu, args.sm) or (shadow.find_gpu(DEFAULT_GPU),)
     if args.model is not None:
@@ -112,9 +113,9 @@ def execute(args: argparse.Namespace) -> int:
         write_whole(args.json, json.dumps(document, separators=(",", ":")) + "\n")
     if args.html is not None:
         write_whole(args.html, proof.html())
-    proof.show(console)
+    proof.show(printer)
     if agreement is not None:
-        terminal.print_agreement(agreement, console)
+        terminal.print_agreement(agreement, printer)
     judged = [proof.outcome, *([agreement.outcome] if agreement is not None else [])]
     return worst(judged).exit_code
 

@@ -21,6 +21,7 @@ from llamaproof.model_run.report import ModelReport, report_of
 from llamaproof.model_run.run import Settings, run_on_shadow
 from llamaproof.model_run.terminal import as_json, print_report
 from llamaproof.reports.outcome import worst
+from llamaproof.reports.printer import Printer
 from llamaproof.target import Target, open_target
 
 SCHEMA = "llamaproof.dispatch.models/1"
@@ -49,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace, gpus: Sequence[shadow.Gpu]) -> int:
     """Examine the model on each GPU, print, write what was asked for; returns the exit code."""
     _refuse_other_questions(args)
-    console = Console()
+    printer = Printer()
     settings = Settings(type_k=GgmlType.parse(args.type_k), type_v=GgmlType.parse(args.type_v))
     header = read_header(args.model)
     model = attention_of(header)
@@ -59,7 +60,7 @@ def execute(args: argparse.Namespace, gpus: Sequence[shadow.Gpu]) -> int:
     with open_target(args.target) as target:
         for gpu in gpus:
             report = examine_model(target, args.model, model, gpu, settings)
-            print_report(report, console)
+            print_report(report, printer)
             reports.append(report)
     if args.json is not None:
         documents = [as_json(report) for report in reports]
@@ -93,7 +94,7 @@ def _from_header(
     report = examine_header(
         args.target, header, model, gpus, type_k=settings.type_k, type_v=settings.type_v
     )
-    print_header_report(report, Console())
+    print_header_report(report, Printer())
     if args.json is not None:
         _write(args.json, header_json(report))
     return report.outcome.exit_code

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-
 from llamaproof.dispatch import html, requirement, terminal
 from llamaproof.dispatch.changes import Change, changes
 from llamaproof.dispatch.requirement import Requirement, Unmet
 from llamaproof.placement.survey import DispatchEvidence, changes_json, requirements_json
 from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.printer import Printer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +54,13 @@ class DispatchProof:
         """The same as part of a page that has `html.STYLE`."""
         return html.fragment(self.evidence, **self._asked())
 
-    def show(self, console: Console) -> None:
+    def show(self, printer: Printer) -> None:
         """Print it."""
-        terminal.print_evidence(self.evidence, console)
-        terminal.print_aborts(self.evidence, console)
+        terminal.print_evidence(self.evidence, printer)
+        terminal.print_aborts(self.evidence, printer)
         if self.against is not None:
-            terminal.print_changes(self.against, self.evidence, self.changes, console)
-        terminal.print_requirements(self.requirements, self.failures, console)
+            terminal.print_changes(self.against, self.evidence, self.changes, printer)
+        terminal.print_requirements(self.requirements, self.failures, printer)
 
     def _asked(self) -> dict[str, Any]:
         comparison = (

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
-
 from llamaproof.attention.cell import Cell
 from llamaproof.dispatch.agreement import Agreement, grouped
-from llamaproof.dispatch.changes import Change
+from llamaproof.dispatch.changes import Change, Verdict
 from llamaproof.dispatch.requirement import Requirement, Unmet
 from llamaproof.dispatch.summary import (
     Quality,
@@ -25,12 +20,20 @@ from llamaproof.dispatch.summary import (
 )
 from llamaproof.placement.outcome import CellOutcome
 from llamaproof.placement.survey import ESTIMATES, DispatchEvidence, GpuReport
+from llamaproof.reports.blocks import Table, Tone, Toned
+from llamaproof.reports.printer import Printer
 
-STYLES: dict[Quality, str] = {
-    "good": "green",
-    "mixed": "yellow",
-    "cpu": "red",
-    "abort": "bold red",
+_QUALITY_TONES: dict[Quality, Tone] = {
+    "good": "good",
+    "mixed": "mixed",
+    "cpu": "bad",
+    "abort": "worst",
+}
+_CHANGE_TONES: dict[Verdict, Tone] = {
+    "better": "good",
+    "worse": "worst",
+    "different": "mixed",
+    "same": "",
 }
 
 # Ubatch lengths that behave alike: a decode step, a few tokens at a time, a prompt.
@@ -40,34 +43,34 @@ TOKEN_GROUPS: tuple[tuple[str, tuple[int, int]], ...] = (
     ("9+ tokens", (9, 1 << 30)),
 )
 
-_NARROWEST = 120
-_WIDTH_OF_ROW = 24
-_WIDTH_OF_GPU = 14
 _LONGEST_LIST = 40
 _LONGEST_ROW_LIST = 12
 _MOST_EXAMPLES = 3
 
 
-def print_evidence(evidence: DispatchEvidence, console: Console) -> None:
+def print_evidence(evidence: DispatchEvidence, printer: Printer) -> None:
     """One table for one GPU; for several, one column each."""
-    _widen(console, _WIDTH_OF_ROW + _WIDTH_OF_GPU * len(evidence.reports))
-    console.print(_headline(evidence), highlight=False)
+    printer.line(*_headline(evidence))
     if len(evidence.reports) == 1:
-        console.print(_gpu_table(evidence, evidence.reports[0]))
-        console.print(
-            "[dim]mma, wmma: tensor cores · tile, vec: without them · %4: ratios divisible by 4 · "
-            "CPU: supports_op says no\n(42%): the least share of query columns that do real work, "
-            "where columns are idle[/dim]",
-            highlight=False,
+        printer.table(gpu_table(evidence, evidence.reports[0]))
+        printer.line(
+            "mma, wmma: tensor cores · tile, vec: without them · %4: ratios divisible by 4 · CPU: "
+            "supports_op says no",
+            tone="dim",
+        )
+        printer.line(
+            "(42%): the least share of query columns that do real work, where columns are idle",
+            tone="dim",
         )
     else:
-        console.print(_all_gpus_table(evidence))
+        printer.table(_all_gpus_table(evidence))
     if evidence.estimated_gpus:
-        cards = escape(", ".join(evidence.estimated_gpus))
-        console.print(f"[yellow]{cards}[/yellow]: the target {ESTIMATES}", highlight=False)
+        printer.line(
+            Toned(", ".join(evidence.estimated_gpus), "mixed"), f": the target {ESTIMATES}"
+        )
 
 
-def print_aborts(evidence: DispatchEvidence, console: Console) -> None:
+def print_aborts(evidence: DispatchEvidence, printer: Printer) -> None:
     """What was printed by cells that the backend accepted and did not survive, each once."""
     found: dict[str, dict[str, list[Cell]]] = {}
     for report in evidence.reports:
@@ -75,82 +78,89 @@ def print_aborts(evidence: DispatchEvidence, console: Console) -> None:
             if outcome.kind == "abort":
                 found.setdefault(outcome.message, {}).setdefault(report.gpu, []).append(cell)
     for message, by_gpu in found.items():
-        console.print(f"[bold red]aborts[/bold red]: {escape(message)}", highlight=False)
+        printer.line(Toned("aborts", "worst"), f": {message}")
         for gpu, cells in by_gpu.items():
-            console.print(f"  {escape(f'{gpu}: {_cells_in_words(cells)}')}", highlight=False)
+            printer.line(f"  {gpu}: {_cells_in_words(cells)}")
 
 
 def print_requirements(
-    requirements: Sequence[Requirement], failures: Sequence[Unmet], console: Console
+    requirements: Sequence[Requirement], failures: Sequence[Unmet], printer: Printer
 ) -> None:
     """Each requirement, and where it does not hold."""
     for requirement in requirements:
         failed = [u for u in failures if u.requirement == requirement]
         if not failed:
-            console.print(f"[bold green]holds[/bold green] {requirement.text}", highlight=False)
+            printer.line(Toned("holds", "good"), f" {requirement.text}")
             continue
-        console.print(f"[bold red]does not hold[/bold red] {requirement.text}", highlight=False)
+        printer.line(Toned("does not hold", "worst"), f" {requirement.text}")
         for line in _failures_in_words(failed):
-            console.print(f"  {escape(line)}", highlight=False)
+            printer.line(f"  {line}")
 
 
-def print_agreement(agreement: Agreement, console: Console) -> None:
+def print_agreement(agreement: Agreement, printer: Printer) -> None:
     """Whether the real GPU does what its shadow does, and every kind of difference by name."""
-    _widen(console, _NARROWEST)
     n_different = len(agreement.disagreements)
     if not n_different:
-        console.print(
-            f"[bold green]agrees[/bold green]: the {agreement.gpu} does what its shadow does in "
-            f"all {agreement.n_cells} cells",
-            highlight=False,
+        printer.line(
+            Toned("agrees", "good"),
+            f": the {agreement.gpu} does what its shadow does in all {agreement.n_cells} cells",
         )
         return
-    console.print(
-        f"[bold red]disagrees[/bold red]: the {agreement.gpu} does other than its shadow in "
-        f"{n_different} of {agreement.n_cells} cells",
-        highlight=False,
+    printer.line(
+        Toned("disagrees", "worst"),
+        f": the {agreement.gpu} does other than its shadow in {n_different} of "
+        f"{agreement.n_cells} cells",
     )
     for what, members in grouped(agreement.disagreements):
         cells = _cells_in_words([one.cell for one in members])
-        console.print(f"  [bold]{', '.join(what)}[/bold]: {escape(cells)}", highlight=False)
+        printer.line("  ", Toned(", ".join(what), "strong"), f": {cells}")
         for one in members[:_MOST_EXAMPLES]:
-            console.print(f"    {escape(str(one.cell))}", highlight=False)
+            printer.line(f"    {one.cell}")
             for line in one.lines():
-                console.print(f"      {escape(line)}", highlight=False)
+                printer.line(f"      {line}")
 
 
 def print_changes(
     before: DispatchEvidence,
     after: DispatchEvidence,
     changes: Sequence[Change],
-    console: Console,
+    printer: Printer,
 ) -> None:
     """What got better, worse or different from `before` to `after`."""
-    _widen(console, _NARROWEST)
     counts = {v: sum(c.verdict == v for c in changes) for v in ("better", "worse", "different")}
-    console.print(
-        f"[bold]{escape(before.target)}[/bold] -> [bold]{escape(after.target)}[/bold]: "
-        + ", ".join(f"{number} cells {verdict}" for verdict, number in counts.items()),
-        highlight=False,
+    printer.line(
+        Toned(before.target, "strong"),
+        " -> ",
+        Toned(after.target, "strong"),
+        ": " + ", ".join(f"{number} cells {verdict}" for verdict, number in counts.items()),
     )
-    if not changes:
-        return
-    styles = {"better": "green", "worse": "bold red", "different": "yellow", "same": ""}
-    table = Table()
-    for column in ("", "GPU", "head sizes, K/V", "ratios", "tokens", "before", "after", "cells"):
-        table.add_column(column, overflow="fold")
-    for group in group_changes(changes, after.cells):
-        table.add_row(
-            Text(group.verdict, style=styles[group.verdict]),
-            group.gpu,
-            str(group.row),
-            group.ratios,
-            ",".join(map(str, group.n_tokens)),
-            group.before,
-            group.after,
-            str(group.count),
-        )
-    console.print(table)
+    if changes:
+        printer.table(changes_table(changes, after.cells))
+
+
+def changes_table(changes: Sequence[Change], cells: Sequence[Cell]) -> Table:
+    """A row for each group of cells of a GPU that changed alike.
+
+    Args:
+        cells: all that were compared.
+    """
+    return Table(
+        head=("change", "GPU", "head sizes, K/V", "ratios", "tokens", "before", "after", "cells"),
+        rows=[
+            (
+                Toned(group.verdict, _CHANGE_TONES[group.verdict]),
+                group.gpu,
+                str(group.row),
+                group.ratios,
+                ",".join(map(str, group.n_tokens)),
+                group.before,
+                group.after,
+                str(group.count),
+            )
+            for group in group_changes(changes, cells)
+        ],
+        figures=("cells",),
+    )
 
 
 def split_by_tokens(
@@ -180,42 +190,45 @@ def summary_text(summary: Summary) -> str:
     return f"{summary.text} ({summary.real_share[0]:.0%})"
 
 
-def _gpu_table(evidence: DispatchEvidence, report: GpuReport) -> Table:
-    table = Table(title=f"{report.gpu} (sm_{report.sm})", title_justify="left")
-    table.add_column("head sizes, K/V", no_wrap=True)
-    for label, _ in TOKEN_GROUPS:
-        table.add_column(label, overflow="fold")
+def gpu_table(evidence: DispatchEvidence, report: GpuReport) -> Table:
+    """Which kernels one GPU runs: a row for each head sizes and type, a column for each length."""
     outcomes = by_row(report)
+    rows: list[tuple[str | Toned, ...]] = []
     for row in rows_of(evidence.cells):
-        cells: list[Text] = []
-        for group in split_by_tokens(outcomes[row].items()):
-            cells.append(_styled(summarise_by_depth(group)) if group else Text("-"))
-        table.add_row(str(row), *cells)
-    return table
+        groups = split_by_tokens(outcomes[row].items())
+        cells = (_toned(summarise_by_depth(group)) if group else "-" for group in groups)
+        rows.append((str(row), *cells))
+    return Table(
+        title=f"{report.gpu} (sm_{report.sm})",
+        head=("head sizes, K/V", *(label for label, _ in TOKEN_GROUPS)),
+        rows=rows,
+    )
 
 
 def _all_gpus_table(evidence: DispatchEvidence) -> Table:
-    table = Table(title="Where attention runs, all ratios and tokens", title_justify="left")
-    table.add_column("head sizes, K/V", no_wrap=True)
-    for report in evidence.reports:
-        table.add_column(f"{report.gpu}\nsm_{report.sm}", overflow="fold")
     outcomes = [by_row(report) for report in evidence.reports]
+    rows: list[tuple[str | Toned, ...]] = []
     for row in rows_of(evidence.cells):
-        summaries = [summarise_by_depth(by[row], say=place) for by in outcomes]
-        table.add_row(str(row), *(Text(s.text, style=STYLES[s.quality]) for s in summaries))
-    return table
+        summaries = (summarise_by_depth(by[row], say=place) for by in outcomes)
+        rows.append((str(row), *(Toned(s.text, _QUALITY_TONES[s.quality]) for s in summaries)))
+    return Table(
+        title="Where attention runs, all ratios and tokens",
+        head=("head sizes, K/V", *(f"{r.gpu} sm_{r.sm}" for r in evidence.reports)),
+        rows=rows,
+    )
 
 
-def _styled(summary: Summary) -> Text:
-    return Text(summary_text(summary), style=STYLES[summary.quality])
+def _toned(summary: Summary) -> Toned:
+    return Toned(summary_text(summary), _QUALITY_TONES[summary.quality])
 
 
-def _headline(evidence: DispatchEvidence) -> str:
+def _headline(evidence: DispatchEvidence) -> tuple[str | Toned, ...]:
     version = f" {evidence.version}" if evidence.version else ""
+    several = "s" if len(evidence.reports) > 1 else ""
     return (
-        f"[bold]{escape(evidence.target)}[/bold]{escape(version)}: CUDA {evidence.cuda}, "
-        f"{len(evidence.cells)} cells on {len(evidence.reports)} GPU"
-        + ("s" if len(evidence.reports) > 1 else "")
+        Toned(evidence.target, "strong"),
+        f"{version}: CUDA {evidence.cuda}, {len(evidence.cells)} cells on "
+        f"{len(evidence.reports)} GPU{several}",
     )
 
 
@@ -241,9 +254,3 @@ def _failures_in_words(failures: Sequence[Unmet]) -> list[str]:
         more = f" and {len(ratios) - _LONGEST_LIST} more" if len(ratios) > _LONGEST_LIST else ""
         lines.append(f"{gpu}: ratio {shown}{more}, {tokens} tokens: {outcome}")
     return lines
-
-
-def _widen(console: Console, width: int) -> None:
-    """Not a terminal, not a width: a log may have long lines."""
-    if not console.is_terminal:
-        console.width = max(console.width, width, _NARROWEST)

@@ -8,14 +8,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from llamaproof import shadow
 from llamaproof.doctor.diagnosis import INSTALLED, diagnose
 from llamaproof.doctor.package import Host
 from llamaproof.doctor.terminal import diagnosis_json, print_diagnosis
 from llamaproof.errors import BadInput
 from llamaproof.files import write_whole
+from llamaproof.reports.printer import Printer
 from llamaproof.target import open_target
 
 DEFAULT_GPU = "L40S"
@@ -56,7 +55,7 @@ def execute(args: argparse.Namespace) -> int:
             environ=os.environ,
             host=Host.here(),
         )
-    print_diagnosis(diagnosis, Console())
+    print_diagnosis(diagnosis, Printer())
     if args.json is not None:
         write_whole(args.json, json.dumps(diagnosis_json(diagnosis), indent=1) + "\n")
     return diagnosis.outcome.exit_code

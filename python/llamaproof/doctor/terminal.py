@@ -4,47 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from llamaproof.doctor.diagnosis import Diagnosis
 from llamaproof.doctor.findings import Finding, Level
 from llamaproof.model_run.header_report import header_json, print_header_report
 from llamaproof.model_run.terminal import as_json, print_report
+from llamaproof.reports.blocks import Table, Toned
 from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.printer import Printer
 
 SCHEMA = "llamaproof.doctor/2"
 
-_MARKS: dict[Level, tuple[str, str]] = {
-    "fine": ("ok", "green"),
-    "note": ("note", "yellow"),
-    "unclear": ("?", "bold yellow"),
-    "stops": ("STOP", "bold red"),
+_MARKS: dict[Level, Toned] = {
+    "fine": Toned("ok  ", "good"),
+    "note": Toned("note", "mixed"),
+    "unclear": Toned("?   ", "open"),
+    "stops": Toned("STOP", "worst"),
 }
-_NARROWEST = 120
 _CALL = "Llama(model_path=..., n_gpu_layers=-1, flash_attn=True)"
 
 
-def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
+def print_diagnosis(diagnosis: Diagnosis, printer: Printer) -> None:
     """Print the whole page."""
-    if console.width < _NARROWEST and not console.is_terminal:
-        console.width = _NARROWEST
-    console.print(Text(diagnosis.verdict, style=diagnosis.outcome.style))
+    printer.line(diagnosis.verdict, tone=diagnosis.outcome.tone)
     for finding in _remedies(diagnosis):
-        console.print(Text(f"What helps: {finding.remedy}."))
-    console.print(
-        f"\nllama_cpp {diagnosis.version} ({diagnosis.target})", highlight=False, markup=False
-    )
-    console.print(_table(diagnosis))
+        printer.line(f"What helps: {finding.remedy}.")
+    printer.line()
+    printer.line(f"llama_cpp {diagnosis.version} ({diagnosis.target})")
+    for finding in diagnosis.findings:
+        printer.line(_MARKS[finding.level], f"  {_in_words(finding)}")
     if diagnosis.familiar:
-        console.print(_familiar_table(diagnosis))
+        printer.table(_familiar_table(diagnosis))
     if diagnosis.report is not None:
-        print_report(diagnosis.report, console)
+        print_report(diagnosis.report, printer)
     if diagnosis.header is not None:
-        print_header_report(diagnosis.header, console)
+        print_header_report(diagnosis.header, printer)
     if diagnosis.outcome is Outcome.HOLDS:
-        console.print(f"Call it so: {_CALL}; its defaults use neither.", highlight=False)
+        printer.line(f"Call it so: {_CALL}; its defaults use neither.")
 
 
 def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -79,26 +74,20 @@ def _remedies(diagnosis: Diagnosis) -> list[Finding]:
     return [f for f in diagnosis.findings if f.level in ("stops", "unclear") and f.remedy]
 
 
-def _table(diagnosis: Diagnosis) -> Table:
-    table = Table(show_header=False, box=None, padding=(0, 1))
-    table.add_column()
-    table.add_column(overflow="fold")
-    for finding in diagnosis.findings:
-        mark, style = _MARKS[finding.level]
-        words = finding.what
-        if finding.level == "note" and finding.remedy:
-            words = f"{words} ({finding.remedy})"
-        table.add_row(Text(mark, style=style), Text(words))
-    return table
+def _in_words(finding: Finding) -> str:
+    if finding.level == "note" and finding.remedy:
+        return f"{finding.what} ({finding.remedy})"
+    return finding.what
 
 
 def _familiar_table(diagnosis: Diagnosis) -> Table:
-    table = Table(title=f"attention of familiar models on {diagnosis.gpu}", title_justify="left")
-    table.add_column("model")
-    table.add_column("head sizes@ratio")
-    table.add_column("attention", overflow="fold")
+    rows = []
     for result in diagnosis.familiar:
         bad = "; ".join(dict.fromkeys(outcome.text for outcome in result.failures))
-        words = Text(bad, style="red") if bad else Text("runs on the GPU", style="green")
-        table.add_row(result.model.name, result.model.shape, words)
-    return table
+        words = Toned(bad, "bad") if bad else Toned("runs on the GPU", "good")
+        rows.append((result.model.name, result.model.shape, words))
+    return Table(
+        title=f"attention of familiar models on {diagnosis.gpu}",
+        head=("model", "head sizes@ratio", "attention"),
+        rows=rows,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,11 @@ from llamaproof.errors import BadInput
 from llamaproof.files import write_whole
 from llamaproof.ggml import GgmlType
 from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.printer import Printer
 from llamaproof.target import open_target
 from llamaproof.workers.loadable import linux_libraries
 
 DEFAULT_GPU = "L40S"
-
-_WIDTH = 150
 
 
 def configure_parser(subparsers: Any) -> None:
@@ -91,12 +89,11 @@ def configure_parser(subparsers: Any) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Execute, print, write what was asked for, and return the exit code."""
-    # Rows are read as wholes: where no terminal sets a width, none is cut.
-    console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
+    printer = Printer()
     if args.coverage:
-        return _execute_coverage(args, console)
+        return _execute_coverage(args, printer)
     if args.model is not None:
-        return _execute_model(args, console)
+        return _execute_model(args, printer)
     cells = _cells(args)
     columns = (
         TextColumn("{task.description}"),
@@ -112,21 +109,21 @@ def execute(args: argparse.Namespace) -> int:
             cells,
             on_progress=lambda done: bar.update(task, completed=done),
         )
-    terminal.print_evidence(evidence, console)
+    terminal.print_evidence(evidence, printer)
     if args.json is not None:
         document = json.dumps(evidence.json(), separators=(",", ":"))
         write_whole(args.json, document + "\n")
     return evidence.outcome.exit_code
 
 
-def _execute_coverage(args: argparse.Namespace, console: Console) -> int:
+def _execute_coverage(args: argparse.Namespace, printer: Printer) -> int:
     with open_target(args.target) as target:
         coverage = coverage_of(linux_libraries(target))
-    print_coverage(coverage, console)
+    print_coverage(coverage, printer)
     return (Outcome.HOLDS if coverage else Outcome.NOT_CHECKED).exit_code
 
 
-def _execute_model(args: argparse.Namespace, console: Console) -> int:
+def _execute_model(args: argparse.Namespace, printer: Printer) -> int:
     types = [GgmlType.parse(text) for text in args.type] or [GgmlType.F16]
     if len(types) > 1 or args.quick or args.head_sizes or args.ratio or args.tokens or args.n_kv:
         raise BadInput("a model has its own shapes", hint="beside --model give one --type at most")
@@ -145,7 +142,7 @@ def _execute_model(args: argparse.Namespace, console: Console) -> int:
             settings,
             on_progress=lambda what, done: bar.update(task, completed=done, description=what),
         )
-    terminal.print_model(evidence, console)
+    terminal.print_model(evidence, printer)
     if args.json is not None:
         write_whole(args.json, json.dumps(evidence.json(), separators=(",", ":")) + "\n")
     return evidence.outcome.exit_code

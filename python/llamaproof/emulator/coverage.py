@@ -10,10 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from llamaproof.binary import fatbin
 from llamaproof.executor.machine import EmulationError, Emulator
+from llamaproof.reports.printer import Printer
 
 _SHOWN = 3
 
@@ -87,14 +86,14 @@ def coverage_of(libraries: Iterable[Path], *, emulator: Path | None = None) -> C
     )
 
 
-def print_coverage(coverage: Coverage, console: Console) -> None:
+def print_coverage(coverage: Coverage, printer: Printer) -> None:
     """A line for each reason, then the sum."""
     for refusal in coverage.refusals:
-        console.print(f"{len(refusal.kernels)} of {refusal.arch}: {refusal.reason}", style="red")
+        printer.line(f"{len(refusal.kernels)} of {refusal.arch}: {refusal.reason}", tone="bad")
         for name in refusal.kernels[:_SHOWN]:
-            console.print(f"    {name}", style="dim")
+            printer.line(f"    {name}", tone="dim")
     known = coverage.kernels - coverage.refused
-    console.print(
+    printer.line(
         f"{known} of {coverage.kernels} kernels can be executed "
         f"({coverage.modules} modules, {coverage.text_bytes / 1e6:.0f} MB of PTX)"
     )

@@ -2,110 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from collections.abc import Iterable, Sequence
 
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE
-from llamaproof.emulator.decode import LOGITS_NMSE_LIMIT, ModelEvidence
+from llamaproof.emulator.decode import LOGITS_NMSE_LIMIT, ModelEvidence, Step
 from llamaproof.emulator.results import CellResult, CellVerdict, EmulationEvidence
+from llamaproof.reports.blocks import Table, Tone, Toned
+from llamaproof.reports.printer import Printer
 
-_STYLES = {
-    CellVerdict.HOLDS: "green",
-    CellVerdict.WRONG: "red",
-    CellVerdict.FINDINGS: "red",
-    CellVerdict.ABORTS: "red",
-    CellVerdict.FALLS_BACK: "yellow",
+_TONES: dict[CellVerdict, Tone] = {
+    CellVerdict.HOLDS: "good",
+    CellVerdict.WRONG: "bad",
+    CellVerdict.FINDINGS: "bad",
+    CellVerdict.ABORTS: "bad",
+    CellVerdict.FALLS_BACK: "mixed",
     CellVerdict.NOT_TAKEN: "dim",
 }
 _FINDINGS_SHOWN = 40
+_SHAPE = ("heads", "K/V", "ratio", "tokens", "n_kv")
+_FIGURES = ("NMSE", "largest error", "warp instr.", "mma", "mma used", "MB read", "again")
+_STEP = ("from", "tokens", "NMSE of logits", "same choice", "launches", "warp instr.", "s")
 
 
-def print_evidence(evidence: EmulationEvidence, console: Console) -> None:
+def print_evidence(evidence: EmulationEvidence, printer: Printer) -> None:
     """A line for each cell, then every finding, then the sum."""
-    title = f"{evidence.target} executed for {evidence.gpu} (sm_{evidence.sm}), against its CPU"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE)
-    for name in ("heads", "K/V", "ratio", "tokens", "n_kv", "verdict"):
-        table.add_column(name, no_wrap=True)
-    numbers = ("NMSE", "largest error", "warp instr.", "mma", "mma used", "MB read", "again")
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    for cell, result in evidence.results.items():
-        table.add_row(*_row(cell, result))
-    console.print(table)
-    _print_findings(evidence, console)
+    printer.table(
+        Table(
+            title=f"{evidence.target} executed for {evidence.gpu} (sm_{evidence.sm}), against its "
+            "CPU",
+            head=(*_SHAPE, "verdict", *_FIGURES),
+            rows=[_row(*each) for each in evidence.results.items()],
+            figures=_FIGURES,
+        )
+    )
+    _print_findings(
+        [f"{cell}: {text}" for cell, result in evidence.results.items() for text in _texts(result)],
+        printer,
+    )
     sums = ", ".join(
         f"{evidence.number_of(verdict)} {verdict.value}"
         for verdict in CellVerdict
         if evidence.number_of(verdict)
     )
-    console.print(f"{sums}; {evidence.seconds:.0f} s")
-    console.print(
+    printer.line(f"{sums}; {evidence.seconds:.0f} s")
+    printer.line(
         f"NMSE may be at most {MAX_NMSE:g}. mma used: multiply-adds whose row and column "
         "are not all zero. MB read: distinct 32-byte sectors of each block. Again: sectors that "
         "more than one block reads, over those that are read at all.",
-        style="dim",
+        tone="dim",
     )
 
 
-def print_model(evidence: ModelEvidence, console: Console) -> None:
+def print_model(evidence: ModelEvidence, printer: Printer) -> None:
     """A line for each step, then what the checker found, then the sum."""
-    title = f"{evidence.model} through {evidence.target} on an emulated {evidence.gpu}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE)
-    for name in ("from", "tokens", "NMSE of logits", "same choice", "launches", "warp instr.", "s"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for step in evidence.steps:
-        style = "green" if step.nmse <= LOGITS_NMSE_LIMIT else "red"
-        table.add_row(
-            str(step.position),
-            str(step.n_tokens),
-            f"[{style}]{step.nmse:.2g}[/]",
-            f"{step.same_choice}/{step.n_tokens}",
-            str(len(step.launches)),
-            f"{sum(x.counts.warp_instructions for x in step.launches):,}",
-            f"{step.seconds:.1f}",
+    printer.table(
+        Table(
+            title=f"{evidence.model} through {evidence.target} on an emulated {evidence.gpu}",
+            head=_STEP,
+            rows=[_step_row(step) for step in evidence.steps],
+            figures=_STEP,
         )
-    console.print(table)
-    lines = [
-        line
-        for step in evidence.steps
-        for line in (
-            *step.undefined_reads,
-            *(str(finding) for launch in step.launches for finding in launch.findings),
-        )
-    ]
-    for line in lines[:_FINDINGS_SHOWN]:
-        console.print(line, style="red", markup=False, highlight=False)
-    if len(lines) > _FINDINGS_SHOWN:
-        console.print(f"and {len(lines) - _FINDINGS_SHOWN} more", style="red")
-    console.print(
+    )
+    _print_findings(
+        [
+            line
+            for step in evidence.steps
+            for line in (
+                *step.undefined_reads,
+                *(str(finding) for launch in step.launches for finding in launch.findings),
+            )
+        ],
+        printer,
+    )
+    printer.line(
         f"NMSE of the worst token, against the CPU with flash attention; at most "
         f"{LOGITS_NMSE_LIMIT:g}. The CPU without flash attention is "
         f"{evidence.cpu_without_flash:.2g} away from itself with it.",
-        style="dim",
+        tone="dim",
     )
 
 
-def _row(cell: Cell, result: CellResult) -> Iterable[str]:
-    style = _STYLES[result.verdict]
-    shape = [
-        str(cell.heads),
-        cell.types,
-        str(cell.ratio),
-        str(cell.n_tokens),
-        str(cell.n_kv),
-        f"[{style}]{result.verdict.value}[/]",
-    ]
+def _step_row(step: Step) -> tuple[str | Toned, ...]:
+    return (
+        str(step.position),
+        str(step.n_tokens),
+        Toned(f"{step.nmse:.2g}", "good" if step.nmse <= LOGITS_NMSE_LIMIT else "bad"),
+        f"{step.same_choice}/{step.n_tokens}",
+        str(len(step.launches)),
+        f"{sum(launch.counts.warp_instructions for launch in step.launches):,}",
+        f"{step.seconds:.1f}",
+    )
+
+
+def _row(cell: Cell, result: CellResult) -> tuple[str | Toned, ...]:
+    shape = (cell.heads, cell.types, cell.ratio, cell.n_tokens, cell.n_kv)
+    verdict = Toned(result.verdict.value, _TONES[result.verdict])
+    return (*map(str, shape), verdict, *_figures(result))
+
+
+def _figures(result: CellResult) -> Iterable[str]:
     if not result.launches:
-        return [*shape, *["-"] * 7]
+        return ["-"] * len(_FIGURES)
     macs = result.total("mma_macs")
     unique = result.total("sectors_read_unique")
     again = result.total("sectors_read_per_block") - unique
     return [
-        *shape,
         f"{result.nmse:.2g}",
         f"{result.largest_error:.2g}",
         f"{result.total('warp_instructions'):,}",
@@ -116,14 +118,11 @@ def _row(cell: Cell, result: CellResult) -> Iterable[str]:
     ]
 
 
-def _print_findings(evidence: EmulationEvidence, console: Console) -> None:
-    lines = [
-        f"{cell}: {text}" for cell, result in evidence.results.items() for text in _texts(result)
-    ]
+def _print_findings(lines: Sequence[str], printer: Printer) -> None:
     for line in lines[:_FINDINGS_SHOWN]:
-        console.print(line, style="red", markup=False, highlight=False)
+        printer.line(line, tone="bad")
     if len(lines) > _FINDINGS_SHOWN:
-        console.print(f"and {len(lines) - _FINDINGS_SHOWN} more (--json has all)", style="red")
+        printer.line(f"and {len(lines) - _FINDINGS_SHOWN} more (--json has all)", tone="bad")
 
 
 def _texts(result: CellResult) -> Iterable[str]:

@@ -6,10 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from llamaproof import shadow
 from llamaproof.attention.cell import Cell, Extras, HeadSizes, can_be_cached
 from llamaproof.attention.grid import DEEP, SHALLOW
@@ -21,15 +17,15 @@ from llamaproof.model_run.terminal import attention_groups, describe_attention
 from llamaproof.placement.on_shadow import Progress, collect
 from llamaproof.placement.outcome import CellOutcome
 from llamaproof.placement.survey import DispatchEvidence
+from llamaproof.reports.blocks import Table, Toned
 from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.printer import Printer
 
 SCHEMA = "llamaproof.dispatch.header/1"
 
 # One token at a time, and a ubatch of the default size.
 N_TOKENS = (1, 512)
 N_KV = (SHALLOW, DEEP)
-
-_NARROWEST = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,24 +117,22 @@ def cell_of(
     )
 
 
-def print_header_report(report: HeaderReport, console: Console) -> None:
+def print_header_report(report: HeaderReport, printer: Printer) -> None:
     """Print the answer on one page."""
-    if console.width < _NARROWEST and not console.is_terminal:
-        console.width = _NARROWEST
     model = report.model
-    console.print(
-        f"[bold]{model.name}[/bold] ({model.architecture}, {model.n_layer} layers), by its header "
-        f"alone, with {report.evidence.target}",
-        highlight=False,
+    printer.line(
+        Toned(model.name, "strong"),
+        f" ({model.architecture}, {model.n_layer} layers), by its header alone, with "
+        f"{report.evidence.target}",
     )
     if report.header.truncated:
-        console.print(Text(report.header.truncated, style="yellow"))
+        printer.line(report.header.truncated, tone="mixed")
     for line in _size_lines(report):
-        console.print(line, highlight=False)
+        printer.line(line)
     for gpu in report.evidence.outcomes:
-        console.print(_table(report, gpu))
+        printer.table(_table(report, gpu))
     for assumption in model.assumptions:
-        console.print(Text(f"assumed: {assumption}", style="yellow"))
+        printer.line(f"assumed: {assumption}", tone="mixed")
 
 
 def header_json(report: HeaderReport) -> dict[str, Any]:
@@ -165,21 +159,28 @@ def header_json(report: HeaderReport) -> dict[str, Any]:
 
 
 def _table(report: HeaderReport, gpu: str) -> Table:
-    table = Table(title=f"attention by layer on {gpu}", title_justify="left")
-    table.add_column("layers")
-    table.add_column("attention", overflow="fold")
     columns = [(n_tokens, n_kv) for n_tokens in N_TOKENS for n_kv in N_KV]
-    for n_tokens, n_kv in columns:
-        tokens = "one token" if n_tokens == 1 else f"{n_tokens} tokens"
-        table.add_column(f"{tokens}, n_kv {n_kv:,}", overflow="fold")
-    for attention, layers in attention_groups(report.model.layers):
-        outcomes = [report.outcome_of(gpu, attention, *column) for column in columns]
-        table.add_row(layers, describe_attention(attention), *(_cell_text(o) for o in outcomes))
-    return table
+    return Table(
+        title=f"attention by layer on {gpu}",
+        head=("layers", "attention", *(_step_in_words(*column) for column in columns)),
+        rows=[
+            (
+                layers,
+                describe_attention(attention),
+                *(_cell_text(report.outcome_of(gpu, attention, *column)) for column in columns),
+            )
+            for attention, layers in attention_groups(report.model.layers)
+        ],
+    )
 
 
-def _cell_text(outcome: CellOutcome) -> Text:
-    return Text(outcome.text, style="green" if outcome.kind == "kernel" else "red")
+def _step_in_words(n_tokens: int, n_kv: int) -> str:
+    tokens = "one token" if n_tokens == 1 else f"{n_tokens} tokens"
+    return f"{tokens}, n_kv {n_kv:,}"
+
+
+def _cell_text(outcome: CellOutcome) -> Toned:
+    return Toned(outcome.text, "good" if outcome.kind == "kernel" else "bad")
 
 
 def _size_lines(report: HeaderReport) -> list[str]:

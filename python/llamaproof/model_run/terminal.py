@@ -6,16 +6,13 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from llamaproof.gguf.attention import LayerAttention
 from llamaproof.model_run.report import Growth, LayerResult, ModelReport, Placement
+from llamaproof.reports.blocks import Table, Toned
+from llamaproof.reports.printer import Printer
 
 SCHEMA = "llamaproof.dispatch.model/1"
 
-_NARROWEST = 120
 _KIND_NAMES = {
     "weights": "weights",
     "kv": "KV cache",
@@ -25,35 +22,38 @@ _KIND_NAMES = {
 }
 
 
-def print_report(report: ModelReport, console: Console) -> None:
+def print_report(report: ModelReport, printer: Printer) -> None:
     """Print a report on one page."""
-    if console.width < _NARROWEST and not console.is_terminal:
-        console.width = _NARROWEST
     model = report.model
-    console.print(
-        f"[bold]{model.name}[/bold] ({model.architecture}, {model.n_layer} layers, "
-        f"K/V {report.types}) with {report.target} on {report.gpu}",
-        highlight=False,
+    printer.line(
+        Toned(model.name, "strong"),
+        f" ({model.architecture}, {model.n_layer} layers, K/V {report.types}) with "
+        f"{report.target} on {report.gpu}",
     )
-    console.print(Text(report.verdict, style=report.outcome.style))
+    printer.line(report.verdict, tone=report.outcome.tone)
     if report.splits:
         splits = ", ".join(f"{step} {count}" for step, count in report.splits.items())
-        console.print(f"graph splits: {splits}", highlight=False)
+        printer.line(f"graph splits: {splits}")
     if report.layers:
-        console.print(_layer_table(report.layers))
+        printer.table(_layer_table(report.layers))
     if report.cpu_nodes:
-        console.print(_cpu_table(report))
+        printer.table(_cpu_table(report))
     if report.memory:
-        console.print(_memory_table(report.memory))
+        printer.table(_memory_table(report.memory))
+    _print_remarks(report, printer)
+
+
+def _print_remarks(report: ModelReport, printer: Printer) -> None:
+    """What failed, what llama.cpp warned of, and what had to be assumed."""
     for failure in report.failures:
         at = f" with a context of {failure.n_ctx:,} tokens" if failure.n_ctx else ""
-        console.print(Text(f"{failure.phase}{at}: {failure.reason}", style="yellow"))
+        printer.line(f"{failure.phase}{at}: {failure.reason}", tone="mixed")
         for line in failure.log:
-            console.print(Text(f"  | {line}", style="dim"))
+            printer.line(f"  | {line}", tone="dim")
     for warning in report.warnings:
-        console.print(Text(f"llama.cpp: {warning}", style="dim"))
-    for assumption in model.assumptions:
-        console.print(Text(f"assumed: {assumption}", style="yellow"))
+        printer.line(f"llama.cpp: {warning}", tone="dim")
+    for assumption in report.model.assumptions:
+        printer.line(f"assumed: {assumption}", tone="mixed")
 
 
 def as_json(report: ModelReport) -> dict[str, Any]:
@@ -122,50 +122,50 @@ def attention_groups(
 
 
 def _layer_table(layers: Sequence[LayerResult]) -> Table:
-    table = Table(title="attention by layer", title_justify="left")
-    table.add_column("layers")
-    table.add_column("attention", overflow="fold")
-    table.add_column("prefill", overflow="fold")
-    table.add_column("one token", overflow="fold")
     groups: dict[tuple[str, Placement, Placement], list[int]] = {}
     for layer in layers:
         key = (describe_attention(layer.attention), layer.prefill, layer.decode)
         groups.setdefault(key, []).append(layer.attention.layer)
-    for (words, prefill, decode), numbers in groups.items():
-        table.add_row(_ranges(numbers), words, _placement(prefill), _placement(decode))
-    return table
+    return Table(
+        title="attention by layer",
+        head=("layers", "attention", "prefill", "one token"),
+        rows=[
+            (_ranges(numbers), words, _placement(prefill), _placement(decode))
+            for (words, prefill, decode), numbers in groups.items()
+        ],
+    )
 
 
-def _placement(placement: Placement) -> Text:
-    return Text(str(placement), style="green" if placement.where == "gpu" else "red")
+def _placement(placement: Placement) -> Toned:
+    return Toned(str(placement), "good" if placement.where == "gpu" else "bad")
 
 
 def _cpu_table(report: ModelReport) -> Table:
-    table = Table(title="on the CPU", title_justify="left")
-    table.add_column("step")
-    table.add_column("operation")
-    table.add_column("nodes", justify="right")
-    table.add_column("for example", overflow="fold")
-    table.add_column("why it matters", overflow="fold")
-    for nodes in report.cpu_nodes:
-        style = "dim" if nodes.is_expected else "red"
-        examples = ", ".join(dict.fromkeys(nodes.examples))
-        cells = (nodes.step, nodes.op, str(nodes.count), examples, nodes.reason)
-        table.add_row(*(Text(cell, style=style) for cell in cells))
-    return table
+    return Table(
+        title="on the CPU",
+        head=("step", "operation", "nodes", "for example", "why it matters"),
+        rows=[
+            (n.step, n.op, str(n.count), ", ".join(dict.fromkeys(n.examples)), n.reason)
+            for n in report.cpu_nodes
+        ],
+        figures=("nodes",),
+        tones=["dim" if nodes.is_expected else "bad" for nodes in report.cpu_nodes],
+    )
 
 
 def _memory_table(memory: Sequence[Growth]) -> Table:
-    table = Table(title="memory in MiB by length of the context", title_justify="left")
-    table.add_column("n_ctx", justify="right")
     shown = [growth for growth in memory if any(growth.mib.values())]
-    for growth in shown:
-        table.add_column(f"{growth.side} {_KIND_NAMES[growth.kind]}", justify="right")
-    for n_ctx in sorted(shown[0].mib if shown else ()):
-        table.add_row(f"{n_ctx:,}", *(f"{growth.mib[n_ctx]:,.2f}" for growth in shown))
-    table.add_section()
-    table.add_row("growth", *(_growth_words(growth) for growth in shown))
-    return table
+    head = ("n_ctx", *(f"{growth.side} {_KIND_NAMES[growth.kind]}" for growth in shown))
+    by_length = [
+        (f"{n_ctx:,}", *(f"{growth.mib[n_ctx]:,.2f}" for growth in shown))
+        for n_ctx in sorted(shown[0].mib if shown else ())
+    ]
+    return Table(
+        title="memory in MiB by length of the context",
+        head=head,
+        rows=[*by_length, ("growth", *(_growth_words(growth) for growth in shown))],
+        figures=head,
+    )
 
 
 def _growth_words(growth: Growth) -> str:

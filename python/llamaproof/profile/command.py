@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ from llamaproof.errors import HOLDS
 from llamaproof.files import write_whole
 from llamaproof.profile.cells import PROFILE_CELLS
 from llamaproof.profile.recording import record
-
-_WIDTH = 130
+from llamaproof.reports.printer import Printer
 
 
 def configure_parser(subparsers: Any) -> None:
@@ -47,7 +45,7 @@ def configure_parser(subparsers: Any) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Record or compare, and return the exit code."""
-    console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
+    printer = Printer()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         if args.record is not None:
@@ -58,7 +56,7 @@ def execute(args: argparse.Namespace) -> int:
                 args.record,
                 on_progress=lambda done: bar.update(task, completed=done),
             )
-            console.print(
+            printer.line(
                 f"{made.device}: {len(made.cells)} cells, {len(made.launches)} launches, "
                 f"{'the same bits' if made.repeatable else 'OTHER BITS'} in a second run"
             )
@@ -74,7 +72,7 @@ def execute(args: argparse.Namespace) -> int:
             gpu_name=args.gpu,
             on_progress=lambda done: bar.update(task, completed=done),
         )
-    print_comparison(found, console)
+    print_comparison(found, printer)
     if args.json is not None:
         write_whole(args.json, json.dumps(found.json(), separators=(",", ":")) + "\n")
     return found.outcome.exit_code

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from llamaproof.abi.findings import Result
+from llamaproof.abi.terminal import findings_table
 from llamaproof.prove.section import Section
-from llamaproof.reports.blocks import Paragraph, Table, fragment
+from llamaproof.reports.blocks import Block, Paragraph, fragment
 
 NAME = "abi"
 TITLE = "The bindings match the binary"
-
-_TONES = {"defect": "fails", "unchecked": "open", "note": ""}
 
 
 def bindings_section(result: Result) -> Section:
@@ -23,12 +22,9 @@ def bindings_section(result: Result) -> Section:
     if numbers["unchecked"]:
         words += f", {numbers['unchecked']} points that could not be decided"
     words += "".join(f"; no {name} were found to compare" for name in result.empty)
-    table = Table(
-        head=("", "where", "C, or what was promised", "Python, or what is there", "consequence"),
-        rows=[[f.level, f.where, f.expected, f.found, f.consequence] for f in result.findings],
-        tones=[_TONES[f.level] for f in result.findings],
-    )
-    blocks = [table] if result.findings else [Paragraph(text="No difference was found.")]
+    blocks: list[Block] = [Paragraph(text="No difference was found.")]
+    if result.findings:
+        blocks = [findings_table(result.findings)]
     return Section(
         name=NAME,
         title=TITLE,

@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from llamaproof import shadow
 from llamaproof.abi.check import check_target
 from llamaproof.abi.device import DeviceCode, read_device_code
 from llamaproof.abi.terminal import print_result
-from llamaproof.bench.table import aligned
 from llamaproof.dispatch import requirement
 from llamaproof.dispatch.requirement import Requirement
 from llamaproof.errors import BadInput
@@ -23,7 +20,9 @@ from llamaproof.prove import bindings, numbers, placement, work
 from llamaproof.prove.cards import covered_cards, named, parse_cards
 from llamaproof.prove.evidence import Evidence
 from llamaproof.prove.section import Section, guarded
+from llamaproof.reports.blocks import Table
 from llamaproof.reports.outcome import Outcome, worst
+from llamaproof.reports.printer import Printer
 from llamaproof.target import open_target, sha256_of
 
 _CARDS = "names such as L40S,H200; T4+ is a card of T4's sm and of each newer one; repeatable"
@@ -103,17 +102,17 @@ def execute(args: argparse.Namespace) -> int:
     wheels = args.wheels or sorted(Path("dist").glob("*.whl"))
     if not wheels:
         raise BadInput("there is no wheel to prove", where=Path("dist"), hint="build one first")
-    console = Console()
+    printer = Printer()
     proved = []
     for wheel in wheels:
-        evidence = prove(wheel, plan, console)
+        evidence = prove(wheel, plan, printer)
         for path in evidence.write_beside(wheel):
-            console.print(f"evidence: {path.name}", soft_wrap=True, highlight=False)
+            printer.line(f"evidence: {path.name}")
         proved.append(evidence.outcome)
     return worst(proved).exit_code
 
 
-def prove(wheel: Path, plan: Plan, console: Console) -> Evidence:
+def prove(wheel: Path, plan: Plan, printer: Printer) -> Evidence:
     """Make the proofs of one wheel, each told as it is made.
 
     Raises:
@@ -122,13 +121,13 @@ def prove(wheel: Path, plan: Plan, console: Console) -> Evidence:
     seconds: dict[str, float] = {}
 
     def made(name: str, title: str, make: Callable[[], Section]) -> Section:
-        console.rule(title, align="left")
+        printer.heading(title)
         started = time.monotonic()
         section = guarded(name, title, make)
         seconds[name] = time.monotonic() - started
         return section
 
-    console.rule(wheel.name)
+    printer.heading(wheel.name)
     digest = sha256_of(wheel) if wheel.is_file() else ""
     with open_target(str(wheel)) as target:
         if target.kind != "wheel":
@@ -137,16 +136,16 @@ def prove(wheel: Path, plan: Plan, console: Console) -> Evidence:
 
         def prove_bindings() -> Section:
             result = check_target(target, headers=())
-            print_result(result, console, notes=False, kernels=False)
+            print_result(result, printer, notes=False, kernels=False)
             return bindings.bindings_section(result)
 
         sections = [made(bindings.NAME, bindings.TITLE, prove_bindings)]
     if code.fatbins:
-        sections += _gpu_sections(wheel, code, plan, console, made)
+        sections += _gpu_sections(wheel, code, plan, printer, made)
     else:
         sections += _without_gpu_code(plan)
-    console.rule("evidence", align="left")
-    _print_summary(sections, seconds, console)
+    printer.heading("evidence")
+    print_summary(sections, seconds, printer)
     return Evidence(wheel=wheel.name, sha256=digest, sections=tuple(sections))
 
 
@@ -154,7 +153,7 @@ def _gpu_sections(
     wheel: Path,
     code: DeviceCode,
     plan: Plan,
-    console: Console,
+    printer: Printer,
     made: Callable[[str, str, Callable[[], Section]], Section],
 ) -> list[Section]:
     cards = plan.cards or covered_cards(code)
@@ -164,15 +163,15 @@ def _gpu_sections(
             placement.NAME,
             placement.TITLE,
             lambda: placement.prove_placement(
-                wheel, code, cards, plan.requirements, plan.against, console
+                wheel, code, cards, plan.requirements, plan.against, printer
             ),
         ),
         (
             numbers.NAME,
             numbers.TITLE,
-            lambda: numbers.prove_numbers(wheel, code, executed_for, plan.against, console),
+            lambda: numbers.prove_numbers(wheel, code, executed_for, plan.against, printer),
         ),
-        (work.NAME, work.TITLE, lambda: work.prove_work(wheel, code, console)),
+        (work.NAME, work.TITLE, lambda: work.prove_work(wheel, code, printer)),
     )
     return [
         _left_out(name, title) if name in plan.without else made(name, title, make)
@@ -206,15 +205,21 @@ def _without_gpu_code(plan: Plan) -> list[Section]:
     return sections
 
 
-def _print_summary(
-    sections: Sequence[Section], seconds: dict[str, float], console: Console
-) -> None:
-    rows = [
-        [s.title, f"{seconds[s.name]:.0f} s" if s.name in seconds else "-", s.outcome.value]
-        for s in sections
-    ]
-    for section, line in zip(sections, aligned(rows).splitlines(), strict=True):
-        console.print(
-            line, style=section.outcome.style, markup=False, highlight=False, soft_wrap=True
+def print_summary(sections: Sequence[Section], seconds: dict[str, float], printer: Printer) -> None:
+    printer.table(
+        Table(
+            head=("proof", "time", "outcome"),
+            rows=[
+                (
+                    section.title,
+                    f"{seconds[section.name]:.0f} s" if section.name in seconds else "-",
+                    section.outcome.value,
+                )
+                for section in sections
+            ],
+            figures=("time",),
+            tones=[section.outcome.tone for section in sections],
         )
-        console.print(f"  {section.words}", markup=False, highlight=False, soft_wrap=True)
+    )
+    for section in sections:
+        printer.line(f"{section.title}: {section.words}")

@@ -20,8 +20,6 @@ from llamaproof.reports.outcome import Outcome, worst
 SCHEMA = "llamaproof.evidence"
 SCHEMA_VERSION = 2
 
-_TONES = {Outcome.HOLDS: "holds", Outcome.DEFECT: "fails", Outcome.NOT_CHECKED: "open"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
@@ -57,7 +55,7 @@ class Evidence:
         summary = Table(
             head=("proof", "outcome", "what it says"),
             rows=[[s.title, s.outcome.value, s.words] for s in self.sections],
-            tones=[_TONES.get(s.outcome, "") for s in self.sections],
+            tones=[s.outcome.tone for s in self.sections],
         )
         parts = [
             f"<p>sha256 <code>{self.sha256}</code>. In all: <b>{self.outcome.value}</b>.</p>",

@@ -8,24 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from llamaproof import shadow
 from llamaproof.abi.device import DeviceCode
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE
 from llamaproof.attention.grid import cells_of
-from llamaproof.bench.table import aligned
-from llamaproof.emulator.results import CellResult, CellVerdict, EmulationEvidence, result_json
+from llamaproof.emulator.results import (
+    CellResult,
+    CellVerdict,
+    EmulationEvidence,
+    result_json,
+)
 from llamaproof.emulator.run import emulate
 from llamaproof.emulator.shapes import PROOF_SHAPES
 from llamaproof.errors import LlamaproofError
 from llamaproof.prove.cards import named
 from llamaproof.prove.placement import cards_of
 from llamaproof.prove.section import Section
-from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, fragment
+from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, Tone, fragment
 from llamaproof.reports.outcome import Outcome, worst
+from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import Progress
 
 NAME = "numbers"
@@ -41,7 +44,11 @@ _SAID = {
     CellVerdict.FALLS_BACK: "fall back to the CPU",
     CellVerdict.NOT_TAKEN: "are of a cache length that this release does not make",
 }
-_TONES = {CellVerdict.HOLDS: "holds", CellVerdict.FALLS_BACK: "", CellVerdict.NOT_TAKEN: ""}
+_TONES: dict[CellVerdict, Tone] = {
+    CellVerdict.HOLDS: "good",
+    CellVerdict.FALLS_BACK: "",
+    CellVerdict.NOT_TAKEN: "",
+}
 _LONGEST_LIST = 12
 _SHOWN = 20
 
@@ -108,7 +115,7 @@ def prove_numbers(
     code: DeviceCode,
     cards: Sequence[shadow.Gpu],
     against: str | None,
-    console: Console,
+    printer: Printer,
 ) -> Section:
     """Execute a defined set of shapes for each card: the wheel, then the target compared with.
 
@@ -133,9 +140,9 @@ def prove_numbers(
     words = [one.words for one in executed]
     if unserved:
         words.insert(0, f"the wheel has no code that runs on {named(unserved)}")
-    console.print(aligned([_HEAD, *_rows(executed)]), markup=False, highlight=False, soft_wrap=True)
+    printer.table(_table(executed))
     for line in list(_findings(executed))[:_SHOWN]:
-        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+        printer.line(line, tone="bad")
     outcomes = [*(one.outcome for one in executed), *([Outcome.DEFECT] if unserved else [])]
     return Section(
         name=NAME,
@@ -191,6 +198,15 @@ def _groups(
             yield one, found[key][0][1].verdict, found[key]
 
 
+def _table(executed: Sequence[Executed]) -> Table:
+    return Table(
+        head=_HEAD,
+        rows=_rows(executed),
+        figures=("cells", "largest NMSE"),
+        tones=[_TONES.get(verdict, "worst") for _, verdict, _ in _groups(executed)],
+    )
+
+
 def _rows(executed: Sequence[Executed]) -> list[list[str]]:
     return [
         [
@@ -241,8 +257,7 @@ def _blocks(words: Sequence[str], executed: Sequence[Executed]) -> Iterator[Bloc
         "A shape that falls back to the CPU has no kernel to execute."
     )
     yield from (Paragraph(text=line) for line in words)
-    tones = [_TONES.get(verdict, "fails") for _, verdict, _ in _groups(executed)]
-    yield Table(head=_HEAD, rows=_rows(executed), tones=tones)
+    yield _table(executed)
     found = list(_findings(executed))
     if found:
         yield Heading(text="What was found", level=3)

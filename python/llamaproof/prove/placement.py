@@ -7,8 +7,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from llamaproof import shadow
 from llamaproof.abi.device import DeviceCode, read_device_code
 from llamaproof.attention.cell import Cell
@@ -21,6 +19,7 @@ from llamaproof.prove.cards import named
 from llamaproof.prove.section import Section
 from llamaproof.reports.blocks import Paragraph, fragment
 from llamaproof.reports.outcome import Outcome, worst
+from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import Progress
 from llamaproof.target import open_target
 
@@ -34,7 +33,7 @@ def prove_placement(
     cards: Sequence[shadow.Gpu],
     requirements: Sequence[Requirement],
     against: str | None,
-    console: Console,
+    printer: Printer,
 ) -> Section:
     """Examine the default grid, and the cells that are required, on every card.
 
@@ -55,7 +54,7 @@ def prove_placement(
             compared = cards_of(against, served)
             other = _collect(against, compared, cells) if compared else None
         proof = assemble(evidence, requirements, other)
-        proof.show(console)
+        proof.show(printer)
         outcomes.append(proof.outcome)
         words += _words(proof, served)
         uncompared = [gpu for gpu in served if gpu not in compared] if against else []

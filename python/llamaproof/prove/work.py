@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from llamaproof import shadow
 from llamaproof.abi.device import DeviceCode
 from llamaproof.bench.command import Named, new_record
@@ -20,11 +18,12 @@ from llamaproof.bench.points import Point, Selection, select_emulated
 from llamaproof.bench.record import Record, usable_cpus
 from llamaproof.bench.report import blocks_of
 from llamaproof.bench.run import Limits, Run
-from llamaproof.bench.verdict import verdict_lines
+from llamaproof.bench.terminal import print_verdicts
 from llamaproof.bench.worker import Worker
 from llamaproof.prove.section import Section
 from llamaproof.reports.blocks import Block, Heading, Paragraph, fragment
 from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import Progress
 from llamaproof.target import open_target
 
@@ -40,7 +39,7 @@ def proof_points() -> tuple[Point, ...]:
     return select_emulated(Selection())
 
 
-def prove_work(wheel: Path, code: DeviceCode, console: Console) -> Section:
+def prove_work(wheel: Path, code: DeviceCode, printer: Printer) -> Section:
     """Count the work of the cells and judge it by the gate.
 
     Raises:
@@ -57,9 +56,9 @@ def prove_work(wheel: Path, code: DeviceCode, console: Console) -> Section:
         )
     record = count(wheel, gpu, proof_points())
     verdicts = judge(load_gate(), evidence_of(record, (), kept_records(record.unit)))
-    lines = [*verdict_lines(verdicts, record.requested), *left_out_lines(record.requested)]
-    for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    print_verdicts(verdicts, record.requested, printer)
+    for line in left_out_lines(record.requested):
+        printer.line(line)
     return Section(
         name=NAME,
         title=TITLE,

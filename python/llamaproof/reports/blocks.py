@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Literal
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem;
@@ -14,8 +15,23 @@ table { border-collapse: collapse; font-size: 13px; margin: .6rem 0; }
 td, th { border: 1px solid #ddd; padding: .15rem .5rem; text-align: left; vertical-align: top; }
 td.figure { text-align: right; font-variant-numeric: tabular-nums; }
 svg { max-width: 100%; height: auto; display: block; margin: .6rem 0; }
-.holds { background: #e5f5e0; } .fails { background: #f4c7c7; } .open { background: #fff3cd; }
+.good { background: #e5f5e0; } .mixed, .open { background: #fff3cd; }
+.bad { background: #fde0d2; } .worst { background: #f4c7c7; font-weight: 600; }
 """
+
+# What a text says of what it is about; the printer and the pages each have a look for it.
+Tone = Literal["", "strong", "dim", "good", "mixed", "open", "bad", "worst"]
+
+
+@dataclass(frozen=True)
+class Toned:
+    """A text with a tone of its own."""
+
+    text: str
+    tone: Tone
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +51,20 @@ class Paragraph:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table; `tones` colour whole rows: `holds`, `fails`, `open` or nothing."""
+    """A table.
+
+    Attributes:
+        head: the names of the columns; empty for a table without a head.
+        title: a line above it.
+        figures: the names of the columns that hold numbers, which stand to the right.
+        tones: of whole rows, where a cell has none of its own; empty for none.
+    """
 
     head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    tones: Sequence[str] = ()
+    rows: Sequence[Sequence[str | Toned]]
+    title: str = ""
+    figures: Collection[str] = ()
+    tones: Sequence[Tone] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,18 +111,23 @@ def _html(block: Block) -> str:
         return f"<p>{escape(block.text)}</p>"
     if isinstance(block, Picture):
         return f"<p>{escape(block.caption)}</p>\n{block.svg}"
-    head = "".join(f"<th>{escape(text)}</th>" for text in block.head)
     rows = []
     for index, row in enumerate(block.rows):
         tone = block.tones[index] if block.tones else ""
         opening = f'<tr class="{tone}">' if tone else "<tr>"
-        rows.append(opening + "".join(map(_html_cell, row)) + "</tr>")
-    return f"<table>\n<tr>{head}</tr>\n" + "\n".join(rows) + "\n</table>"
+        names = block.head or [""] * len(row)
+        cells = (_html_cell(c, n in block.figures) for c, n in zip(row, names, strict=True))
+        rows.append(opening + "".join(cells) + "</tr>")
+    head = "".join(f"<th>{escape(text)}</th>" for text in block.head)
+    title = f"<h3>{escape(block.title)}</h3>\n" if block.title else ""
+    return f"{title}<table>\n<tr>{head}</tr>\n" + "\n".join(rows) + "\n</table>"
 
 
-def _html_cell(text: str) -> str:
-    opening = '<td class="figure">' if text[:1].isdigit() else "<td>"
-    return f"{opening}{escape(text)}</td>"
+def _html_cell(cell: str | Toned, is_figure: bool) -> str:
+    tones = [cell.tone] if isinstance(cell, Toned) and cell.tone else []
+    classes = " ".join([*tones, *(["figure"] if is_figure else [])])
+    opening = f'<td class="{classes}">' if classes else "<td>"
+    return f"{opening}{escape(str(cell))}</td>"
 
 
 def _markdown(block: Block) -> str:
@@ -107,12 +137,15 @@ def _markdown(block: Block) -> str:
         return _plain(block.text)
     if isinstance(block, Picture):
         return f"{_plain(block.caption)}\n\n![{_plain(block.caption)}]({block.name}.svg)"
-    lines = [block.head, ["---"] * len(block.head), *block.rows]
-    return "\n".join("| " + " | ".join(map(_plain, line)) + " |" for line in lines)
+    ruler = ["---:" if name in block.figures else "---" for name in block.head]
+    lines = [list(map(_plain, block.head)), ruler, *(map(_plain, row) for row in block.rows)]
+    title = f"### {_plain(block.title)}\n\n" if block.title else ""
+    return title + "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _plain(text: str) -> str:
+def _plain(text: str | Toned) -> str:
     """Text that Markdown takes as text."""
+    plain = str(text)
     for character in "\\|*_<`[":
-        text = text.replace(character, "\\" + character)
-    return text.replace("\n", " ")
+        plain = plain.replace(character, "\\" + character)
+    return plain.replace("\n", " ")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
+from llamaproof.reports.blocks import Tone
 
 
 class Outcome(str, Enum):
@@ -28,10 +29,14 @@ class Outcome(str, Enum):
         return {Outcome.HOLDS: HOLDS, Outcome.DEFECT: DEFECT}.get(self, NOT_CHECKED)
 
     @property
-    def style(self) -> str:
-        """The style it is printed in on a terminal, as `rich` names it."""
-        styles = {Outcome.HOLDS: "bold green", Outcome.DEFECT: "bold red"}
-        return styles.get(self, "bold yellow")
+    def tone(self) -> Tone:
+        """How it looks on a terminal and on a page."""
+        tones: dict[Outcome, Tone] = {
+            Outcome.HOLDS: "good",
+            Outcome.DEFECT: "worst",
+            Outcome.NOT_CHECKED: "open",
+        }
+        return tones.get(self, "")
 
 
 def of_exit_code(code: int) -> Outcome:

@@ -19,7 +19,7 @@ from llamaproof.bench.gate import (
 )
 from llamaproof.bench.points import Point
 from llamaproof.bench.record import PointResult
-from llamaproof.bench.verdict import verdict_lines
+from llamaproof.bench.terminal import verdict_lines
 from llamaproof.errors import NOT_CHECKED, BadInput
 from llamaproof.reports.outcome import Outcome
 from tests.unit.bench.synthetic import GRID, counted, evidence, fallen_back, good_cost, timed

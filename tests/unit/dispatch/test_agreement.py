@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from rich.console import Console
 
 from llamaproof import cli
 from llamaproof.attention.cell import Cell
@@ -14,6 +13,7 @@ from llamaproof.dispatch.agreement import agree
 from llamaproof.errors import LlamaproofError
 from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, aborts
 from llamaproof.placement.survey import DispatchEvidence
+from llamaproof.reports.printer import Printer
 from tests.unit.dispatch.shapes import cell, mma, ran
 from tests.unit.dispatch.synthetic import evidence
 
@@ -64,7 +64,7 @@ def test_other_cells_are_no_agreement(
 
 def test_a_disagreement_is_printed_with_both_sides(capsys: pytest.CaptureFixture[str]) -> None:
     found = agree("H200", {CELL: USUAL}, {CELL: changed(grid=(7, 1, 1))})
-    terminal.print_agreement(found, Console())
+    terminal.print_agreement(found, Printer())
     printed = capsys.readouterr().out
     assert "does other than its shadow in 1 of 1 cells" in printed
     assert "grid: shadow (142, 1, 1), real (7, 1, 1)" in printed

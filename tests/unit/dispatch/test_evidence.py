@@ -6,8 +6,6 @@ import io
 import json
 from html.parser import HTMLParser
 
-from rich.console import Console
-
 from llamaproof.attention import rows
 from llamaproof.dispatch import html as page
 from llamaproof.dispatch import requirement
@@ -15,6 +13,7 @@ from llamaproof.dispatch import terminal as table
 from llamaproof.dispatch.changes import changes
 from llamaproof.dispatch.html import Comparison
 from llamaproof.placement.survey import changes_json, requirements_json
+from llamaproof.reports.printer import Printer
 from tests.unit.dispatch.synthetic import CELLS, evidence
 
 
@@ -22,7 +21,7 @@ def printed(*print_with: object) -> str:
     stream = io.StringIO()
     function, *arguments = print_with
     assert callable(function)
-    function(*arguments, Console(file=stream, width=140))
+    function(*arguments, Printer(stream))
     return stream.getvalue()
 
 

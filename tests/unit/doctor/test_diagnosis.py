@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from llamaproof import cli, shadow
 from llamaproof.attention.familiar_models import FAMILIAR_MODELS
@@ -20,6 +20,7 @@ from llamaproof.errors import DEFECT, NOT_CHECKED
 from llamaproof.gguf.attention import LayerAttention
 from llamaproof.placement.outcome import FALLS_BACK
 from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.printer import Printer
 from tests.unit.doctor.libraries import needs_gcc, package
 
 L40S = shadow.find_gpu("L40S")
@@ -39,9 +40,9 @@ def _diagnosis(*findings: Finding, familiar: tuple[FamiliarResult, ...] = ()) ->
 
 
 def _page(diagnosis: Diagnosis) -> str:
-    console = Console(record=True, width=200, force_terminal=False)
-    print_diagnosis(diagnosis, console)
-    return console.export_text()
+    out = io.StringIO()
+    print_diagnosis(diagnosis, Printer(out))
+    return out.getvalue()
 
 
 def test_nothing_wrong_holds_and_says_how_to_call_it() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from llamaproof.attention.cell import Cell, HeadSizes, make_cell
 from llamaproof.attention.error import MAX_NMSE
@@ -27,6 +26,7 @@ from llamaproof.emulator.terminal import print_evidence
 from llamaproof.executor.machine import Counts, FindingKind
 from llamaproof.ggml import GgmlType
 from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.printer import Printer
 
 COUNTS: dict[str, Any] = {
     **{f.name: 10 for f in fields(Counts)},
@@ -103,7 +103,7 @@ def test_the_document_is_json_whatever_the_numbers() -> None:
 def test_the_table_names_each_finding() -> None:
     out = io.StringIO()
     shown = evidence(r4=result_of(answer(report={"findings": [FINDING]})), r8=result_of(None))
-    print_evidence(shown, Console(file=out, width=200))
+    print_evidence(shown, Printer(out))
     text = out.getvalue()
     assert "shared race" in text
     assert "PTX line 12" in text

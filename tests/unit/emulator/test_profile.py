@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from llamaproof import shadow
 from llamaproof.attention import rows
@@ -37,6 +36,7 @@ from llamaproof.profile.recording import Recording
 from llamaproof.profile.terminal import print_comparison
 from llamaproof.profile.worker import digest
 from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.printer import Printer
 from llamaproof.target import sha256_of
 
 CELL = make_cell(HeadSizes(k=576, v=512), GgmlType.F16, GgmlType.F16, 20, 1, 1024)
@@ -205,7 +205,7 @@ def test_a_figure_that_differs_is_named(changed: dict[str, Any], figure: str) ->
     assert found.outcome is Outcome.DEFECT
     assert [n for n, o in outcomes(found).items() if o is FigureOutcome.DIFFERS] == [figure]
     out = io.StringIO()
-    print_comparison(found, Console(file=out, width=200))
+    print_comparison(found, Printer(out))
     assert f"{CELL}: {figure}: emulated" in out.getvalue()
     json.dumps(found.json(), allow_nan=False)
 

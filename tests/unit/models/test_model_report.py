@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from llamaproof.errors import BadInput
 from llamaproof.gguf.attention import LayerAttention, ModelAttention
@@ -16,6 +16,7 @@ from llamaproof.model_run.report import ModelReport, report_of
 from llamaproof.model_run.run import ModelRun, collect
 from llamaproof.model_run.terminal import as_json, print_report
 from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.printer import Printer
 from tests.unit.models import scheduler_log as log
 
 KERNEL = "_Z18flash_attn_ext_f16ILi576ELi512ELi4ELi4ELi2ELi2ELb0ELb1EEvPKc"
@@ -272,9 +273,9 @@ def test_a_worker_that_never_began_is_an_error() -> None:
 @pytest.mark.parametrize("device", ["CUDA0", "CPU"])
 def test_the_page_says_what_the_document_says(device: str) -> None:
     report = _report(_records(device, decode=(KERNEL, KERNEL) if device == "CUDA0" else ()))
-    console = Console(record=True, width=200, force_terminal=False)
-    print_report(report, console)
-    page = console.export_text()
+    out = io.StringIO()
+    print_report(report, Printer(out))
+    page = out.getvalue()
     document: Mapping[str, Any] = json.loads(json.dumps(as_json(report)))
     assert document["schema"] == "llamaproof.dispatch.model/1"
     assert document["verdict"] in page

@@ -10,7 +10,6 @@ import os
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 import llamaproof
 from llamaproof import shadow
@@ -20,6 +19,7 @@ from llamaproof.prove.cards import parse_cards
 from llamaproof.prove.placement import prove_placement
 from llamaproof.prove.section import Section
 from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.printer import Printer
 from tests.unit.dispatch import planted
 
 pytestmark = pytest.mark.native
@@ -41,8 +41,9 @@ def stock() -> Path:
 
 def proved(libraries: Path, cards: tuple[shadow.Gpu, ...]) -> Section:
     code = read_device_code(sorted(libraries.glob("lib*.so*")))
-    console = Console(file=io.StringIO())
-    return prove_placement(libraries, code, cards, [requirement.parse(REQUIRED)], None, console)
+    return prove_placement(
+        libraries, code, cards, [requirement.parse(REQUIRED)], None, Printer(io.StringIO())
+    )
 
 
 def test_planted_a_missing_instance_is_a_defect(stock: Path, tmp_path: Path) -> None:

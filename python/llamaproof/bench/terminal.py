@@ -1,4 +1,4 @@
-"""The gate's verdict as lines of text."""
+"""A record and the gate's verdict, printed for people."""
 
 from __future__ import annotations
 
@@ -6,9 +6,32 @@ from collections.abc import Iterator, Sequence
 
 from llamaproof.bench.gate import RuleVerdict
 from llamaproof.bench.points import Point, Selection, select
+from llamaproof.bench.record import Record
+from llamaproof.bench.report import comparisons_of, tables_of
 from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.printer import Printer
 
 _SHOWN = 6
+# Kinds of cost that a terminal is spared.
+_FOR_REPORTS = ("unique_global_bytes",)
+
+
+def print_record(record: Record, printer: Printer) -> None:
+    """Print the costs by context length, and what each comparison comes to."""
+    for table in tables_of(record, without=_FOR_REPORTS):
+        printer.line()
+        printer.table(table)
+    for title, _ in comparisons_of(record):
+        printer.line()
+        printer.line(title)
+
+
+def print_verdicts(
+    verdicts: Sequence[RuleVerdict], requested: Sequence[Point], printer: Printer
+) -> None:
+    """Print what each rule says, with its worst findings."""
+    for line in verdict_lines(verdicts, requested):
+        printer.line(line)
 
 
 def verdict_lines(

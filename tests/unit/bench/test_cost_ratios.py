@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from llamaproof.bench.comparison import comparison_rows, comparisons, summary_line
+from llamaproof.bench.cost_ratios import point_ratio_table, point_ratios, summary_line
 from llamaproof.bench.points import Point
 from llamaproof.bench.record import SECONDS, PointResult, Record
 from llamaproof.bench.stats import CostVerdict
+from llamaproof.reports.blocks import Toned
 from tests.unit.bench.synthetic import GRID, Cost, good_cost, timed
 from tests.unit.bench.test_run import new_record
 
@@ -22,9 +24,13 @@ def record_of(first: Cost, second: Cost, *, noise: float) -> Record:
     return record
 
 
+def plainly(row: Sequence[str | Toned]) -> list[str]:
+    return list(map(str, row))
+
+
 def test_noise_alone_is_same_or_ambiguous_in_every_cell() -> None:
     for noise in (0.002, 0.02, 0.2):
-        found = comparisons(record_of(good_cost, good_cost, noise=noise), 0, 1, SECONDS)
+        found = point_ratios(record_of(good_cost, good_cost, noise=noise), 0, 1, SECONDS)
         assert len(found) == len(SOME)
         assert {each.verdict for each in found} <= {CostVerdict.SAME, CostVerdict.AMBIGUOUS}
 
@@ -33,8 +39,8 @@ def test_a_slower_kernel_is_slower_with_its_ratio_and_interval() -> None:
     def slow(point: Point) -> float:
         return good_cost(point) * (7.5 if point == SOME[3] else 0.5)
 
-    found = comparisons(record_of(slow, good_cost, noise=0.003), 0, 1, SECONDS)
-    rows = {row[0]: row[1:] for row in comparison_rows(found)}
+    found = point_ratios(record_of(slow, good_cost, noise=0.003), 0, 1, SECONDS)
+    rows = {row[0]: row[1:] for row in map(plainly, point_ratio_table(found, "").rows)}
     verdict, ratio, low, high = rows[str(SOME[3])]
     assert verdict == "SLOWER" and float(low) < 7.5 < float(high) and abs(float(ratio) - 7.5) < 0.1
     line = summary_line(found)
@@ -44,7 +50,7 @@ def test_a_slower_kernel_is_slower_with_its_ratio_and_interval() -> None:
 def test_cells_that_one_target_did_not_run_are_not_compared() -> None:
     record = record_of(good_cost, good_cost, noise=0.003)
     record.put(PointResult(target=1, point=SOME[0], status="falls back", reason="refused"))
-    assert len(comparisons(record, 0, 1, SECONDS)) == len(SOME) - 1
+    assert len(point_ratios(record, 0, 1, SECONDS)) == len(SOME) - 1
     assert summary_line([]) == "no cell was measured on both"
 
 
@@ -52,5 +58,5 @@ def test_too_few_rounds_say_that_the_interval_is_unknown() -> None:
     record = record_of(good_cost, good_cost, noise=0.003)
     for result in list(record.results):
         record.put(replace(result, rounds=result.rounds[:2]))
-    rows = comparison_rows(comparisons(record, 0, 1, SECONDS))
-    assert rows[1][1] == "AMBIGUOUS" and rows[1][3:] == ["unknown", "unknown"]
+    row = plainly(point_ratio_table(point_ratios(record, 0, 1, SECONDS), "").rows[0])
+    assert row[1] == "AMBIGUOUS" and row[3:] == ["unknown", "unknown"]

@@ -1,13 +1,14 @@
-"""Results as a compact table for a terminal."""
+"""Results by context length: a row for each shape and number of tokens, a column for each n_kv."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
+from llamaproof.bench.ceiling_shares import shares
 from llamaproof.bench.points import Point
 from llamaproof.bench.record import SECONDS, PointResult, Record
-from llamaproof.bench.shares import shares
 from llamaproof.bench.stats import CostVerdict, cost_ratio, median_interval, summary, verdict
+from llamaproof.reports.blocks import Table
 
 _WORDS = {"falls back": "CPU", "aborts": "ABORT", "failed": "fail", "left out": "-"}
 _MARKS = {
@@ -18,18 +19,12 @@ _MARKS = {
 }
 
 
-Rows = list[list[str]]
+def cost_table(record: Record, target: int, metric: str, title: str) -> Table:
+    """The median cost per layer of every cell; seconds are shown in microseconds."""
+    return _table(title, record.of(target), lambda result: _cost(result, metric))
 
 
-def cost_rows(record: Record, target: int, metric: str) -> Rows:
-    """Median cost per layer of every cell: a line per shape and tokens, a column per n_kv.
-
-    The first line is the head. Seconds are shown in microseconds.
-    """
-    return _rows(record.of(target), lambda result: _cost(result, metric))
-
-
-def ceiling_rows(record: Record, target: int) -> Rows:
+def ceiling_table(record: Record, target: int, title: str) -> Table:
     """For each cell the larger of its shares of the copy and of the GEMM ceiling, in percent."""
 
     def share(result: PointResult) -> str:
@@ -40,10 +35,10 @@ def ceiling_rows(record: Record, target: int) -> Rows:
             return f"{100 * bandwidth:.0f}%b"
         return f"{100 * arithmetic:.0f}%f"
 
-    return _rows(record.of(target), share)
+    return _table(title, record.of(target), share)
 
 
-def comparison_rows(record: Record, first: int, second: int, metric: str) -> Rows:
+def ratio_table(record: Record, first: int, second: int, metric: str, title: str) -> Table:
     """Cost of one target over another's with the verdict's mark, per cell."""
     others = record.of(second)
 
@@ -59,7 +54,7 @@ def comparison_rows(record: Record, first: int, second: int, metric: str) -> Row
         ratio = cost_ratio(mine, theirs)
         return f"{ratio.value:.2f}{_MARKS[verdict(ratio)]}"
 
-    return _rows(record.of(first), compare)
+    return _table(title, record.of(first), compare)
 
 
 def metrics_of(record: Record) -> list[str]:
@@ -67,7 +62,7 @@ def metrics_of(record: Record) -> list[str]:
     return list(dict.fromkeys(name for r in record.results for name in r.costs))
 
 
-COMPARISON_LEGEND = (
+RATIO_LEGEND = (
     "the first over the second: + FASTER or less, ! SLOWER or more, = SAME (within 2%), ? AMBIGUOUS"
 )
 
@@ -90,13 +85,20 @@ def _short(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
-def _rows(results: dict[Point, PointResult], show: Callable[[PointResult], str]) -> Rows:
+def _table(
+    title: str, results: Mapping[Point, PointResult], show: Callable[[PointResult], str]
+) -> Table:
     lengths = sorted({point.cell.n_kv for point in results})
     rows: dict[str, dict[int, str]] = {}
     for point, result in results.items():
         rows.setdefault(_row_name(point), {})[point.cell.n_kv] = show(result)
-    head = ["", *(length_label(n) for n in lengths)]
-    return [head, *([name, *(values.get(n, "") for n in lengths)] for name, values in rows.items())]
+    columns = [length_label(n) for n in lengths]
+    return Table(
+        title=title,
+        head=("cell", *columns),
+        rows=[(name, *(values.get(n, "") for n in lengths)) for name, values in rows.items()],
+        figures=columns,
+    )
 
 
 def _row_name(point: Point) -> str:
@@ -106,15 +108,3 @@ def _row_name(point: Point) -> str:
 def length_label(n: int) -> str:
     """`4K` for 4096."""
     return f"{n // 1024}K" if n % 1024 == 0 else str(n)
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Rows as text in columns."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        line[0].ljust(widths[0])
-        + "".join(
-            "  " + text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)
-        )
-        for line in lines
-    )

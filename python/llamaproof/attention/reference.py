@@ -21,7 +21,8 @@ def exact(ggml: Ggml, cell: Cell, inputs: Inputs) -> Doubles:
     """A cell's result from what its tensors hold: float64 [n_tokens, n_heads, DV].
 
     Raises:
-        LlamaproofError: the cell has more than a mask, or the libraries have no CPU backend.
+        LlamaproofError: the cell has more than a mask.
+        BadInput: the libraries have no CPU backend.
     """
     if cell.extras != PLAIN or inputs.mask is None:
         raise LlamaproofError("float64 attention has a mask and nothing else", where=cell)

@@ -14,7 +14,6 @@ from llamaproof.attention.error import MAX_NMSE, nmse
 from llamaproof.attention.inputs import Floats, random_inputs
 from llamaproof.attention.reference import exact
 from llamaproof.bench.points import Point
-from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import Device, Ggml, Stream
 
 # A row computed from wrong inputs is off by about its own size (NMSE 1); rounding of q8_0 queries
@@ -65,12 +64,10 @@ def check_cell(
     """Compute a cell on a device, on the CPU backend and in float64.
 
     Raises:
-        LlamaproofError: there is no CPU backend.
+        BadInput: there is no CPU backend.
         OutOfMemory: it does not fit on the device.
     """
-    cpu = ggml.device("CPU")
-    if cpu is None:
-        raise LlamaproofError("the libraries have no CPU backend", where=ggml.lib_dir)
+    cpu = ggml.needed_device("CPU")
     inputs = random_inputs(ggml, cell)
     with placed(ggml, device, cell, inputs) as ready:
         result = _computed_anew(ready, stream)

@@ -33,7 +33,7 @@ from llamaproof.bench.points import Point
 from llamaproof.bench.runtime import load_installed, load_stand_ins
 from llamaproof.bench.samples import Round, Work
 from llamaproof.errors import CommandFailed, LlamaproofError
-from llamaproof.ggml import Device, Ggml, KvLayout, OutOfMemory, load
+from llamaproof.ggml import KvLayout, OutOfMemory, load
 from llamaproof.process import describe_status
 from llamaproof.target import Target
 
@@ -270,8 +270,8 @@ class _Bench:
         self._emulated = self._load_cuda(setup)
         self._ggml = load(setup.target.lib_dir, kv_layout=setup.kv_layout)
         self._ggml.log_to(_quiet)
-        self._device = _device(self._ggml, setup.where)
         on_cpu = setup.where == "cpu"
+        self._device = self._ggml.needed_device("CPU" if on_cpu else "CUDA")
         self._stream = self._held.enter_context(
             self._device.backend_stream(n_threads=setup.n_threads if on_cpu else None)
         )
@@ -413,20 +413,6 @@ class _Bench:
             driver_version=clocks.driver_version if clocks is not None else "",
             clocks_missing=clocks.missing if clocks is not None else "",
         )
-
-
-def _device(ggml: Ggml, where: Where) -> Device:
-    backend = "CPU" if where == "cpu" else "CUDA"
-    device = ggml.device(backend)
-    if device is None:
-        known = ", ".join(sorted({d.backend for d in ggml.devices})) or "none"
-        raise LlamaproofError(
-            f"these libraries offer no {backend} device (backends with devices: {known})",
-            where=ggml.lib_dir,
-            hint="a CUDA build shows its device only with a driver and a GPU it can use; "
-            "--on cpu measures the CPU backend instead",
-        )
-    return device
 
 
 def _quiet(level: int, text: str) -> None:

@@ -24,7 +24,7 @@ from llamaproof.attention.inputs import random_inputs
 from llamaproof.executor.loaded import Executor
 from llamaproof.ggml import Device, Ggml, Stream
 from llamaproof.placement.examine import answers
-from llamaproof.placement.shadow_worker import find_device, to_standard_error
+from llamaproof.placement.shadow_worker import to_standard_error
 from llamaproof.workers import handover
 from llamaproof.workers.jobs import serve
 
@@ -42,7 +42,7 @@ def examine(job: dict[str, Any]) -> dict[str, Any]:
     handover.load(job["session"])
     lib_dir = Path(job["lib_dir"])
     library = ggml.load(lib_dir)
-    gpu, cpu = find_device(library, lib_dir), find_device(library, lib_dir, "CPU")
+    gpu, cpu = library.needed_device("CUDA"), library.needed_device("CPU")
     library.log_to(to_standard_error)
     executor = Executor(job["executor"])
     with gpu.backend_stream() as stream:

@@ -114,6 +114,24 @@ class Ggml:
         """The first device of a backend, by the backend's registry name: `CPU`, `CUDA`."""
         return next((d for d in self.devices if d.backend == backend), None)
 
+    def needed_device(self, backend: str) -> Device:
+        """The first device of a backend that must be there.
+
+        Raises:
+            BadInput: there is none; ggml's log, which goes to standard error, says why.
+        """
+        found = self.device(backend)
+        if found is None:
+            known = ", ".join(sorted({d.backend for d in self.devices})) or "none"
+            raise BadInput(
+                f"these libraries offer no {backend} device (backends with devices: {known})",
+                where=self.lib_dir,
+                hint="a CUDA build shows its device only with a driver and a GPU it can use"
+                if backend == "CUDA"
+                else "the folder must hold the library of that backend, too",
+            )
+        return found
+
     def type_name(self, kind: GgmlType) -> str:
         """The name the library gives a type."""
         return str(self.call("ggml_type_name", int(kind)).decode())
@@ -150,14 +168,12 @@ class Ggml:
         """Encoded rows as float32 [rows, columns], by the CPU backend's own conversion.
 
         Raises:
-            LlamaproofError: the libraries have no CPU backend.
+            BadInput: the libraries have no CPU backend.
         """
         if kind is GgmlType.F16:
             halves = np.ascontiguousarray(data).view(np.float16)
             return halves.reshape(-1, columns).astype(np.float32)
-        cpu = self.device("CPU")
-        if cpu is None:
-            raise LlamaproofError("the libraries have no CPU backend", where=self.lib_dir)
+        cpu = self.needed_device("CPU")
         rows = data.size // self.row_size(kind, columns)
         with self.context() as described, cpu.backend_stream() as stream:
             source = described.tensor(kind, (columns, rows))

@@ -28,7 +28,7 @@ from llamaproof.ggml import Device, Ggml, Stream
 from llamaproof.placement import examine as cells_
 from llamaproof.placement import tracer
 from llamaproof.placement.examine import LaunchRow
-from llamaproof.placement.shadow_worker import find_device, to_standard_error
+from llamaproof.placement.shadow_worker import to_standard_error
 from llamaproof.placement.tracer import Tracer
 from llamaproof.workers.forking import Died, run_forked
 from llamaproof.workers.jobs import describe_error, serve
@@ -80,7 +80,7 @@ def _facts(lib_dir: Path, traced: Tracer) -> dict[str, Any]:
     """What is the same for every cell; initialises CUDA."""
     try:
         library = ggml.load(lib_dir)
-        device = find_device(library, lib_dir)
+        device = library.needed_device("CUDA")
         return {
             "device": device.description,
             "sm": traced.sm(),
@@ -94,7 +94,7 @@ def _facts(lib_dir: Path, traced: Tracer) -> dict[str, Any]:
 
 def _open_device(lib_dir: Path) -> tuple[Ggml, Device]:
     library = ggml.load(lib_dir)
-    device = find_device(library, lib_dir)
+    device = library.needed_device("CUDA")
     library.log_to(to_standard_error)
     return library, device
 

@@ -19,8 +19,6 @@ from typing import Any
 
 from llamaproof import ggml
 from llamaproof.attention import rows
-from llamaproof.errors import BadInput
-from llamaproof.ggml import Device, Ggml
 from llamaproof.placement.examine import LaunchRow, answers, examine_cell
 from llamaproof.shadow import Launch, Shadow
 from llamaproof.workers import handover
@@ -51,7 +49,7 @@ def examine(job: dict[str, Any]) -> dict[str, Any]:
     cells = [rows.from_row(row) for row in job["cells"]]
     log = _ShadowLog(handover.load(job["session"]))
     library = ggml.load(Path(job["lib_dir"]))
-    device = find_device(library, Path(job["lib_dir"]))
+    device = library.needed_device("CUDA")
     # From here on the log is what a dying child leaves behind.
     library.log_to(to_standard_error)
     with device.backend_stream() as stream:
@@ -65,23 +63,6 @@ def examine(job: dict[str, Any]) -> dict[str, Any]:
                 n_children=job["n_children"],
             ),
         }
-
-
-def find_device(library: Ggml, lib_dir: Path, backend: str = "CUDA") -> Device:
-    """The first device of a backend.
-
-    Raises:
-        BadInput: there is none; ggml's own log says why.
-    """
-    log: list[str] = []
-    library.log_to(lambda _level, text: log.append(text))
-    device = library.device(backend)
-    if device is None:
-        raise BadInput(
-            f"the {backend} backend shows no device" + (f": {''.join(log).strip()}" if log else ""),
-            where=lib_dir,
-        )
-    return device
 
 
 def to_standard_error(_level: int, text: str) -> None:

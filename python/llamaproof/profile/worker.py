@@ -55,9 +55,7 @@ def examine(job: dict[str, Any]) -> tuple[dict[str, Any], list[npt.NDArray[np.fl
     cells = [rows.from_row(row) for row in job["cells"]]
     take_reports = _emulated(job) if "session" in job else _nothing
     library = ggml.load(Path(job["lib_dir"]))
-    device = library.device("CUDA")
-    if device is None:
-        raise BadInput("the CUDA backend shows no device", where=job["lib_dir"])
+    device = library.needed_device("CUDA")
     inputs_of: list[str] = []
     reports: list[Reports] = []
     outputs = []

@@ -20,7 +20,7 @@ def main(job_path: str, result_path: str, outputs_path: str) -> None:
     result = {"device": "Fake GPU", "ggml_version": "0", "kv_layout": "v_separate"}
     cells = json.loads(Path(job_path).read_text())["cells"]
     if mode == "refused":
-        answer = {"error": {"what": "the CUDA backend shows no device", "where": "", "hint": ""}}
+        answer = {"error": {"what": "no CUDA device", "where": "", "hint": ""}}
         Path(result_path).write_text(json.dumps(answer))
         return
     value = os.getpid() if mode == "unsteady" else 1

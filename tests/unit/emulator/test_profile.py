@@ -400,7 +400,7 @@ def test_results_that_do_not_repeat_are_told(
 def test_a_machine_without_a_gpu_makes_no_recording(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(LlamaproofError, match="no device"):
+    with pytest.raises(LlamaproofError, match="no CUDA device"):
         recorded_by(tmp_path, monkeypatch, "refused")
     assert not (tmp_path / "out").exists()
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from llamaproof.errors import BadInput
+from llamaproof.reports import document
+from llamaproof.reports.document import Schema
 
 LOCK_NAME = "series.lock"
 
-_SCHEMA = 1
+SCHEMA = Schema(name="llamaproof.series-lock", version=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,26 +42,21 @@ class SeriesLock:
 
     def text(self) -> str:
         """As the file holds it."""
-        return json.dumps({"schema": _SCHEMA} | asdict(self), indent=2) + "\n"
+        return document.to_text(SCHEMA.document(**asdict(self)))
 
 
 def read_lock(folder: Path) -> SeriesLock | None:
     """Read a series' lock; None when it has none.
 
     Raises:
-        BadInput: the file is no lock.
+        BadInput: the file is no lock, or one of another version.
     """
     path = folder / LOCK_NAME
     if not path.is_file():
         return None
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        if facts.pop("schema") != _SCHEMA:
-            raise ValueError(f"its schema is not {_SCHEMA}")
-        patches = tuple(LockedPatch(**patch) for patch in facts.pop("patches"))
-        lock = SeriesLock(patches=patches, **facts)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BadInput(
-            f"{LOCK_NAME} is no lock: {error}", where=path, hint="rewrite it with `series lock`"
-        ) from error
-    return lock
+    return document.read(path, SCHEMA, _lock_of, hint="rewrite it with `series lock`")
+
+
+def _lock_of(members: dict[str, Any]) -> SeriesLock:
+    patches = tuple(LockedPatch(**patch) for patch in members.pop("patches"))
+    return SeriesLock(patches=patches, **members)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import json
 import re
 import shutil
 import tempfile
@@ -17,14 +16,15 @@ from pathlib import Path
 from build_tools.wheel.arch import ArchList
 from build_tools.wheel.compile import tool
 from build_tools.wheel.toolkit import Toolkit, build_driver_stub
+from llamaproof import wheel_contents
 from llamaproof.binary.elf import read_elf
 from llamaproof.binary.manylinux import oldest_platform
 from llamaproof.errors import LlamaproofError
 from llamaproof.files import write_whole
 from llamaproof.process import run
+from llamaproof.reports import document
 
 DISTRIBUTION = "llama_cpp_python"
-CONTENTS_FILE = "llamaproof.json"
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -77,7 +77,7 @@ def write_wheel(tree: Path, contents: WheelContents, dist: Path) -> Path:
         _stage_libraries(stage / "llama_cpp" / "lib", contents)
         _stage_headers(tree / "vendor" / "llama.cpp", stage / "llama_cpp" / "include")
         _set_version(stage / "llama_cpp" / "__init__.py", contents)
-        _write_record(stage / "llama_cpp" / CONTENTS_FILE, contents)
+        _write_record(stage / "llama_cpp" / wheel_contents.FILE_NAME, contents)
         tag = f"py3-none-{_platform(stage / 'llama_cpp' / 'lib')}"
         info = stage / f"{DISTRIBUTION}-{contents.full_version}.dist-info"
         _write_metadata(tree, info, contents, Path(scratch) / "metadata")
@@ -150,14 +150,13 @@ def _set_version(init: Path, contents: WheelContents) -> None:
 
 def _write_record(path: Path, contents: WheelContents) -> None:
     toolkit = contents.toolkit
-    record = {
-        "schema": 1,
-        "version": contents.full_version,
-        "cuda_arch": [a.cmake for a in contents.archs.archs],
-        "cuda": toolkit.version if toolkit is not None else None,
+    record = wheel_contents.SCHEMA.document(
+        package_version=contents.full_version,
+        cuda_arch=[a.cmake for a in contents.archs.archs],
+        cuda=toolkit.version if toolkit is not None else None,
         **contents.record,
-    }
-    path.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    )
+    document.write(path, record)
 
 
 def _platform(lib: Path) -> str:

@@ -141,7 +141,7 @@ def test_a_header_alone_is_answered_from_its_metadata(
     options = () if cut else ("--header-only",)
     code, document = _dispatch(wheel, model, tmp_path, *options)
     assert code == HOLDS
-    assert document["schema"] == "llamaproof.dispatch.header/1"
+    assert document["schema"] == "llamaproof.model-header"
     assert (document["truncated"] is not None) == cut
     assert document["kv_bytes_per_token"] == 2 * (576 + 512) * 2
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from llamaproof import wheel_contents
 from llamaproof.abi.baseline import compare_exports, compare_headers, export_facts
 from llamaproof.abi.bindings import find_package, read_bindings
 from llamaproof.abi.c_headers import locate_headers, parse
-from llamaproof.abi.claims import CONTENTS_FILE, check_claims, read_claims
+from llamaproof.abi.claims import check_claims, read_claims
 from llamaproof.abi.compare import Comparison, compare
 from llamaproof.abi.compiler import find_compiler
 from llamaproof.abi.cuda_runtime import check_cuda_runtime
@@ -67,7 +68,7 @@ def check_target(
         *check_symbol_versions(libraries, claims),
     ]
     asked = cuda_arch if cuda_arch is not None else claims.cuda_arch
-    source = CONTENTS_FILE if cuda_arch is None else "--cuda-arch"
+    source = wheel_contents.FILE_NAME if cuda_arch is None else "--cuda-arch"
     findings += check_device_code(code, asked, source)
     facts: dict[str, Any] = {
         "version": claims.version or target.version,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,10 +21,10 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
+from llamaproof import wheel_contents
 from llamaproof.abi.findings import Finding, defect, note
 from llamaproof.target import Target
 
-CONTENTS_FILE = "llamaproof.json"
 _LABEL_CUDA = re.compile(r"(?:^|[.+])cu(\d{2,3})(?:\b|$)")
 
 
@@ -66,7 +65,7 @@ class Claims:
         """The CUDA major version the wheel claims, and where it does."""
         recorded = re.match(r"\d+", str(self.contents.get("cuda") or ""))
         if recorded:
-            return int(recorded.group()), CONTENTS_FILE
+            return int(recorded.group()), wheel_contents.FILE_NAME
         label = _LABEL_CUDA.search(self.version.partition("+")[2])
         if label is None:
             return None
@@ -82,7 +81,11 @@ class Claims:
 
 
 def read_claims(target: Target) -> Claims:
-    """Read what there is; anything missing stays empty."""
+    """Read what there is; anything missing stays empty.
+
+    Raises:
+        BadInput: what the wheel says of its contents cannot be read.
+    """
     dist_info = _dist_info(target)
     metadata = HeaderParser().parsestr(_text(dist_info, "METADATA"))
     wheel = HeaderParser().parsestr(_text(dist_info, "WHEEL"))
@@ -95,7 +98,7 @@ def read_claims(target: Target) -> Claims:
         package_version=target.version or "",
         tags=frozenset().union(*tags),
         requires=tuple(_requirements(metadata.get_all("Requires-Dist", []))),
-        contents=_contents(target),
+        contents=wheel_contents.read_contents(target),
     )
 
 
@@ -146,17 +149,6 @@ def _requirements(lines: Iterable[object]) -> Iterator[Requirement]:
             yield requirement
 
 
-def _contents(target: Target) -> dict[str, Any]:
-    path = target.package / CONTENTS_FILE if target.package is not None else None
-    if path is None or not path.is_file():
-        return {}
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
 def _check_file_name(claims: Claims) -> Iterator[Finding]:
     try:
         name, version, _, tags = parse_wheel_filename(claims.file_name)
@@ -200,7 +192,7 @@ def _check_versions(claims: Claims) -> Iterator[Finding]:
         "METADATA": claims.version,
         f"the folder {claims.dist_info.name if claims.dist_info else ''}": _folder_version(claims),
         "__version__ of the package": claims.package_version,
-        CONTENTS_FILE: str(claims.contents.get("version") or ""),
+        wheel_contents.FILE_NAME: str(claims.contents.get("package_version") or ""),
     }
     expected = canonicalize_version(claims.version)
     for source, version in said.items():

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome, worst
 
 Level = Literal["defect", "unchecked", "note"]
 
-SCHEMA = "llamaproof.abi"
-SCHEMA_VERSION = 2
+SCHEMA = Schema(name="llamaproof.abi", version=2)
 
 _OUTCOMES: dict[Level, Outcome] = {
     "defect": Outcome.DEFECT,
@@ -95,16 +95,14 @@ class Result:
 
     def json(self) -> dict[str, Any]:
         """The versioned document of the result."""
-        return {
-            "schema": SCHEMA,
-            "version": SCHEMA_VERSION,
-            "target": {"name": self.target, "sha256": self.sha256 or None},
-            "outcome": self.outcome.value,
-            "counts": self.counts,
-            "nothing_checked": list(self.empty),
-            "findings": [asdict(finding) for finding in self.findings],
-            "facts": self.facts,
-        }
+        return SCHEMA.document(
+            target={"name": self.target, "sha256": self.sha256 or None},
+            outcome=self.outcome.value,
+            counts=self.counts,
+            nothing_checked=list(self.empty),
+            findings=[asdict(finding) for finding in self.findings],
+            facts=self.facts,
+        )
 
 
 def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:

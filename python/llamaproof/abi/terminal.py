@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from llamaproof.abi.findings import Finding, Level, Result
-from llamaproof.files import write_whole
+from llamaproof.reports import document
 from llamaproof.reports.blocks import Table, Tone, Toned
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
@@ -75,7 +74,7 @@ def _kernel_table(attention: Sequence[Mapping[str, Any]]) -> Table:
 
 def write_json(result: Result, path: Path) -> None:
     """Write the versioned document, whole or not at all."""
-    write_whole(path, json.dumps(result.json(), indent=1, ensure_ascii=False) + "\n")
+    document.write(path, result.json())
 
 
 def findings_table(findings: Sequence[Finding]) -> Table:

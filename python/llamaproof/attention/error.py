@@ -54,11 +54,6 @@ def error_of(result: Values, expected: Values) -> ResultError:
     )
 
 
-def for_json(number: float) -> float | None:
-    """A number for a document: JSON has none that is not finite, and says null."""
-    return number if math.isfinite(number) else None
-
-
 def _difference(result: Values, expected: Values) -> npt.NDArray[np.float64]:
     finite = np.isfinite(result) & np.isfinite(expected)
     difference = np.full(result.shape, np.inf)

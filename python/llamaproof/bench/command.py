@@ -29,6 +29,7 @@ from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import Progress
 from llamaproof.target import Target, open_target, sha256_of
+from llamaproof.wheel_contents import read_contents
 
 if TYPE_CHECKING:
     from llamaproof import shadow
@@ -292,7 +293,7 @@ def new_record(where: Where, targets: Sequence[Named], hellos: Sequence[Hello]) 
 
 def _info(named: Named, hello: Hello) -> TargetInfo:
     target = named.target
-    contents = _contents(target)
+    contents = read_contents(target)
     return TargetInfo(
         name=target.name,
         role=named.role,
@@ -304,16 +305,6 @@ def _info(named: Named, hello: Hello) -> TargetInfo:
         series=tuple(map(str, contents.get("series", ()))),
         tree=str(contents.get("tree", "")),
     )
-
-
-def _contents(target: Target) -> dict[str, Any]:
-    """What a package of this project says of itself; nothing for any other target."""
-    if target.package is None:
-        return {}
-    # Imported where it is needed: bare libraries are measured without what packages bring along.
-    from llamaproof.abi.claims import read_claims
-
-    return read_claims(target).contents
 
 
 def _resumed(path: Path, fresh: Record) -> Record:

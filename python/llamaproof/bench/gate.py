@@ -15,6 +15,7 @@ from llamaproof.bench.points import UBATCH, Point
 from llamaproof.bench.record import SECONDS, PointResult, Unit
 from llamaproof.bench.stats import Interval, cost_ratio, slope_interval
 from llamaproof.errors import BadInput
+from llamaproof.reports.document import Schema, expect
 from llamaproof.reports.outcome import Outcome, worst
 
 if sys.version_info >= (3, 11):
@@ -25,7 +26,7 @@ else:
 _CostPair = tuple[Sequence[float] | None, Sequence[float] | None]
 
 DEFAULT_GATE = Path(__file__).with_name("gate.toml")
-_SCHEMA = 2
+SCHEMA = Schema(name="llamaproof.gate", version=3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +136,7 @@ def load_gate(path: Path = DEFAULT_GATE) -> Gate:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(f"the gate cannot be read: {error}", where=path) from error
-    if document.get("schema") != _SCHEMA:
-        raise BadInput(f"the gate's schema is not {_SCHEMA}", where=path)
+    expect(document, SCHEMA, where=path, hint=f"compare it with {DEFAULT_GATE.name} of llamaproof")
     try:
         return Gate(
             alpha=float(document["confidence"]["alpha"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Iterator
@@ -17,10 +16,10 @@ from llamaproof.bench.clocks import Clock
 from llamaproof.bench.cuda_driver import Gpu
 from llamaproof.bench.points import Point
 from llamaproof.bench.samples import Round
-from llamaproof.errors import BadInput
-from llamaproof.files import write_whole
+from llamaproof.reports import document
+from llamaproof.reports.document import Schema
 
-SCHEMA = "llamaproof.bench/1"
+SCHEMA = Schema(name="llamaproof.bench", version=2)
 
 Unit = Literal["device seconds", "host seconds", "counted work"]
 Status = Literal["measured", "falls back", "aborts", "failed", "left out"]
@@ -149,22 +148,21 @@ class Record:
 
     def save(self, path: Path) -> None:
         """Write the document whole or not at all."""
-        write_whole(path, _text(self.to_json()))
+        document.write(path, self.to_json())
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "schema": SCHEMA,
-            "created": self.created,
-            "unit": self.unit,
-            "complete": self.complete,
-            "machine": asdict(self.machine),
-            "targets": [asdict(t) for t in self.targets],
-            "ceilings": asdict(self.ceilings) if self.ceilings is not None else None,
-            "requested": [point.to_json() for point in self.requested],
-            "checks": self.checks,
-            "ceilings_missing": self.ceilings_missing,
-            "results": [_result_to_json(r) for r in self.results],
-        }
+        return SCHEMA.document(
+            created=self.created,
+            unit=self.unit,
+            complete=self.complete,
+            machine=asdict(self.machine),
+            targets=[asdict(t) for t in self.targets],
+            ceilings=asdict(self.ceilings) if self.ceilings is not None else None,
+            requested=[point.to_json() for point in self.requested],
+            checks=self.checks,
+            ceilings_missing=self.ceilings_missing,
+            results=[_result_to_json(r) for r in self.results],
+        )
 
 
 def now() -> str:
@@ -189,38 +187,10 @@ def load(path: Path) -> Record:
     """Read a document.
 
     Raises:
-        BadInput: it cannot be read, is no record of this tool, or of a schema this one does not
-            know.
+        BadInput: it cannot be read, is of another schema or version, or is damaged.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"cannot read the record: {error.strerror}", where=path) from error
-    except ValueError as error:
-        raise BadInput(f"the record is no JSON: {error}", where=path) from error
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != SCHEMA:
-        raise BadInput(
-            f"the record's schema is {schema!r}, not {SCHEMA!r}",
-            where=path,
-            hint="give a file that `llamaproof bench --json` of this version wrote",
-        )
-    try:
-        return _from_json(document)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"the record is damaged: {error!r}", where=path) from error
-
-
-def _text(document: dict[str, Any]) -> str:
-    """JSON with a line for each member of a list, so that records can be compared by eye."""
-    members = []
-    for name, value in document.items():
-        if isinstance(value, list) and value:
-            lines = ",\n".join(f"  {json.dumps(item)}" for item in value)
-            members.append(f" {json.dumps(name)}: [\n{lines}\n ]")
-        else:
-            members.append(f" {json.dumps(name)}: {json.dumps(value)}")
-    return "{\n" + ",\n".join(members) + "\n}\n"
+    hint = "give a file that `llamaproof bench --json` wrote"
+    return document.read(path, SCHEMA, _from_members, hint=hint)
 
 
 def _result_to_json(result: PointResult) -> dict[str, Any]:
@@ -244,23 +214,23 @@ def _result_to_json(result: PointResult) -> dict[str, Any]:
     }
 
 
-def _from_json(document: dict[str, Any]) -> Record:
-    machine = dict(document["machine"])
+def _from_members(members: dict[str, Any]) -> Record:
+    machine = dict(members["machine"])
     machine["gpu"] = Gpu(**machine["gpu"]) if machine["gpu"] is not None else None
-    ceilings = document["ceilings"]
+    ceilings = members["ceilings"]
     return Record(
-        unit=document["unit"],
+        unit=members["unit"],
         machine=Machine(**machine),
         targets=tuple(
-            TargetInfo(**{**t, "series": tuple(t.get("series", ()))}) for t in document["targets"]
+            TargetInfo(**{**t, "series": tuple(t.get("series", ()))}) for t in members["targets"]
         ),
-        created=document["created"],
+        created=members["created"],
         ceilings=Ceilings(**ceilings) if ceilings is not None else None,
-        ceilings_missing=document["ceilings_missing"],
-        results=list(_results(document["results"])),
-        requested=tuple(Point.from_json(c) for c in document["requested"]),
-        checks=list(document["checks"]),
-        complete=document["complete"],
+        ceilings_missing=members["ceilings_missing"],
+        results=list(_results(members["results"])),
+        requested=tuple(Point.from_json(c) for c in members["requested"]),
+        checks=list(members["checks"]),
+        complete=members["complete"],
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from llamaproof.placement.on_real_gpu import REAL_GPU, collect_real
 from llamaproof.placement.on_shadow import Progress as OnProgress
 from llamaproof.placement.on_shadow import collect
 from llamaproof.placement.survey import DispatchEvidence
+from llamaproof.reports import document
 from llamaproof.reports.outcome import worst
 from llamaproof.reports.printer import Printer
 
@@ -107,10 +107,8 @@ def execute(args: argparse.Namespace) -> int:
     proof = assemble(evidence, requirements, against)
     agreement = _agreement(args.target, evidence) if args.agree else None
     if args.json is not None:
-        document = proof.json()
-        if agreement is not None:
-            document["agreement"] = agreement.json()
-        write_whole(args.json, json.dumps(document, separators=(",", ":")) + "\n")
+        found = {} if agreement is None else {"agreement": agreement.json()}
+        document.write(args.json, {**proof.json(), **found})
     if args.html is not None:
         write_whole(args.html, proof.html())
     proof.show(printer)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from llamaproof import shadow
 from llamaproof.errors import BadInput
-from llamaproof.files import write_whole
 from llamaproof.ggml import GgmlType
 from llamaproof.gguf.attention import ModelAttention, attention_of
 from llamaproof.gguf.header import Header, read_header
@@ -20,11 +17,13 @@ from llamaproof.model_run.header_report import examine_header, header_json, prin
 from llamaproof.model_run.report import ModelReport, report_of
 from llamaproof.model_run.run import Settings, run_on_shadow
 from llamaproof.model_run.terminal import as_json, print_report
+from llamaproof.reports import document
+from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import worst
 from llamaproof.reports.printer import Printer
 from llamaproof.target import Target, open_target
 
-SCHEMA = "llamaproof.dispatch.models/1"
+SCHEMA = Schema(name="llamaproof.models", version=1)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +63,7 @@ def execute(args: argparse.Namespace, gpus: Sequence[shadow.Gpu]) -> int:
             reports.append(report)
     if args.json is not None:
         documents = [as_json(report) for report in reports]
-        _write(args.json, {"schema": SCHEMA, "reports": documents})
+        document.write(args.json, SCHEMA.document(reports=documents))
     return worst(report.outcome for report in reports).exit_code
 
 
@@ -96,12 +95,8 @@ def _from_header(
     )
     print_header_report(report, Printer())
     if args.json is not None:
-        _write(args.json, header_json(report))
+        document.write(args.json, header_json(report))
     return report.outcome.exit_code
-
-
-def _write(path: Path, document: dict[str, Any]) -> None:
-    write_whole(path, json.dumps(document, indent=1) + "\n")
 
 
 def _refuse_other_questions(args: argparse.Namespace) -> None:

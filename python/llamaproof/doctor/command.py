@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from llamaproof.doctor.diagnosis import INSTALLED, diagnose
 from llamaproof.doctor.package import Host
 from llamaproof.doctor.terminal import diagnosis_json, print_diagnosis
 from llamaproof.errors import BadInput
-from llamaproof.files import write_whole
+from llamaproof.reports import document
 from llamaproof.reports.printer import Printer
 from llamaproof.target import open_target
 
@@ -57,5 +56,5 @@ def execute(args: argparse.Namespace) -> int:
         )
     print_diagnosis(diagnosis, Printer())
     if args.json is not None:
-        write_whole(args.json, json.dumps(diagnosis_json(diagnosis), indent=1) + "\n")
+        document.write(args.json, diagnosis_json(diagnosis))
     return diagnosis.outcome.exit_code

@@ -9,10 +9,11 @@ from llamaproof.doctor.findings import Finding, Level
 from llamaproof.model_run.header_report import header_json, print_header_report
 from llamaproof.model_run.terminal import as_json, print_report
 from llamaproof.reports.blocks import Table, Toned
+from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
 
-SCHEMA = "llamaproof.doctor/2"
+SCHEMA = Schema(name="llamaproof.doctor", version=3)
 
 _MARKS: dict[Level, Toned] = {
     "fine": Toned("ok  ", "good"),
@@ -44,16 +45,14 @@ def print_diagnosis(diagnosis: Diagnosis, printer: Printer) -> None:
 
 def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
     """The versioned document."""
-    return {
-        "schema": SCHEMA,
-        "target": diagnosis.target,
-        "version": diagnosis.version,
-        "gpu": diagnosis.gpu,
-        "is_shadow": diagnosis.is_shadow,
-        "verdict": diagnosis.verdict,
-        "outcome": diagnosis.outcome.value,
-        "findings": [vars(finding) for finding in diagnosis.findings],
-        "familiar": [
+    return SCHEMA.document(
+        target={"name": diagnosis.target, "version": diagnosis.version},
+        gpu=diagnosis.gpu,
+        is_shadow=diagnosis.is_shadow,
+        verdict=diagnosis.verdict,
+        outcome=diagnosis.outcome.value,
+        findings=[vars(finding) for finding in diagnosis.findings],
+        familiar=[
             {
                 "name": result.model.name,
                 "config": result.model.config,
@@ -65,9 +64,9 @@ def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
             }
             for result in diagnosis.familiar
         ],
-        "report": None if diagnosis.report is None else as_json(diagnosis.report),
-        "header": None if diagnosis.header is None else header_json(diagnosis.header),
-    }
+        report=None if diagnosis.report is None else as_json(diagnosis.report),
+        header=None if diagnosis.header is None else header_json(diagnosis.header),
+    )
 
 
 def _remedies(diagnosis: Diagnosis) -> list[Finding]:

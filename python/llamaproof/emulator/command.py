@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ from llamaproof.emulator.decode import Settings, run_model
 from llamaproof.emulator.run import emulate
 from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES
 from llamaproof.errors import BadInput
-from llamaproof.files import write_whole
 from llamaproof.ggml import GgmlType
+from llamaproof.reports import document
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
 from llamaproof.target import open_target
@@ -111,8 +110,7 @@ def execute(args: argparse.Namespace) -> int:
         )
     terminal.print_evidence(evidence, printer)
     if args.json is not None:
-        document = json.dumps(evidence.json(), separators=(",", ":"))
-        write_whole(args.json, document + "\n")
+        document.write(args.json, evidence.json())
     return evidence.outcome.exit_code
 
 
@@ -144,7 +142,7 @@ def _execute_model(args: argparse.Namespace, printer: Printer) -> int:
         )
     terminal.print_model(evidence, printer)
     if args.json is not None:
-        write_whole(args.json, json.dumps(evidence.json(), separators=(",", ":")) + "\n")
+        document.write(args.json, evidence.json())
     return evidence.outcome.exit_code
 
 

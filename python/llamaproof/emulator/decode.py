@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from llamaproof import shadow
-from llamaproof.attention.error import for_json, nmse
+from llamaproof.attention.error import nmse
 from llamaproof.errors import BadInput
 from llamaproof.executor.launches import ExecutedLaunch, read_reports
 from llamaproof.executor.library import default_library
 from llamaproof.ggml import GgmlType
+from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome
 from llamaproof.target import Target, open_target
 from llamaproof.workers.jobs import Worker, staged
@@ -25,8 +26,7 @@ from llamaproof.workers.jobs import Worker, staged
 # weights.
 LOGITS_NMSE_LIMIT = 1e-3
 
-SCHEMA = "llamaproof.emulated_model"
-SCHEMA_VERSION = 1
+SCHEMA = Schema(name="llamaproof.emulated-model", version=2)
 
 _WORKER = Worker(
     module="llamaproof.emulator.decode_worker",
@@ -81,14 +81,7 @@ class ModelEvidence:
 
     def json(self) -> dict[str, Any]:
         """A document of plain values."""
-        return {
-            "schema": SCHEMA,
-            "schema_version": SCHEMA_VERSION,
-            "nmse_limit": LOGITS_NMSE_LIMIT,
-            **asdict(self),
-            "cpu_without_flash": for_json(self.cpu_without_flash),
-            "steps": [{**asdict(step), "nmse": for_json(step.nmse)} for step in self.steps],
-        }
+        return SCHEMA.document(nmse_limit=LOGITS_NMSE_LIMIT, **asdict(self))
 
     @property
     def outcome(self) -> Outcome:

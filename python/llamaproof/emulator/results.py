@@ -9,13 +9,13 @@ from typing import Any
 
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
-from llamaproof.attention.error import MAX_NMSE, for_json
+from llamaproof.attention.error import MAX_NMSE
 from llamaproof.executor.launches import ExecutedLaunch, read_reports
 from llamaproof.executor.machine import KernelFinding
+from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome
 
-SCHEMA = "llamaproof.emulation"
-SCHEMA_VERSION = 1
+SCHEMA = Schema(name="llamaproof.emulation", version=2)
 
 
 class CellVerdict(str, Enum):
@@ -87,20 +87,18 @@ class EmulationEvidence:
 
     def json(self) -> dict[str, Any]:
         """A document of plain values."""
-        return {
-            "schema": SCHEMA,
-            "schema_version": SCHEMA_VERSION,
-            "target": self.target,
-            "sha256": self.sha256,
-            "gpu": self.gpu,
-            "sm": self.sm,
-            "ggml_version": self.ggml_version,
-            "kv_layout": self.kv_layout,
-            "nmse_limit": MAX_NMSE,
-            "seconds": self.seconds,
-            "columns": list(rows.COLUMNS),
-            "cells": [_cell_json(cell, result) for cell, result in self.results.items()],
-        }
+        return SCHEMA.document(
+            target=self.target,
+            sha256=self.sha256,
+            gpu=self.gpu,
+            sm=self.sm,
+            ggml_version=self.ggml_version,
+            kv_layout=self.kv_layout,
+            nmse_limit=MAX_NMSE,
+            seconds=self.seconds,
+            columns=list(rows.COLUMNS),
+            cells=[_cell_json(cell, result) for cell, result in self.results.items()],
+        )
 
 
 # What ggml asserts of a cache length that is no multiple of its kernels' step.
@@ -138,8 +136,8 @@ def result_json(cell: Cell, result: CellResult) -> dict[str, Any]:
     if result.message:
         document["message"] = result.message
     if result.launches:
-        document["nmse"] = for_json(result.nmse)
-        document["largest_error"] = for_json(result.largest_error)
+        document["nmse"] = result.nmse
+        document["largest_error"] = result.largest_error
         document["where"] = list(result.where)
         document["not_finite"] = result.not_finite
     return document

@@ -18,10 +18,11 @@ from llamaproof.placement.on_shadow import Progress, collect
 from llamaproof.placement.outcome import CellOutcome
 from llamaproof.placement.survey import DispatchEvidence
 from llamaproof.reports.blocks import Table, Toned
+from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
 
-SCHEMA = "llamaproof.dispatch.header/1"
+SCHEMA = Schema(name="llamaproof.model-header", version=1)
 
 # One token at a time, and a ubatch of the default size.
 N_TOKENS = (1, 512)
@@ -137,25 +138,24 @@ def print_header_report(report: HeaderReport, printer: Printer) -> None:
 
 def header_json(report: HeaderReport) -> dict[str, Any]:
     """The versioned document."""
-    return {
-        "schema": SCHEMA,
-        "target": report.evidence.target,
-        "model": {
+    return SCHEMA.document(
+        target=report.evidence.target,
+        model={
             "name": report.model.name,
             "architecture": report.model.architecture,
             "n_layer": report.model.n_layer,
             "assumptions": list(report.model.assumptions),
         },
-        "truncated": report.header.truncated,
-        "weight_bytes": report.weight_bytes,
-        "kv_bytes_per_token": report.kv_bytes_per_token,
-        "outcome": report.outcome.value,
-        "layers": [
+        truncated=report.header.truncated,
+        weight_bytes=report.weight_bytes,
+        kv_bytes_per_token=report.kv_bytes_per_token,
+        outcome=report.outcome.value,
+        layers=[
             {**vars(attention), "gqa_ratio": attention.gqa_ratio}
             for attention in report.model.layers
         ],
-        "evidence": report.evidence.json(),
-    }
+        evidence=report.evidence.json(),
+    )
 
 
 def _table(report: HeaderReport, gpu: str) -> Table:

@@ -9,9 +9,10 @@ from typing import Any
 from llamaproof.gguf.attention import LayerAttention
 from llamaproof.model_run.report import Growth, LayerResult, ModelReport, Placement
 from llamaproof.reports.blocks import Table, Toned
+from llamaproof.reports.document import Schema
 from llamaproof.reports.printer import Printer
 
-SCHEMA = "llamaproof.dispatch.model/1"
+SCHEMA = Schema(name="llamaproof.model", version=1)
 
 _KIND_NAMES = {
     "weights": "weights",
@@ -59,22 +60,21 @@ def _print_remarks(report: ModelReport, printer: Printer) -> None:
 def as_json(report: ModelReport) -> dict[str, Any]:
     """The versioned document."""
     model = report.model
-    return {
-        "schema": SCHEMA,
-        "target": report.target,
-        "gpu": report.gpu,
-        "devices": list(report.devices),
-        "model": {
+    return SCHEMA.document(
+        target=report.target,
+        gpu=report.gpu,
+        devices=list(report.devices),
+        model={
             "name": model.name,
             "architecture": model.architecture,
             "n_layer": model.n_layer,
             "assumptions": list(model.assumptions),
         },
-        "types": report.types,
-        "verdict": report.verdict,
-        "outcome": report.outcome.value,
-        "splits": dict(report.splits),
-        "layers": [
+        types=report.types,
+        verdict=report.verdict,
+        outcome=report.outcome.value,
+        splits=dict(report.splits),
+        layers=[
             {
                 **vars(layer.attention),
                 "gqa_ratio": layer.attention.gqa_ratio,
@@ -83,16 +83,14 @@ def as_json(report: ModelReport) -> dict[str, Any]:
             }
             for layer in report.layers
         ],
-        "cpu_nodes": [
-            {**vars(nodes), "examples": list(nodes.examples)} for nodes in report.cpu_nodes
-        ],
-        "memory": [
+        cpu_nodes=[{**vars(nodes), "examples": list(nodes.examples)} for nodes in report.cpu_nodes],
+        memory=[
             {**vars(growth), "mib": {str(n): mib for n, mib in growth.mib.items()}}
             for growth in report.memory
         ],
-        "warnings": list(report.warnings),
-        "failures": [{**vars(f), "log": list(f.log)} for f in report.failures],
-    }
+        warnings=list(report.warnings),
+        failures=[{**vars(f), "log": list(f.log)} for f in report.failures],
+    )
 
 
 def describe_attention(attention: LayerAttention) -> str:

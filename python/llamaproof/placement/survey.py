@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llamaproof import __version__
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.dispatch.changes import Change
 from llamaproof.dispatch.requirement import Requirement, Unmet
 from llamaproof.placement.outcome import CellOutcome
+from llamaproof.reports.document import Schema
 
-SCHEMA = "llamaproof.dispatch"
-SCHEMA_VERSION = 1
+SCHEMA = Schema(name="llamaproof.dispatch", version=2)
 
 
 ESTIMATES = (
@@ -92,23 +91,20 @@ class DispatchEvidence:
             [index.setdefault(report.outcomes[cell], len(index)) for cell in self.cells]
             for report in self.reports
         ]
-        return {
-            "schema": SCHEMA,
-            "version": SCHEMA_VERSION,
-            "tool": __version__,
-            "target": {
+        return SCHEMA.document(
+            target={
                 "name": self.target,
                 "kind": self.kind,
                 "version": self.version,
                 "sha256": self.sha256,
             },
-            "ggml_version": self.ggml_version,
-            "kv_layout": self.kv_layout,
-            "cuda": self.cuda,
-            "cell_columns": list(rows.COLUMNS),
-            "cells": [rows.to_row(cell) for cell in self.cells],
-            "outcomes": [outcome_json(outcome) for outcome in index],
-            "gpus": [
+            ggml_version=self.ggml_version,
+            kv_layout=self.kv_layout,
+            cuda=self.cuda,
+            cell_columns=list(rows.COLUMNS),
+            cells=[rows.to_row(cell) for cell in self.cells],
+            outcomes=[outcome_json(outcome) for outcome in index],
+            gpus=[
                 {
                     "name": report.gpu,
                     "sm": report.sm,
@@ -120,7 +116,7 @@ class DispatchEvidence:
                 }
                 for report, row in zip(self.reports, answers, strict=True)
             ],
-        }
+        )
 
 
 def outcome_json(outcome: CellOutcome) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from llamaproof.errors import HOLDS
-from llamaproof.files import write_whole
 from llamaproof.profile.cells import PROFILE_CELLS
 from llamaproof.profile.recording import record
+from llamaproof.reports import document
 from llamaproof.reports.printer import Printer
 
 
@@ -74,5 +73,5 @@ def execute(args: argparse.Namespace) -> int:
         )
     print_comparison(found, printer)
     if args.json is not None:
-        write_whole(args.json, json.dumps(found.json(), separators=(",", ":")) + "\n")
+        document.write(args.json, found.json())
     return found.outcome.exit_code

@@ -15,7 +15,7 @@ import numpy as np
 from llamaproof import shadow
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
-from llamaproof.attention.error import error_of, for_json
+from llamaproof.attention.error import error_of
 from llamaproof.attention.inputs import Floats
 from llamaproof.errors import BadInput
 from llamaproof.executor.launches import ExecutedLaunch, read_reports
@@ -31,10 +31,13 @@ from llamaproof.profile.figures import (
 )
 from llamaproof.profile.ncu import Profiled
 from llamaproof.profile.recording import Computed, Recording
+from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome
 from llamaproof.target import Target, open_target
 from llamaproof.workers import handover
 from llamaproof.workers.loadable import linux_libraries
+
+SCHEMA = Schema(name="llamaproof.profile-comparison", version=2)
 
 # Attention accumulates in f16, whose unit of rounding is 2^-11. The emulator adds the products of
 # an mma in the order that ops_matrix.cpp states, the card in one that NVIDIA does not: results may
@@ -99,25 +102,23 @@ class CardComparison:
 
     def json(self) -> dict[str, Any]:
         """A document of plain values."""
-        return {
-            "schema": "llamaproof.profile-comparison",
-            "schema_version": 1,
-            "target": self.target,
-            "device": self.device,
-            "gpu": self.gpu,
-            "output_nmse_limit": OUTPUT_NMSE_LIMIT,
-            "mismatches": list(self.mismatches),
-            "columns": list(rows.COLUMNS),
-            "outputs": [
+        return SCHEMA.document(
+            target=self.target,
+            device=self.device,
+            gpu=self.gpu,
+            output_nmse_limit=OUTPUT_NMSE_LIMIT,
+            mismatches=list(self.mismatches),
+            columns=list(rows.COLUMNS),
+            outputs=[
                 {
                     "cell": rows.to_row(x.cell),
-                    "nmse": for_json(x.nmse),
-                    "largest": for_json(x.largest),
+                    "nmse": x.nmse,
+                    "largest": x.largest,
                     "identical": x.identical,
                 }
                 for x in self.outputs
             ],
-            "launches": [
+            launches=[
                 {
                     "cell": rows.to_row(x.cell),
                     "kernel": x.kernel,
@@ -134,7 +135,7 @@ class CardComparison:
                 }
                 for x in self.launches
             ],
-        }
+        )
 
 
 def compare_with(

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +26,12 @@ from llamaproof.attention.inputs import Floats
 from llamaproof.errors import BadInput, CommandFailed, LlamaproofError
 from llamaproof.files import write_whole
 from llamaproof.profile import ncu
+from llamaproof.reports import document
+from llamaproof.reports.document import Schema
 from llamaproof.target import Target, open_target, sha256_of
 from llamaproof.workers.last_words import last_words
 
-SCHEMA = "llamaproof.profile"
-SCHEMA_VERSION = 1
+SCHEMA = Schema(name="llamaproof.profile", version=2)
 
 ENVIRONMENT = {
     # A graph that is repeated would be launched whole, without its kernels' names.
@@ -103,19 +105,17 @@ def record(
         named: dict[str, Any] = {f"cell{i}": x for i, x in enumerate(alone.outputs)}
         np.savez_compressed(folder / "outputs.npz", **named)
         write_whole(folder / "counters.csv", ncu.export(report) + "\n")
-        document = {
-            "schema": SCHEMA,
-            "schema_version": SCHEMA_VERSION,
-            "target": target.name,
-            "device": alone.result["device"],
-            "ggml_version": alone.result["ggml_version"],
-            "libraries": digests(target),
-            "columns": list(rows.COLUMNS),
-            "cells": job["cells"],
-            "inputs": alone.result["inputs"],
-            "repeatable": repeatable,
-        }
-        write_whole(folder / "recording.json", json.dumps(document, indent=1) + "\n")
+        made = SCHEMA.document(
+            target=target.name,
+            device=alone.result["device"],
+            ggml_version=alone.result["ggml_version"],
+            libraries=digests(target),
+            columns=list(rows.COLUMNS),
+            cells=job["cells"],
+            inputs=alone.result["inputs"],
+            repeatable=repeatable,
+        )
+        document.write(folder / "recording.json", made)
     return load(folder)
 
 
@@ -126,23 +126,25 @@ def load(folder: Path) -> Recording:
         BadInput: it is none, or a damaged one.
     """
     hint = "make one on the GPU's machine: llamaproof profile TARGET --record FOLDER"
-    try:
-        document = json.loads((folder / "recording.json").read_text(encoding="utf-8"))
-        if (document["schema"], document["schema_version"]) != (SCHEMA, SCHEMA_VERSION):
-            raise BadInput("a recording of another version", where=folder, hint=hint)
-        outputs = _read_outputs(folder / "outputs.npz", len(document["cells"]))
-        counters = (folder / "counters.csv").read_text(encoding="utf-8")
+
+    def parse(members: dict[str, Any]) -> Recording:
         return Recording(
-            device=document["device"],
-            ggml_version=document["ggml_version"],
-            libraries=document["libraries"],
-            cells=tuple(rows.from_row(row) for row in document["cells"]),
-            inputs=tuple(document["inputs"]),
-            outputs=outputs,
-            repeatable=document["repeatable"],
-            launches=ncu.read(counters, where=folder / "counters.csv"),
+            device=members["device"],
+            ggml_version=members["ggml_version"],
+            libraries=members["libraries"],
+            cells=tuple(rows.from_row(row) for row in members["cells"]),
+            inputs=tuple(members["inputs"]),
+            outputs=_read_outputs(folder / "outputs.npz", len(members["cells"])),
+            repeatable=members["repeatable"],
+            launches=ncu.read(
+                (folder / "counters.csv").read_text(encoding="utf-8"),
+                where=folder / "counters.csv",
+            ),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+
+    try:
+        return document.read(folder / "recording.json", SCHEMA, parse, hint=hint)
+    except (OSError, zipfile.BadZipFile) as error:
         raise BadInput(f"not a recording: {error}", where=folder, hint=hint) from error
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from llamaproof import __version__
 from llamaproof.dispatch import html
 from llamaproof.files import write_whole
 from llamaproof.prove.section import Section
-from llamaproof.reports import blocks as document
+from llamaproof.reports import blocks, document
 from llamaproof.reports.blocks import Table, fragment
+from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome, worst
 
-SCHEMA = "llamaproof.evidence"
-SCHEMA_VERSION = 2
+SCHEMA = Schema(name="llamaproof.evidence", version=3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +37,11 @@ class Evidence:
 
     def json(self) -> dict[str, Any]:
         """The versioned document: a member for each proof, by its name."""
-        head: Mapping[str, Any] = {
-            "schema": SCHEMA,
-            "version": SCHEMA_VERSION,
-            "tool": __version__,
-            "wheel": {"name": self.wheel, "sha256": self.sha256},
-            "outcome": self.outcome.value,
-        }
-        return {**head, **{section.name: section.json() for section in self.sections}}
+        return SCHEMA.document(
+            wheel={"name": self.wheel, "sha256": self.sha256},
+            outcome=self.outcome.value,
+            **{section.name: section.json() for section in self.sections},
+        )
 
     def html(self) -> str:
         """One page that needs nothing else."""
@@ -64,7 +58,7 @@ class Evidence:
         ]
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            f"<title>{escape(title)}</title><style>{document.STYLE}{html.STYLE}</style></head>"
+            f"<title>{escape(title)}</title><style>{blocks.STYLE}{html.STYLE}</style></head>"
             f"<body><h1>{escape(title)}</h1>\n{chr(10).join(parts)}\n</body></html>\n"
         )
 
@@ -76,6 +70,6 @@ class Evidence:
         """
         data = wheel.with_name(wheel.name + ".evidence.json")
         shown = wheel.with_name(wheel.name + ".evidence.html")
-        write_whole(data, json.dumps(self.json(), separators=(",", ":"), allow_nan=False) + "\n")
+        document.write(data, self.json())
         write_whole(shown, self.html())
         return data, shown

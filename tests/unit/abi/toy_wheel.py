@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import json
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llamaproof.process import run
+from llamaproof.reports import document
+from llamaproof.wheel_contents import SCHEMA
 from tests.unit.abi.toy import BINDINGS, HEADER, Change, planted
 from tests.unit.shadow import elf_writer
 
@@ -87,14 +88,14 @@ def write_wheel(folder: Path, toy: ToyWheel) -> Path:
     )
     contents = toy.contents
     if contents is None:
-        contents = {"schema": 1, "version": toy.version, "cuda": "13.0", "cuda_arch": ["89"]}
+        contents = {"package_version": toy.version, "cuda": "13.0", "cuda_arch": ["89"]}
     info = f"llama_cpp_python-{toy.version}.dist-info"
     package_version = toy.package_version or toy.version
     files = {
         "llama_cpp/__init__.py": f'__version__ = "{package_version}"\n'.encode(),
         "llama_cpp/llama_cpp.py": planted(BINDINGS, *toy.bindings).encode(),
         "llama_cpp/include/llama.h": header.encode(),
-        "llama_cpp/llamaproof.json": json.dumps(contents).encode(),
+        "llama_cpp/llamaproof.json": document.to_text(SCHEMA.document(**contents)).encode(),
         "llama_cpp/lib/libggml-cuda.so": gpu,
         "llama_cpp/lib/libllama.so": llama,
         f"{info}/METADATA": _metadata(toy).encode(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from llamaproof.attention.error import MAX_NMSE, error_of, for_json, nmse
+from llamaproof.attention.error import MAX_NMSE, error_of, nmse
 
 ONES = np.ones((2, 3, 4), np.float32)
 ZEROS = np.zeros((2, 3, 4), np.float32)
@@ -54,8 +54,3 @@ def test_the_largest_error_is_placed() -> None:
     found = error_of(worse, ONES)
     assert (found.where, found.largest, found.not_finite) == ((0, 1, 0), INFINITE, 1)
     assert found.nmse == INFINITE
-
-
-def test_a_document_has_no_number_that_json_lacks() -> None:
-    assert for_json(0.5) == 0.5
-    assert for_json(INFINITE) is None and for_json(float("nan")) is None

@@ -18,6 +18,7 @@ from llamaproof.bench.worker import Hello
 from llamaproof.cli import main
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
 from llamaproof.target import open_target
+from llamaproof.wheel_contents import FILE_NAME, SCHEMA
 
 KEPT = Path(gate_input.__file__).parent / "kept"
 STOCK = KEPT / "0.3.16-L40S.json"
@@ -81,7 +82,8 @@ def test_the_series_and_tree_of_a_package_are_kept(tmp_path: Path) -> None:
     (package / "llama_cpp.py").write_text("")
     (package / "lib" / "libggml-base.so").write_bytes(b"")
     patches = ["0001-a.patch", "0002-b.patch"]
-    (package / "llamaproof.json").write_text(json.dumps({"series": patches, "tree": "3bb7b7e9"}))
+    contents = SCHEMA.document(series=patches, tree="3bb7b7e9")
+    (package / FILE_NAME).write_text(json.dumps(contents))
     with open_target(str(tmp_path)) as target:
         record = new_record("emulator", [Named(target=target, role=None)], [HELLO])
     assert record.targets[0].series == tuple(patches) and record.targets[0].tree == "3bb7b7e9"

@@ -305,8 +305,9 @@ def test_only_the_rules_named_are_judged() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("schema = 1", "schema"),
-        ("schema = 2", "incomplete"),
+        ("schema = 1", "its schema is 1"),
+        ('schema = "llamaproof.gate"\nversion = 2', "version 2"),
+        ('schema = "llamaproof.gate"\nversion = 3', "incomplete"),
         ("schema", "cannot be read"),
         (
             DEFAULT_GATE.read_text().replace("figure_at_most = 1.6", "figure_at_most = 1.0"),

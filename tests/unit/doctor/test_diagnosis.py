@@ -81,7 +81,7 @@ def test_a_familiar_model_that_falls_back_is_named() -> None:
     assert any("GLM-4.7-Flash" in line and "falls back to the CPU" in line for line in lines)
     assert any("Llama 3 8B" in line and "runs on the GPU" in line for line in lines)
     document = json.loads(json.dumps(diagnosis_json(diagnosis)))
-    assert document["schema"] == "llamaproof.doctor/2"
+    assert (document["schema"], document["version"]) == ("llamaproof.doctor", 3)
     assert [len(result["failures"]) for result in document["familiar"]] == [0, 2]
 
 

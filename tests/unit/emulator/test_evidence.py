@@ -25,6 +25,7 @@ from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES
 from llamaproof.emulator.terminal import print_evidence
 from llamaproof.executor.machine import Counts, FindingKind
 from llamaproof.ggml import GgmlType
+from llamaproof.reports import document
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
 
@@ -91,10 +92,8 @@ def test_exit_codes() -> None:
 
 
 def test_the_document_is_json_whatever_the_numbers() -> None:
-    document = evidence(
-        r4=result_of(answer()), r8=result_of(answer(nmse=float("inf"), not_finite=3))
-    ).json()
-    cells = json.loads(json.dumps(document, allow_nan=False))["cells"]
+    found = evidence(r4=result_of(answer()), r8=result_of(answer(nmse=float("inf"), not_finite=3)))
+    cells = json.loads(document.to_text(found.json()))["cells"]
     assert [c["verdict"] for c in cells] == ["holds", "wrong"]
     assert cells[1]["nmse"] is None
     assert cells[0]["launches"][0]["counts"]["mma_ops"] == 10

@@ -35,6 +35,7 @@ from llamaproof.profile.ncu import Profiled
 from llamaproof.profile.recording import Recording
 from llamaproof.profile.terminal import print_comparison
 from llamaproof.profile.worker import digest
+from llamaproof.reports import document
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
 from llamaproof.target import sha256_of
@@ -283,12 +284,11 @@ def test_results_may_differ_by_rounding_and_no_more() -> None:
 
 
 def write_recording(folder: Path, **changes: Any) -> None:
-    document = {
-        "schema": recording.SCHEMA, "schema_version": recording.SCHEMA_VERSION, "target": "x",
-        "device": "NVIDIA H200", "ggml_version": "0", "libraries": {"libggml.so": "00"},
-        "cells": [rows.to_row(CELL)], "inputs": ["11"], "repeatable": True, **changes,
-    }  # fmt: skip
-    (folder / "recording.json").write_text(json.dumps(document))
+    made = recording.SCHEMA.document(
+        target="x", device="NVIDIA H200", ggml_version="0", libraries={"libggml.so": "00"},
+        cells=[rows.to_row(CELL)], inputs=["11"], repeatable=True,
+    )  # fmt: skip
+    document.write(folder / "recording.json", {**made, **changes})
     (folder / "counters.csv").write_text(PAGE)
     np.savez(folder / "outputs.npz", cell0=np.zeros((1, 20, 512), np.float32))
 
@@ -301,7 +301,7 @@ def test_a_recording_is_read_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["version", "cut short", "no outputs", "too few outputs"])
 def test_a_damaged_recording_is_refused(tmp_path: Path, damage: str) -> None:
-    write_recording(tmp_path, **({"schema_version": 99} if damage == "version" else {}))
+    write_recording(tmp_path, **({"version": 99} if damage == "version" else {}))
     if damage == "cut short":
         text = (tmp_path / "recording.json").read_text()
         (tmp_path / "recording.json").write_text(text[: len(text) // 2])

@@ -277,7 +277,7 @@ def test_the_page_says_what_the_document_says(device: str) -> None:
     print_report(report, Printer(out))
     page = out.getvalue()
     document: Mapping[str, Any] = json.loads(json.dumps(as_json(report)))
-    assert document["schema"] == "llamaproof.dispatch.model/1"
+    assert document["schema"] == "llamaproof.model"
     assert document["verdict"] in page
     assert [layer["gqa_ratio"] for layer in document["layers"]] == [20, 20]
     assert "576/512, 20 heads over 1 (ratio 20), latent" in page

@@ -184,7 +184,7 @@ def outcomes(document: dict[str, Any]) -> dict[str, str]:
 def test_a_sound_wheel_holds_in_every_section(world: World) -> None:
     assert world.run("--require", "20", "--against", STOCK) == 0
     document = world.document
-    assert (document["schema"], document["version"]) == ("llamaproof.evidence", 2)
+    assert (document["schema"], document["version"]) == ("llamaproof.evidence", 3)
     assert document["wheel"]["sha256"] == hashlib.sha256(b"a wheel").hexdigest()
     assert document["outcome"] == "holds"
     assert set(outcomes(document).values()) == {"holds"}

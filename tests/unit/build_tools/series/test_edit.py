@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from build_tools.series.commits import PatchDoesNotApply
 from build_tools.series.edit import add_patch, drop_patch, patch_from_edits, refresh_patch, reorder
 from build_tools.series.export import export_tree, rewrite_series
 from build_tools.series.folder import load_series, read_order, write_series
-from build_tools.series.lock import read_lock
+from build_tools.series.lock import SCHEMA, read_lock
 from build_tools.series.patch import make_patch, read_patch
 from llamaproof.errors import BadInput
 from tests.unit.build_tools.sources import LINES, PIN, silent
@@ -336,10 +337,19 @@ def test_what_else_lies_in_the_folder_stays(patched: Workbench) -> None:
     assert (patched.folder / "notes" / "x").read_text() == "x\n"
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"schema": 2}', '{"schema": 1, "pin": "x"}', "\0"])
-def test_a_lock_that_is_none_is_said_to_be_none(patched: Workbench, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no JSON"),
+        ("\0", "no JSON"),
+        ("[]", "states no schema"),
+        ('{"schema": 1}', "its schema is 1"),
+        (json.dumps(SCHEMA.document(pin="x")), "series.lock is damaged"),
+    ],
+)
+def test_a_lock_that_is_none_is_said_to_be_none(patched: Workbench, text: str, says: str) -> None:
     (patched.folder / "series.lock").write_text(text)
-    with pytest.raises(BadInput, match=r"series\.lock is no lock"):
+    with pytest.raises(BadInput, match=says):
         read_lock(patched.folder)
 
 

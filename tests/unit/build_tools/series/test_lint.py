@@ -67,7 +67,7 @@ WAYS: dict[str, tuple[Callable[[Workbench], object], str]] = {
     "binary": (_binary, "a binary change"),
     "no diff": (lambda b: (b.folder / LATE).write_text("x"), f"{LATE} holds no `diff --git`"),
     "lock gone": (lambda b: (b.folder / "series.lock").unlink(), "there is no lock"),
-    "lock broken": (_append("series.lock", "}"), "series.lock is no lock"),
+    "lock broken": (_append("series.lock", "}"), "series.lock is no JSON"),
     "edited": (
         lambda b: b.rewrite_patch(LATE, b"+and more", b"+and less"),
         f"{LATE} is not the file that was locked",

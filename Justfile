@@ -21,7 +21,7 @@ test *ARGS: native
     @{{ venv }} -m ruff format --check .
     @{{ venv }} -m ruff check .
     @{{ venv }} -m mypy python build_tools
-    @{{ venv }} -m pytest -m "not wheel and not gpu" "$@"
+    @{{ venv }} -m pytest "$@"
 
 # Run the tests that need nvcc and stock libraries (build-wheel with SERIES=none OUT=build/stock)
 test-stock: native
@@ -29,15 +29,14 @@ test-stock: native
     {{ venv }} -m zipfile -e build/stock/*+stock.*.whl build/stock/unpacked
     CUDA_HOME="$({{ venv }} -m build_tools toolkit)" \
     LLAMAPROOF_STOCK_LIBS={{ justfile_directory() }}/build/stock/unpacked/llama_cpp/lib \
-    {{ venv }} -m pytest -m "not wheel and not gpu" \
-        tests/unit/shadow tests/unit/emulator tests/unit/dispatch tests/unit/tracer tests/unit/prove
+    {{ venv }} -m pytest tests/nvcc tests/stock tests/releases
 
 # Run the tests that need the wheel in dist/ and nvcc: its kernels, sound and with planted defects
 test-wheel: native
-    CUDA_HOME="$({{ venv }} -m build_tools toolkit)" {{ venv }} -m pytest -m wheel tests/unit
+    CUDA_HOME="$({{ venv }} -m build_tools toolkit)" {{ venv }} -m pytest tests/wheel
 
 # Install the wheels of dist/ into an empty environment and use them there
-check-wheel *WHEELS: env
+check-wheel *WHEELS: native
     @{{ venv }} -m build_tools check "$@"
 
 # Prove the wheels in dist/, or those named: bindings, where attention runs, its numbers and its work

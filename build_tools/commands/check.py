@@ -11,9 +11,6 @@ from pathlib import Path
 from llamaproof.errors import BadInput
 from llamaproof.process import run
 
-# Those that use the wheel they are told of; others take the one in dist/ apart (just test-wheel).
-_TESTS = ("tests/wheel", "tests/unit/dispatch")
-
 
 def configure_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
@@ -24,14 +21,14 @@ def configure_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Install, `pip check`, then the tests marked `wheel` against that environment."""
+    """Install, `pip check`, then the tests of tests/installed against that environment."""
     checkout: Path = args.checkout
     for wheel in args.wheels or wheels_of(checkout / "dist"):
         print(f"check: {wheel.name}", flush=True)
         python = _install(checkout, wheel.resolve())
         env = dict(os.environ) | {"LLAMAPROOF_WHEEL": str(wheel.resolve())}
         env["LLAMAPROOF_WHEEL_PYTHON"] = str(python)
-        tests = (sys.executable, "-m", "pytest", "-m", "wheel", *_TESTS)
+        tests = (sys.executable, "-m", "pytest", "tests/installed")
         run(tests, cwd=checkout, env=env, on_line=print)
     return 0
 

@@ -1,60 +1,15 @@
-"""The environment the wheel was installed in, and a way to run Python there."""
-
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from llamaproof.process import Completed, run
-from tests.models import SMALL_MODELS, write_model
-
-# Nothing of this process may help the wheel to find its libraries or another llama_cpp.
-_HELPFUL = ("LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONPATH", "PYTHONHOME", "LLAMA_CPP_LIB_PATH")
-
-RunPython = Callable[..., Completed]
-
-
-@pytest.fixture(scope="session")
-def wheel_python() -> Path:
-    """The interpreter of the environment with the wheel, from LLAMAPROOF_WHEEL_PYTHON."""
-    value = os.environ.get("LLAMAPROOF_WHEEL_PYTHON")
-    if not value:
-        pytest.skip("LLAMAPROOF_WHEEL_PYTHON names no environment with a wheel (just check-wheel)")
-    path = Path(value)
-    assert path.is_file(), f"LLAMAPROOF_WHEEL_PYTHON is {value}: no such interpreter"
-    return path
+from tests.support.needs import built_wheel
 
 
 @pytest.fixture(scope="session")
 def wheel() -> Path:
-    """The wheel itself, from LLAMAPROOF_WHEEL."""
-    value = os.environ.get("LLAMAPROOF_WHEEL")
-    if not value:
-        pytest.skip("LLAMAPROOF_WHEEL names no wheel (just check-wheel)")
-    return Path(value)
-
-
-@pytest.fixture(scope="session")
-def run_python(wheel_python: Path) -> RunPython:
-    """Run that interpreter with arguments, isolated; `settings` are added to its environment."""
-
-    def run_there(
-        *arguments: str | Path, settings: dict[str, str] | None = None, check: bool = True
-    ) -> Completed:
-        env = {key: value for key, value in os.environ.items() if key not in _HELPFUL}
-        command: Sequence[str | Path] = (wheel_python, "-I", *arguments)
-        return run(command, env={**env, **(settings or {})}, check=check, silence_limit_s=300)
-
-    return run_there
-
-
-@pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Every small model, written once."""
-    folder = tmp_path_factory.mktemp("models")
-    return {
-        name: write_model(model, folder / f"{name}.gguf") for name, model in SMALL_MODELS.items()
-    }
+    """The wheel in LLAMAPROOF_WHEEL, else the newest CUDA wheel in dist/."""
+    found = built_wheel()
+    assert found is not None
+    return found

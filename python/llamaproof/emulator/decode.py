@@ -22,8 +22,8 @@ from llamaproof.target import Target, open_target
 from llamaproof.workers.jobs import Worker, staged
 
 # A whole model adds its layers' errors up, in matrices whose inputs the GPU rounds in other places
-# than the CPU does; measured over the kinds of models in tests/models: at most 8e-5 with f16
-# weights.
+# than the CPU does; measured over the kinds of models in tests/support/models: at most 8e-5 with
+# f16 weights.
 LOGITS_NMSE_LIMIT = 1e-3
 
 SCHEMA = Schema(name="llamaproof.emulated-model", version=2)

@@ -1,1 +1,0 @@
-"""Tests of llamaproof and its build tools."""

@@ -85,7 +85,9 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     wheel = tmp_path / "some.whl"
     wheel.write_bytes(b"a wheel")
     found = World(wheel=wheel)
-    is_stock = lambda spec: Path(spec).name == STOCK  # noqa: E731
+
+    def is_stock(spec: str) -> bool:
+        return Path(spec).name == STOCK
 
     @contextlib.contextmanager
     def open_target(spec: str) -> Iterator[Target]:

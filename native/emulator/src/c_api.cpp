@@ -9,17 +9,7 @@
 
 #define LLAMAPROOF_EXPORT __attribute__((visibility("default")))
 
-using llamaproof::emulator::Counts;
-using llamaproof::emulator::Emulator;
-using llamaproof::emulator::Finding;
-using llamaproof::emulator::InstClass;
-using llamaproof::emulator::Kernel;
-using llamaproof::emulator::Launch;
-using llamaproof::emulator::LaunchResult;
-using llamaproof::emulator::Stop;
-
-static_assert(static_cast<size_t>(InstClass::count) == LLAMAPROOF_EMULATOR_CLASSES,
-              "the header repeats the number of classes");
+using namespace llamaproof::emulator;
 
 struct llamaproof_emulator {
     Emulator emulator;
@@ -50,6 +40,17 @@ template <class T> void need_size(const T * given) {
     }
 }
 
+constexpr const char * finding_names[] = {
+#define LLAMAPROOF_FINDING(name) #name,
+#include "llamaproof/findings.def"
+};
+
+void put(uint32_t (&to)[3], const Dim3 & position) {
+    to[0] = position.x;
+    to[1] = position.y;
+    to[2] = position.z;
+}
+
 }  // namespace
 
 extern "C" {
@@ -57,9 +58,15 @@ extern "C" {
 LLAMAPROOF_EXPORT int llamaproof_emulator_abi(void) { return LLAMAPROOF_EMULATOR_ABI; }
 
 LLAMAPROOF_EXPORT const char * llamaproof_emulator_class_name(uint32_t index) {
-    return index < LLAMAPROOF_EMULATOR_CLASSES
-               ? llamaproof::emulator::name_of(static_cast<InstClass>(index))
-               : "";
+    return index < class_count ? class_names[index] : "";
+}
+
+LLAMAPROOF_EXPORT const char * llamaproof_emulator_count_name(uint32_t index) {
+    return index < std::size(named_counts) ? named_counts[index].name : "";
+}
+
+LLAMAPROOF_EXPORT const char * llamaproof_emulator_finding_name(uint32_t index) {
+    return index < std::size(finding_names) ? finding_names[index] : "";
 }
 
 LLAMAPROOF_EXPORT llamaproof_emulator * llamaproof_emulator_create(void) {
@@ -155,13 +162,11 @@ LLAMAPROOF_EXPORT int llamaproof_emulator_mark(llamaproof_emulator * emulator, u
                    [&] { emulator->emulator.memory().mark(address, bytes, written != 0); });
 }
 
-LLAMAPROOF_EXPORT int llamaproof_emulator_launch_kernel(llamaproof_emulator * emulator,
-                                                        uint32_t module, const char * name,
-                                                        const llamaproof_emulator_launch * request,
-                                                        llamaproof_emulator_counts * counts) {
+LLAMAPROOF_EXPORT int llamaproof_emulator_launch_kernel(
+    llamaproof_emulator * emulator, uint32_t module, const char * name,
+    const llamaproof_emulator_launch * request) {
     return guarded(emulator, [&] {
         need_size(request);
-        need_size(counts);
         emulator->result = {};
         Launch launch;
         launch.kernel = &emulator->emulator.kernel(module, name);
@@ -180,31 +185,21 @@ LLAMAPROOF_EXPORT int llamaproof_emulator_launch_kernel(llamaproof_emulator * em
         launch.instruction_limit = request->instruction_limit;
         emulator->launch = launch;
         emulator->result = emulator->emulator.run(launch);
-        const Counts & c = emulator->result.counts;
-        for (size_t i = 0; i < c.by_class.size(); ++i) counts->by_class[i] = c.by_class[i];
-        counts->warp_instructions = c.warp_instructions;
-        counts->active_lanes = c.active_lanes;
-        counts->mma_ops = c.mma_ops;
-        counts->mma_macs = c.mma_macs;
-        counts->mma_macs_used = c.mma_macs_used;
-        counts->mma_columns = c.mma_columns;
-        counts->mma_columns_used = c.mma_columns_used;
-        counts->mma_rows = c.mma_rows;
-        counts->mma_rows_used = c.mma_rows_used;
-        counts->global_bytes_read = c.global_bytes_read;
-        counts->global_bytes_written = c.global_bytes_written;
-        counts->sectors_read_requested = c.sectors_read_requested;
-        counts->sectors_read_per_block = c.sectors_read_per_block;
-        counts->sectors_read_unique = c.sectors_read_unique;
-        counts->sectors_written_requested = c.sectors_written_requested;
-        counts->sectors_written_per_block = c.sectors_written_per_block;
-        counts->sectors_written_unique = c.sectors_written_unique;
-        counts->shared_accesses = c.shared_accesses;
-        counts->shared_conflicts = c.shared_conflicts;
-        counts->barriers = c.barriers;
-        counts->atomics = c.atomics;
-        counts->seconds = emulator->result.seconds;
     });
+}
+
+LLAMAPROOF_EXPORT uint64_t llamaproof_emulator_class_count(const llamaproof_emulator * emulator,
+                                                           uint32_t index) {
+    return index < class_count ? emulator->result.counts.by_class[index] : 0;
+}
+
+LLAMAPROOF_EXPORT uint64_t llamaproof_emulator_count(const llamaproof_emulator * emulator,
+                                                     uint32_t index) {
+    return index < std::size(named_counts) ? emulator->result.counts.*named_counts[index].value : 0;
+}
+
+LLAMAPROOF_EXPORT double llamaproof_emulator_seconds(const llamaproof_emulator * emulator) {
+    return emulator->result.seconds;
 }
 
 LLAMAPROOF_EXPORT uint32_t llamaproof_emulator_finding_count(const llamaproof_emulator * emulator) {
@@ -219,16 +214,10 @@ LLAMAPROOF_EXPORT int llamaproof_emulator_finding_at(const llamaproof_emulator *
         return 1;
     }
     const Finding & from = emulator->result.findings[index];
-    const auto & grid = emulator->launch.grid;
-    const auto & block = emulator->launch.block;
     finding->kind = static_cast<int32_t>(from.kind);
     finding->line = from.line;
-    finding->block[0] = static_cast<uint32_t>(from.block % grid.x);
-    finding->block[1] = static_cast<uint32_t>(from.block / grid.x % grid.y);
-    finding->block[2] = static_cast<uint32_t>(from.block / grid.x / grid.y);
-    finding->thread[0] = from.thread % block.x;
-    finding->thread[1] = from.thread / block.x % block.y;
-    finding->thread[2] = from.thread / block.x / block.y;
+    put(finding->block, emulator->launch.grid.at(from.block));
+    put(finding->thread, emulator->launch.block.at(from.thread));
     finding->address = from.address;
     finding->count = from.count;
     finding->instruction = emulator->launch.kernel->text[from.pc].c_str();

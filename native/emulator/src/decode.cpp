@@ -288,7 +288,6 @@ void Decoding::done(Inst & inst, std::vector<uint32_t> & operands) {
     }
     inst.run = handler_;
     inst.cls = cls_;
-    inst.control = control_;
     inst.imm = imm_;
     operands = std::move(operands_);
 }

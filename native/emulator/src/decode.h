@@ -89,7 +89,6 @@ public:
     void push(uint32_t value) { operands_.push_back(value); }
     void push(std::initializer_list<uint32_t> values) { operands_.insert(operands_.end(), values); }
     void imm(uint64_t value) { imm_ = value; }
-    void control() { control_ = true; }
 
     [[noreturn]] void fail(const std::string & what) const;
     void done(Inst & inst, std::vector<uint32_t> & operands);
@@ -101,7 +100,6 @@ private:
     std::vector<std::string_view> modifiers_;
     Handler handler_ = nullptr;
     InstClass cls_ = InstClass::other;
-    bool control_ = false;
     uint64_t imm_ = 0;
     std::vector<uint32_t> operands_;
 };

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "emulator.h"
+#include "json.h"
 
 #define LLAMAPROOF_EXPORT __attribute__((visibility("default")))
 
@@ -23,84 +24,51 @@ namespace llamaproof::emulator {
 
 namespace {
 
-std::string quoted(const std::string & text) {
-    std::string out = "\"";
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') {
-            out += '\\';
-            out += c;
-        } else if (byte < 0x20 || byte >= 0x7f) {
-            static constexpr char digits[] = "0123456789abcdef";
-            out += "\\u00";
-            out += digits[byte >> 4];
-            out += digits[byte & 15];
-        } else {
-            out += c;
-        }
-    }
-    return out + "\"";
+void write(JsonWriter & json, std::string_view key, const Dim3 & extent) {
+    json.key(key).begin_array().value(extent.x).value(extent.y).value(extent.z).end_array();
 }
 
-std::string triple(uint64_t x, uint64_t y, uint64_t z) {
-    return "[" + std::to_string(x) + "," + std::to_string(y) + "," + std::to_string(z) + "]";
+void write(JsonWriter & json, const Counts & counts) {
+    json.begin_object().key("by_class").begin_object();
+    for (size_t i = 0; i < class_count; ++i) {
+        if (counts.by_class[i] != 0) json.member(class_names[i], counts.by_class[i]);
+    }
+    json.end_object();
+    for (const NamedCount & count : named_counts) json.member(count.name, counts.*count.value);
+    json.end_object();
 }
 
-std::string counts_json(const Counts & c) {
-    std::string out = "{\"by_class\":{";
-    bool first = true;
-    for (size_t i = 0; i < c.by_class.size(); ++i) {
-        if (c.by_class[i] == 0) continue;
-        out += (first ? "" : ",") + quoted(name_of(static_cast<InstClass>(i))) + ":" +
-               std::to_string(c.by_class[i]);
-        first = false;
-    }
-    out += "}";
-    const std::pair<const char *, uint64_t> figures[] = {
-        {"warp_instructions", c.warp_instructions},
-        {"active_lanes", c.active_lanes},
-        {"mma_ops", c.mma_ops},
-        {"mma_macs", c.mma_macs},
-        {"mma_macs_used", c.mma_macs_used},
-        {"mma_columns", c.mma_columns},
-        {"mma_columns_used", c.mma_columns_used},
-        {"mma_rows", c.mma_rows},
-        {"mma_rows_used", c.mma_rows_used},
-        {"global_bytes_read", c.global_bytes_read},
-        {"global_bytes_written", c.global_bytes_written},
-        {"sectors_read_requested", c.sectors_read_requested},
-        {"sectors_read_per_block", c.sectors_read_per_block},
-        {"sectors_read_unique", c.sectors_read_unique},
-        {"sectors_written_requested", c.sectors_written_requested},
-        {"sectors_written_per_block", c.sectors_written_per_block},
-        {"sectors_written_unique", c.sectors_written_unique},
-        {"shared_accesses", c.shared_accesses},
-        {"shared_conflicts", c.shared_conflicts},
-        {"barriers", c.barriers},
-        {"atomics", c.atomics}};
-    for (const auto & figure : figures) {
-        out += ",\"" + std::string(figure.first) + "\":" + std::to_string(figure.second);
-    }
-    return out + "}";
+void write(JsonWriter & json, const Finding & finding, const Launch & launch) {
+    json.begin_object()
+        .member("kind", static_cast<int32_t>(finding.kind))
+        .member("line", finding.line);
+    write(json, "block", launch.grid.at(finding.block));
+    write(json, "thread", launch.block.at(finding.thread));
+    json.member("address", finding.address)
+        .member("count", finding.count)
+        .member("instruction", launch.kernel->text[finding.pc])
+        .member("detail", finding.detail)
+        .end_object();
 }
 
-std::string findings_json(const LaunchResult & result, const Launch & launch) {
-    std::string out = "[";
-    for (const Finding & f : result.findings) {
-        if (out.size() > 1) out += ",";
-        const Dim3 & grid = launch.grid;
-        const Dim3 & block = launch.block;
-        out +=
-            "{\"kind\":" + std::to_string(static_cast<int>(f.kind)) +
-            ",\"line\":" + std::to_string(f.line) + ",\"block\":" +
-            triple(f.block % grid.x, f.block / grid.x % grid.y, f.block / grid.x / grid.y) +
-            ",\"thread\":" +
-            triple(f.thread % block.x, f.thread / block.x % block.y, f.thread / block.x / block.y) +
-            ",\"address\":" + std::to_string(f.address) + ",\"count\":" + std::to_string(f.count) +
-            ",\"instruction\":" + quoted(launch.kernel->text[f.pc]) +
-            ",\"detail\":" + quoted(f.detail) + "}";
-    }
-    return out + "]";
+std::string report_of(const llamaproof_launch & request, const Launch & launch,
+                      const LaunchResult & result) {
+    JsonWriter json;
+    json.begin_object().member("sequence", request.sequence).member("kernel", request.kernel);
+    write(json, "grid", launch.grid);
+    write(json, "block", launch.block);
+    json.member("dynamic_shared_bytes", request.dynamic_shared_bytes)
+        .member("static_shared_bytes", request.static_shared_bytes)
+        .member("registers", request.registers)
+        .member("device", request.device->ordinal)
+        .member("ptx_sm", request.ptx_sm)
+        .member("seconds", result.seconds)
+        .key("counts");
+    write(json, result.counts);
+    json.key("findings").begin_array();
+    for (const Finding & finding : result.findings) write(json, finding, launch);
+    json.end_array().member("printed", result.printed).end_object();
+    return json.text() + "\n";
 }
 
 uint64_t number_from_environment(const char * name, uint64_t otherwise) {
@@ -164,19 +132,7 @@ public:
         launch.check = number_from_environment("LLAMAPROOF_EMULATOR_CHECK", 1) != 0;
         launch.instruction_limit =
             number_from_environment("LLAMAPROOF_EMULATOR_LIMIT", uint64_t(1) << 36);
-        const LaunchResult result = emulator_.run(launch);
-        std::ostringstream line;
-        line << "{\"sequence\":" << request.sequence << ",\"kernel\":" << quoted(request.kernel)
-             << ",\"grid\":" << triple(request.grid[0], request.grid[1], request.grid[2])
-             << ",\"block\":" << triple(request.block[0], request.block[1], request.block[2])
-             << ",\"dynamic_shared_bytes\":" << request.dynamic_shared_bytes
-             << ",\"static_shared_bytes\":" << request.static_shared_bytes
-             << ",\"registers\":" << request.registers << ",\"device\":" << request.device->ordinal
-             << ",\"ptx_sm\":" << request.ptx_sm << ",\"seconds\":" << result.seconds
-             << ",\"counts\":" << counts_json(result.counts)
-             << ",\"findings\":" << findings_json(result, launch)
-             << ",\"printed\":" << quoted(result.printed) << "}\n";
-        reports_ += line.str();
+        reports_ += report_of(request, launch, emulator_.run(launch));
     }
 
     std::string take_reports() { return std::exchange(reports_, {}); }
@@ -198,10 +154,14 @@ private:
         if (allocation == nullptr || !allocation->holds(event.address, event.bytes)) return;
         const uint64_t bad = allocation->first_unwritten(event.address, event.bytes);
         if (bad == event.bytes) return;
-        reports_ += "{\"read\":" + quoted(event.call == nullptr ? "" : event.call) +
-                    ",\"address\":" + std::to_string(event.address) +
-                    ",\"bytes\":" + std::to_string(event.bytes) +
-                    ",\"offset\":" + std::to_string(bad) + "}\n";
+        JsonWriter json;
+        json.begin_object()
+            .member("read", event.call == nullptr ? "" : event.call)
+            .member("address", event.address)
+            .member("bytes", event.bytes)
+            .member("offset", bad)
+            .end_object();
+        reports_ += json.text() + "\n";
     }
 
     Emulator emulator_;

@@ -1,7 +1,7 @@
 // Whole rows of halves and bfloats to float and back.
 #pragma once
 
-#include "reals.h"
+#include "common/half.h"
 
 namespace llamaproof::emulator {
 
@@ -24,9 +24,9 @@ struct HalfRow {
 #if defined(__F16C__)
         for (int i = 0; i < n; i += 8) {
             _mm_storeu_si128(reinterpret_cast<__m128i *>(to + i),
-                             _mm256_cvtps_ph(_mm256_loadu_ps(from + i), 0));
+                             _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT));
         }
-        for (int i = 0; i < n; ++i) to[i] = (to[i] & 0x7fff) > 0x7c00 ? uint16_t(0x7fff) : to[i];
+        for (int i = 0; i < n; ++i) to[i] = (to[i] & 0x7fff) > 0x7c00 ? narrow_nan : to[i];
 #else
         for (int i = 0; i < n; ++i) to[i] = float_to_half(from[i]);
 #endif

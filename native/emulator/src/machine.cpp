@@ -9,16 +9,6 @@ namespace llamaproof::emulator {
 
 namespace {
 
-constexpr const char * class_names[] = {
-    "integer",       "f32",           "f16",           "f64",
-    "convert",       "move",          "predicate",     "special_function",
-    "control",       "barrier",       "load_global",   "store_global",
-    "load_shared",   "store_shared",  "load_local",    "store_local",
-    "load_constant", "load_generic",  "store_generic", "async_copy",
-    "atomic",        "warp_exchange", "matrix_load",   "mma",
-    "other"};
-static_assert(std::size(class_names) == static_cast<size_t>(InstClass::count));
-
 // How long a warp runs before another has its turn, so that waiting on another warp ends.
 constexpr uint64_t time_slice = uint64_t(1) << 22;
 
@@ -62,9 +52,7 @@ void prepare_block(Worker & worker, uint64_t linear) {
     Block & block = worker.block;
     block.launch = &launch;
     block.linear = linear;
-    block.id = {static_cast<uint32_t>(linear % launch.grid.x),
-                static_cast<uint32_t>(linear / launch.grid.x % launch.grid.y),
-                static_cast<uint32_t>(linear / launch.grid.x / launch.grid.y)};
+    block.id = launch.grid.at(linear);
     block.epoch = 1;
     block.instructions = 0;
     block.barriers = {};
@@ -267,33 +255,6 @@ void run_block(Worker & worker, uint64_t linear) {
 }
 
 }  // namespace
-
-const char * name_of(InstClass cls) { return class_names[static_cast<size_t>(cls)]; }
-
-void Counts::add(const Counts & other) {
-    for (size_t i = 0; i < by_class.size(); ++i) by_class[i] += other.by_class[i];
-    warp_instructions += other.warp_instructions;
-    active_lanes += other.active_lanes;
-    mma_ops += other.mma_ops;
-    mma_macs += other.mma_macs;
-    mma_macs_used += other.mma_macs_used;
-    mma_columns += other.mma_columns;
-    mma_columns_used += other.mma_columns_used;
-    mma_rows += other.mma_rows;
-    mma_rows_used += other.mma_rows_used;
-    global_bytes_read += other.global_bytes_read;
-    global_bytes_written += other.global_bytes_written;
-    sectors_read_requested += other.sectors_read_requested;
-    sectors_written_requested += other.sectors_written_requested;
-    sectors_read_per_block += other.sectors_read_per_block;
-    sectors_read_unique += other.sectors_read_unique;
-    sectors_written_per_block += other.sectors_written_per_block;
-    sectors_written_unique += other.sectors_written_unique;
-    shared_accesses += other.shared_accesses;
-    shared_conflicts += other.shared_conflicts;
-    barriers += other.barriers;
-    atomics += other.atomics;
-}
 
 Finding * Worker::count_finding(FindingKind kind, const Warp & warp, const Inst & inst, int lane,
                                 uint64_t address) {

@@ -14,6 +14,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "counts.h"
+
 namespace llamaproof::emulator {
 
 constexpr int lanes = 32;
@@ -56,37 +58,6 @@ enum class SpecialRegister : uint8_t {
     one
 };
 
-// What an instruction is counted as.
-enum class InstClass : uint8_t {
-    integer,
-    f32,
-    f16,
-    f64,
-    convert,
-    move,
-    predicate,
-    special_function,
-    control,
-    barrier,
-    load_global,
-    store_global,
-    load_shared,
-    store_shared,
-    load_local,
-    store_local,
-    load_constant,
-    load_generic,
-    store_generic,
-    async_copy,
-    atomic,
-    warp_exchange,
-    matrix_load,
-    mma,
-    other,
-    count
-};
-const char * name_of(InstClass cls);
-
 // One decoded instruction. Operands are byte offsets of rows in the warp's register file (a row
 // holds the 32 lanes of one register), indices of predicates, or plain numbers, as the handler has
 // it.
@@ -99,7 +70,6 @@ struct Inst {
     int32_t guard = -1;
     uint32_t guard_flip = 0;
     InstClass cls = InstClass::other;
-    bool control = false;  // may change the warp's program counter or state
 };
 
 // Windows of the generic address space. No host address of x86-64 Linux lies in them.
@@ -109,19 +79,13 @@ constexpr uint64_t param_window = 0x7c00000000000000u;
 constexpr uint64_t window_size = uint64_t(1) << 32;
 
 enum class FindingKind : int32_t {
-    out_of_bounds = 1,
-    misaligned = 2,
-    uninitialised_read = 3,
-    shared_race = 4,
-    divergent_barrier = 5,
-    missing_lane = 6,
-    trap = 7,
-    async_not_waited = 8,
-    deadlock = 9
+    none,
+#define LLAMAPROOF_FINDING(name) name,
+#include "llamaproof/findings.def"
 };
 
 struct Finding {
-    FindingKind kind = FindingKind::out_of_bounds;
+    FindingKind kind = FindingKind::none;
     uint32_t pc = 0;
     int32_t line = 0;
     uint64_t block = 0;   // linear
@@ -129,33 +93,6 @@ struct Finding {
     uint64_t address = 0;
     uint64_t count = 0;  // occurrences of this kind at this instruction
     std::string detail;
-};
-
-struct Counts {
-    std::array<uint64_t, static_cast<size_t>(InstClass::count)> by_class{};
-    uint64_t warp_instructions = 0;
-    uint64_t active_lanes = 0;
-    uint64_t mma_ops = 0;
-    uint64_t mma_macs = 0;
-    // Rows of A with anything in them times columns of B with anything in them.
-    uint64_t mma_macs_used = 0;
-    uint64_t mma_columns = 0;       // columns of B over all mma
-    uint64_t mma_columns_used = 0;  // of these, with any element that is not zero
-    uint64_t mma_rows = 0;          // rows of A over all mma
-    uint64_t mma_rows_used = 0;
-    uint64_t global_bytes_read = 0;
-    uint64_t global_bytes_written = 0;
-    uint64_t sectors_read_requested = 0;  // distinct 32-byte sectors per warp instruction, summed
-    uint64_t sectors_written_requested = 0;
-    uint64_t sectors_read_per_block = 0;  // distinct per block, summed over blocks
-    uint64_t sectors_read_unique = 0;     // distinct over the launch
-    uint64_t sectors_written_per_block = 0;
-    uint64_t sectors_written_unique = 0;
-    uint64_t shared_accesses = 0;
-    uint64_t shared_conflicts = 0;  // passes beyond those without conflicts
-    uint64_t barriers = 0;          // warps arriving
-    uint64_t atomics = 0;           // lanes
-    void add(const Counts & other);
 };
 
 // A file of zeroed pages that cost nothing until touched.
@@ -251,6 +188,11 @@ struct Kernel {
 struct Dim3 {
     uint32_t x = 1, y = 1, z = 1;
     uint64_t product() const { return uint64_t(x) * y * z; }
+    // The position that comes `linear`-th where x runs fastest.
+    Dim3 at(uint64_t linear) const {
+        return {static_cast<uint32_t>(linear % x), static_cast<uint32_t>(linear / x % y),
+                static_cast<uint32_t>(linear / x / y)};
+    }
 };
 
 struct Launch {

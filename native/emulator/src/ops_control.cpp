@@ -269,7 +269,6 @@ bool decode_call(Decoding & d) {
             d.push(call_offset(d, arguments->items[static_cast<size_t>(i)]));
         }
         d.emit(call_assertfail, InstClass::control);
-        d.control();
         return true;
     }
     d.fail("the function '" + name->name + "' is not known");
@@ -297,7 +296,6 @@ bool decode_barrier(Decoding & d) {
         d.push(d.row(1, 4));
         d.imm(popc ? 2 : conjunction ? 0 : 1);
         d.emit(barrier_reduce, InstClass::barrier);
-        d.control();
         return true;
     }
     if (d.take("arrive")) {
@@ -312,7 +310,6 @@ bool decode_barrier(Decoding & d) {
     d.push({d.row(0, 4), d.count() == 2 ? d.row(1, 4) : 0});
     d.imm(flags);
     d.emit(barrier, InstClass::barrier);
-    d.control();
     return true;
 }
 
@@ -346,7 +343,6 @@ bool decode_control(Decoding & d) {
         d.expect_count(1);
         d.push(d.label(d.arg(0)));
         d.emit(branch, InstClass::control);
-        d.control();
         return true;
     }
     if (root == "brx") {
@@ -364,20 +360,17 @@ bool decode_control(Decoding & d) {
         d.push({d.row(0, 4), static_cast<uint32_t>(d.kernel().jump_tables.size())});
         d.kernel().jump_tables.push_back(std::move(table));
         d.emit(branch_indexed, InstClass::control);
-        d.control();
         return true;
     }
     if (root == "ret" || root == "exit") {
         d.take("uni");
         d.expect_count(0);
         d.emit(leave, InstClass::control);
-        d.control();
         return true;
     }
     if (root == "trap") {
         d.expect_count(0);
         d.emit(trap, InstClass::control);
-        d.control();
         return true;
     }
     if (root == "call") return decode_call(d);

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "cublas/numbers.h"
+#include "common/half.h"
 
 namespace shadow {
 namespace {
@@ -14,7 +14,7 @@ float load(const void * data, cudaDataType type, std::int64_t index) {
         return static_cast<const float *>(data)[index];
     }
     const std::uint16_t bits = static_cast<const std::uint16_t *>(data)[index];
-    return type == CUDA_R_16F ? half_to_float(bits) : bfloat_to_float(bits);
+    return type == CUDA_R_16F ? llamaproof::half_to_float(bits) : llamaproof::bfloat_to_float(bits);
 }
 
 void store(void * data, cudaDataType type, std::int64_t index, float value) {
@@ -23,7 +23,7 @@ void store(void * data, cudaDataType type, std::int64_t index, float value) {
         return;
     }
     static_cast<std::uint16_t *>(data)[index] =
-        type == CUDA_R_16F ? float_to_half(value) : float_to_bfloat(value);
+        type == CUDA_R_16F ? llamaproof::float_to_half(value) : llamaproof::float_to_bfloat(value);
 }
 
 void touch_columns(const Touch & touch, bool writes, const Matrix & matrix, std::int64_t rows,

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llamaproof.executor.machine import Counts, FindingKind, KernelFinding
+from llamaproof.executor.counts import Counts
+from llamaproof.executor.finding_kind import FindingKind
+from llamaproof.executor.machine import KernelFinding
 
 
 @dataclass(frozen=True, kw_only=True)

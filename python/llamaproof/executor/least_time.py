@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from llamaproof.executor.counts import Counts
 from llamaproof.executor.launches import ExecutedLaunch
-from llamaproof.executor.machine import Counts
 from llamaproof.shadow import Gpu
 
 _INSTRUCTIONS_PER_CLOCK = 4

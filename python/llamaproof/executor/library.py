@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 from pathlib import Path
 
 from llamaproof.errors import BadInput
+from llamaproof.executor.counts import NAMES
+from llamaproof.executor.finding_kind import FindingKind
 from llamaproof.native import NATIVE, built
 
-ABI = 1
-CLASSES = 25
+ABI = 2
 LIBRARY_NAME = "libllamaproof_emulator.so"
 
 
@@ -44,35 +46,6 @@ class CLaunch(ctypes.Structure):
     ]
 
 
-class CCounts(ctypes.Structure):
-    _fields_ = [
-        ("struct_bytes", ctypes.c_uint64),
-        ("by_class", ctypes.c_uint64 * CLASSES),
-        ("warp_instructions", ctypes.c_uint64),
-        ("active_lanes", ctypes.c_uint64),
-        ("mma_ops", ctypes.c_uint64),
-        ("mma_macs", ctypes.c_uint64),
-        ("mma_macs_used", ctypes.c_uint64),
-        ("mma_columns", ctypes.c_uint64),
-        ("mma_columns_used", ctypes.c_uint64),
-        ("mma_rows", ctypes.c_uint64),
-        ("mma_rows_used", ctypes.c_uint64),
-        ("global_bytes_read", ctypes.c_uint64),
-        ("global_bytes_written", ctypes.c_uint64),
-        ("sectors_read_requested", ctypes.c_uint64),
-        ("sectors_read_per_block", ctypes.c_uint64),
-        ("sectors_read_unique", ctypes.c_uint64),
-        ("sectors_written_requested", ctypes.c_uint64),
-        ("sectors_written_per_block", ctypes.c_uint64),
-        ("sectors_written_unique", ctypes.c_uint64),
-        ("shared_accesses", ctypes.c_uint64),
-        ("shared_conflicts", ctypes.c_uint64),
-        ("barriers", ctypes.c_uint64),
-        ("atomics", ctypes.c_uint64),
-        ("seconds", ctypes.c_double),
-    ]
-
-
 class CFinding(ctypes.Structure):
     _fields_ = [
         ("struct_bytes", ctypes.c_uint64),
@@ -99,7 +72,8 @@ def open_library(path: Path | None = None) -> ctypes.CDLL:
     """Load the emulator and declare its functions.
 
     Raises:
-        BadInput: it is not there, cannot be loaded, or has another interface version.
+        BadInput: it is not there, cannot be loaded, has another interface version, or counts or
+            finds something else than this package knows of.
     """
     where = path if path is not None else default_library()
     hint = "build the native libraries (just native), or install the llamaproof wheel"
@@ -117,7 +91,33 @@ def open_library(path: Path | None = None) -> ctypes.CDLL:
             hint=hint,
         )
     _declare(library)
+    _check_names(where, "counts", names(library, "count"), NAMES)
+    kinds = tuple(kind.name.lower() for kind in sorted(FindingKind))
+    _check_names(where, "findings", names(library, "finding"), kinds)
     return library
+
+
+def names(library: ctypes.CDLL, of: str) -> tuple[str, ...]:
+    """The library's names of instruction classes ("class"), counts or findings, in its order."""
+    name_at = getattr(library, f"llamaproof_emulator_{of}_name")
+    every = itertools.takewhile(bool, map(name_at, itertools.count()))
+    return tuple(name.decode() for name in every)
+
+
+def _check_names(where: Path, what: str, found: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    if found == expected:
+        return
+    place, theirs, ours = next(
+        (index, *pair)
+        for index, pair in enumerate(itertools.zip_longest(found, expected, fillvalue="nothing"))
+        if pair[0] != pair[1]
+    )
+    raise BadInput(
+        f"the PTX emulator's {what} are not those of this package: number {place} is {theirs} "
+        f"there and {ours} here",
+        where=where,
+        hint="build the native libraries again from the same source as the package",
+    )
 
 
 def _declare(library: ctypes.CDLL) -> None:
@@ -125,6 +125,8 @@ def _declare(library: ctypes.CDLL) -> None:
     handle, status, pointer = ctypes.c_void_p, ctypes.c_int, ctypes.POINTER
     signatures: dict[str, tuple[object, list[object]]] = {
         "class_name": (text, [u32]),
+        "count_name": (text, [u32]),
+        "finding_name": (text, [u32]),
         "create": (handle, []),
         "destroy": (None, [handle]),
         "error": (text, [handle]),
@@ -137,7 +139,10 @@ def _declare(library: ctypes.CDLL) -> None:
         "add_memory": (status, [handle, u64, u64, ctypes.c_void_p, status]),
         "remove_memory": (status, [handle, u64]),
         "mark": (status, [handle, u64, u64, status]),
-        "launch_kernel": (status, [handle, u32, text, pointer(CLaunch), pointer(CCounts)]),
+        "launch_kernel": (status, [handle, u32, text, pointer(CLaunch)]),
+        "class_count": (u64, [handle, u32]),
+        "count": (u64, [handle, u32]),
+        "seconds": (ctypes.c_double, [handle]),
         "finding_count": (u32, [handle]),
         "finding_at": (status, [handle, u32, pointer(CFinding)]),
         "printed": (text, [handle]),

@@ -6,8 +6,7 @@ import ctypes
 import os
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from enum import IntEnum
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,28 +16,12 @@ import numpy.typing as npt
 
 from llamaproof.errors import BadInput, LlamaproofError
 from llamaproof.executor import library
+from llamaproof.executor.counts import NAMES, Counts
+from llamaproof.executor.finding_kind import FindingKind
 
 
 class EmulationError(LlamaproofError):
     """The emulator cannot carry this out: unknown PTX, an impossible launch, a hang."""
-
-
-class FindingKind(IntEnum):
-    """What the checker can find."""
-
-    OUT_OF_BOUNDS = 1
-    MISALIGNED = 2
-    UNINITIALISED_READ = 3
-    SHARED_RACE = 4
-    DIVERGENT_BARRIER = 5
-    MISSING_LANE = 6
-    TRAP = 7
-    ASYNC_NOT_WAITED = 8
-    DEADLOCK = 9
-
-    @property
-    def words(self) -> str:
-        return self.name.lower().replace("_", " ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,56 +49,6 @@ class KernelFinding:
             f"{self.kind.words}: {self.detail} ({self.kernel}, PTX line {self.line}, "
             f"`{self.instruction}`, block {self.block}, thread {self.thread}, {self.count}x)"
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """The work of one launch. Exactly repeatable: no figure depends on the host or its threads.
-
-    Attributes:
-        by_class: warp instructions issued by class, predicated-off ones included.
-        active_lanes: lanes that executed, summed over warp instructions.
-        mma_ops: matrix instructions; `mma_macs`: their multiply-adds.
-        mma_columns: columns of their B fragments (8 each); `mma_columns_used`: those with an
-            element that is not zero. `mma_rows` and `mma_rows_used`: the same for rows of A.
-        mma_macs_used: multiply-adds of the rows and columns used. What a kernel fills a padded
-            row with (the softmax of nothing, say) counts as used: the share is an upper bound.
-        global_bytes_read: bytes asked for by lanes, each lane counted.
-        sectors_read_requested: 32-byte sectors, distinct within a warp instruction, summed.
-        sectors_read_per_block: distinct within a block, summed over blocks.
-        sectors_read_unique: distinct over the launch; what `per_block` has beyond it was read
-            again by another block.
-        shared_conflicts: passes over the banks beyond one for each 128 bytes.
-        barriers: warps that arrived at a barrier. atomics: lanes.
-    """
-
-    by_class: dict[str, int]
-    warp_instructions: int
-    active_lanes: int
-    mma_ops: int
-    mma_macs: int
-    mma_macs_used: int
-    mma_columns: int
-    mma_columns_used: int
-    mma_rows: int
-    mma_rows_used: int
-    global_bytes_read: int
-    global_bytes_written: int
-    sectors_read_requested: int
-    sectors_read_per_block: int
-    sectors_read_unique: int
-    sectors_written_requested: int
-    sectors_written_per_block: int
-    sectors_written_unique: int
-    shared_accesses: int
-    shared_conflicts: int
-    barriers: int
-    atomics: int
-
-    @property
-    def active_lane_share(self) -> float:
-        """Share of lanes that executed, of 32 for each warp instruction."""
-        return self.active_lanes / (32 * self.warp_instructions) if self.warp_instructions else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,9 +100,7 @@ class Emulator:
         self._library = library.open_library(library_path)
         self._handle: int | None = self._library.llamaproof_emulator_create()
         self._buffers: dict[int, Buffer] = {}
-        self._classes = tuple(
-            self._library.llamaproof_emulator_class_name(i).decode() for i in range(library.CLASSES)
-        )
+        self._classes = library.names(self._library, "class")
 
     def __enter__(self) -> Emulator:
         return self
@@ -293,19 +224,12 @@ class Emulator:
             threads=threads if threads is not None else (os.cpu_count() or 1),
             check=int(check),
         )
-        counts = library.CCounts(struct_bytes=ctypes.sizeof(library.CCounts))
-        self._call(
-            "launch_kernel",
-            kernel.module,
-            kernel.name.encode(),
-            ctypes.byref(request),
-            ctypes.byref(counts),
-        )
+        self._call("launch_kernel", kernel.module, kernel.name.encode(), ctypes.byref(request))
         return Launched(
-            counts=self._counts(counts),
+            counts=self._counts(),
             findings=self._findings(kernel),
             printed=_text(self._library.llamaproof_emulator_printed(self._handle)),
-            seconds=float(counts.seconds),
+            seconds=self._library.llamaproof_emulator_seconds(self._handle),
         )
 
     def profile(self) -> dict[str, int]:
@@ -314,13 +238,16 @@ class Emulator:
         lines = (line.split(" ", 1) for line in text.splitlines())
         return {opcode: int(times) for times, opcode in lines}
 
-    def _counts(self, counts: library.CCounts) -> Counts:
+    def _counts(self) -> Counts:
         by_class = {
-            name: int(value)
-            for name, value in zip(self._classes, counts.by_class, strict=True)
-            if value
+            name: value
+            for index, name in enumerate(self._classes)
+            if (value := self._library.llamaproof_emulator_class_count(self._handle, index))
         }
-        plain = {f.name: getattr(counts, f.name) for f in fields(Counts) if f.name != "by_class"}
+        plain = {
+            name: self._library.llamaproof_emulator_count(self._handle, index)
+            for index, name in enumerate(NAMES)
+        }
         return Counts(by_class=by_class, **plain)
 
     def _findings(self, kernel: Kernel) -> tuple[KernelFinding, ...]:

@@ -9,9 +9,9 @@ import pytest
 from llamaproof import shadow
 from llamaproof.bench.measure_work import counts_of, kernel_name
 from llamaproof.bench.points import Selection, select_emulated
+from llamaproof.executor.counts import Counts
 from llamaproof.executor.launches import ExecutedLaunch
 from llamaproof.executor.least_time import bandwidth, least_seconds
-from llamaproof.executor.machine import Counts
 from llamaproof.ggml import GgmlType
 
 L40S = shadow.find_gpu("L40S")

@@ -23,7 +23,8 @@ from llamaproof.emulator.results import (
 )
 from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES
 from llamaproof.emulator.terminal import print_evidence
-from llamaproof.executor.machine import Counts, FindingKind
+from llamaproof.executor.counts import Counts
+from llamaproof.executor.finding_kind import FindingKind
 from llamaproof.ggml import GgmlType
 from llamaproof.reports import document
 from llamaproof.reports.outcome import Outcome

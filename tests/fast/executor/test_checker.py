@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llamaproof.executor.machine import EmulationError, Emulator, FindingKind, KernelFinding
+from llamaproof.executor.finding_kind import FindingKind
+from llamaproof.executor.machine import EmulationError, Emulator, KernelFinding
 from tests.support.executor.kernels import kernel
 from tests.support.executor.lanes import HEADER, run
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llamaproof.executor.machine import EmulationError, Emulator, FindingKind
+from llamaproof.executor.finding_kind import FindingKind
+from llamaproof.executor.machine import EmulationError, Emulator
 from tests.support.executor.kernels import MATRIX_KERNEL, kernel
 from tests.support.executor.lanes import HEADER, run
 

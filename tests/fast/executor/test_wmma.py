@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llamaproof.executor.machine import Emulator, FindingKind, Launched
+from llamaproof.executor.finding_kind import FindingKind
+from llamaproof.executor.machine import Emulator, Launched
 from tests.support.executor.lanes import aligned, evaluate, run
 from tests.support.executor.matrices import DTYPES, PADDING, RNG, SHAPES, loaded, matrices, stored
 

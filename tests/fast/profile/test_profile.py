@@ -17,8 +17,8 @@ from llamaproof.attention import rows
 from llamaproof.attention.cell import HeadSizes, make_cell
 from llamaproof.attention.inputs import CacheRows, Inputs
 from llamaproof.errors import BadInput, CommandFailed, LlamaproofError
+from llamaproof.executor.counts import Counts
 from llamaproof.executor.launches import ExecutedLaunch
-from llamaproof.executor.machine import Counts
 from llamaproof.ggml import GgmlType
 from llamaproof.profile import ncu, recording
 from llamaproof.profile.cells import PROFILE_CELLS

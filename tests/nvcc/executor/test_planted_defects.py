@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from llamaproof.attention.error import MAX_NMSE, nmse
-from llamaproof.executor.machine import Counts, Emulator, FindingKind, KernelFinding
+from llamaproof.executor.counts import Counts
+from llamaproof.executor.finding_kind import FindingKind
+from llamaproof.executor.machine import Emulator, KernelFinding
 from llamaproof.process import run
 from tests.support.executor.lanes import aligned
 from tests.support.toolkit import nvcc

@@ -24,7 +24,13 @@ _SANITIZERS = {
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     headers = toolkit() / "include"
     folder = tmp_path_factory.mktemp(request.param)
-    includes: list[str | os.PathLike[str]] = [f"-I{_SHADOW}", f"-I{_HERE}", "-isystem", headers]
+    includes: list[str | os.PathLike[str]] = [
+        f"-I{_SHADOW}",
+        f"-I{_SHADOW.parent}",
+        f"-I{_HERE}",
+        "-isystem",
+        headers,
+    ]
     executor = folder / "libfake_executor.so"
     plain = ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", *includes]
     run([*plain, "-shared", "-fPIC", _HERE / "fake_executor.cpp", "-o", executor])

@@ -11,7 +11,8 @@ import pytest
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE
 from llamaproof.emulator.results import CellResult, CellVerdict
-from llamaproof.executor.machine import FindingKind, KernelFinding
+from llamaproof.executor.finding_kind import FindingKind
+from llamaproof.executor.machine import KernelFinding
 from tests.support.emulator.planted_kernels import (
     COMMON,
     MMA,

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LLAMAPROOF_EMULATOR_ABI 1
+#define LLAMAPROOF_EMULATOR_ABI 2
 
 #ifdef __cplusplus
 extern "C" {
@@ -46,40 +46,9 @@ typedef struct llamaproof_emulator_launch {
     uint32_t check; /* 0 leaves out races, undefined reads, sectors and bank conflicts */
 } llamaproof_emulator_launch;
 
-#define LLAMAPROOF_EMULATOR_CLASSES 25
-
-typedef struct llamaproof_emulator_counts {
-    uint64_t struct_bytes;
-    uint64_t by_class[LLAMAPROOF_EMULATOR_CLASSES];
-    uint64_t warp_instructions;
-    uint64_t active_lanes;
-    uint64_t mma_ops;
-    uint64_t mma_macs;
-    uint64_t mma_macs_used;
-    uint64_t mma_columns;
-    uint64_t mma_columns_used;
-    uint64_t mma_rows;
-    uint64_t mma_rows_used;
-    uint64_t global_bytes_read;
-    uint64_t global_bytes_written;
-    uint64_t sectors_read_requested;
-    uint64_t sectors_read_per_block;
-    uint64_t sectors_read_unique;
-    uint64_t sectors_written_requested;
-    uint64_t sectors_written_per_block;
-    uint64_t sectors_written_unique;
-    uint64_t shared_accesses;
-    uint64_t shared_conflicts;
-    uint64_t barriers;
-    uint64_t atomics;
-    double seconds; /* of this host: not part of what is repeatable */
-} llamaproof_emulator_counts;
-
 typedef struct llamaproof_emulator_finding {
     uint64_t struct_bytes;
-    int32_t
-        kind;     /* 1 out of bounds, 2 misaligned, 3 uninitialised read, 4 shared race, 5 divergent
-                     barrier, 6 missing lane, 7 trap, 8 asynchronous copy not waited for, 9 deadlock */
+    int32_t kind; /* its place in findings.def, from 1 on */
     int32_t line; /* of the PTX text */
     uint32_t block[3];
     uint32_t thread[3];
@@ -90,7 +59,11 @@ typedef struct llamaproof_emulator_finding {
 } llamaproof_emulator_finding;
 
 int llamaproof_emulator_abi(void);
+
+/* The names in counts.def and findings.def, from index 0 on in their order; "" beyond the last. */
 const char * llamaproof_emulator_class_name(uint32_t index);
+const char * llamaproof_emulator_count_name(uint32_t index);
+const char * llamaproof_emulator_finding_name(uint32_t index);
 
 llamaproof_emulator * llamaproof_emulator_create(void);
 void llamaproof_emulator_destroy(llamaproof_emulator * emulator);
@@ -118,9 +91,12 @@ int llamaproof_emulator_mark(llamaproof_emulator * emulator, uint64_t address, u
                              int written);
 
 int llamaproof_emulator_launch_kernel(llamaproof_emulator * emulator, uint32_t module,
-                                      const char * name, const llamaproof_emulator_launch * launch,
-                                      llamaproof_emulator_counts * counts);
-/* Of the last launch. */
+                                      const char * name, const llamaproof_emulator_launch * launch);
+/* Of the last launch: counts by the index of their name, findings by number. */
+uint64_t llamaproof_emulator_class_count(const llamaproof_emulator * emulator, uint32_t index);
+uint64_t llamaproof_emulator_count(const llamaproof_emulator * emulator, uint32_t index);
+/* Time of this host, which differs from run to run. */
+double llamaproof_emulator_seconds(const llamaproof_emulator * emulator);
 uint32_t llamaproof_emulator_finding_count(const llamaproof_emulator * emulator);
 int llamaproof_emulator_finding_at(const llamaproof_emulator * emulator, uint32_t index,
                                    llamaproof_emulator_finding * finding);

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 
 from llamaproof.bench.by_length import length_label
 from llamaproof.bench.points import Point, Selection, select
-
-K = TypeVar("K")
+from llamaproof.reports.grouping import grouped
 
 
 def left_out_lines(requested: Sequence[Point]) -> Iterator[str]:
@@ -21,11 +19,11 @@ def left_out_lines(requested: Sequence[Point]) -> Iterator[str]:
     if not missing:
         return
     yield f"not counted: {len(missing)} of the {len(whole)} cells of the grid"
-    lengths = _grouped((_key(point), length_label(point.cell.n_kv)) for point in missing)
-    tokens = _grouped(
+    lengths = grouped((_key(point), length_label(point.cell.n_kv)) for point in missing)
+    tokens = grouped(
         ((shape, kv_type, at), str(n_tokens)) for (shape, kv_type, n_tokens), at in lengths.items()
     )
-    shapes = _grouped(
+    shapes = grouped(
         ((kv_type, at, counts), shape) for (shape, kv_type, at), counts in tokens.items()
     )
     for (kv_type, at, counts), names in shapes.items():
@@ -37,10 +35,3 @@ def left_out_lines(requested: Sequence[Point]) -> Iterator[str]:
 def _key(point: Point) -> tuple[str, str, int]:
     cell = point.cell
     return f"{cell.heads}@{cell.ratio}", cell.types, cell.n_tokens
-
-
-def _grouped(pairs: Iterable[tuple[K, str]]) -> dict[K, tuple[str, ...]]:
-    found: dict[K, tuple[str, ...]] = {}
-    for key, value in pairs:
-        found[key] = (*found.get(key, ()), value)
-    return found

@@ -26,10 +26,9 @@ from llamaproof.reports.blocks import (
     Picture,
     Table,
     pictures,
-    to_html,
-    to_markdown,
 )
 from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.pages import to_html, to_markdown
 
 NAME = "bench"
 _COUNTED = (Outcome.HOLDS, Outcome.DEFECT, Outcome.NOT_CHECKED, Outcome.NOTED)

@@ -14,12 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from llamaproof import shadow
 from llamaproof.attention.cell import Cell, HeadSizes
 from llamaproof.attention.grid import cells_of, grid_for
-from llamaproof.dispatch import model_command, requirement, terminal
+from llamaproof.dispatch import html, model_command, requirement, terminal
 from llamaproof.dispatch.agreement import Agreement, agree
 from llamaproof.dispatch.proof import assemble
 from llamaproof.dispatch.requirement import Requirement
 from llamaproof.errors import BadInput
 from llamaproof.files import write_whole
+from llamaproof.placement.by_model import MODEL_CELLS, brief_models_table
 from llamaproof.placement.on_real_gpu import REAL_GPU, collect_real
 from llamaproof.placement.on_shadow import Progress as OnProgress
 from llamaproof.placement.on_shadow import collect
@@ -110,10 +111,12 @@ def execute(args: argparse.Namespace) -> int:
         found = {} if agreement is None else {"agreement": agreement.json()}
         document.write(args.json, {**proof.json(), **found})
     if args.html is not None:
-        write_whole(args.html, proof.html())
-    proof.show(printer)
+        write_whole(args.html, html.page(proof))
+    terminal.print_proof(proof, printer)
     if agreement is not None:
         terminal.print_agreement(agreement, printer)
+    if proof.models:
+        printer.table(brief_models_table(proof.models))
     judged = [proof.outcome, *([agreement.outcome] if agreement is not None else [])]
     return worst(judged).exit_code
 
@@ -151,10 +154,11 @@ def _agreement(target: str, evidence: DispatchEvidence) -> Agreement:
 
 
 def _cells(head_sizes: Sequence[str], requirements: Sequence[Requirement]) -> tuple[Cell, ...]:
-    """The grid, and whatever the requirements ask beyond it."""
+    """The grid, and what familiar models and the requirements ask beyond it."""
     heads = [HeadSizes.parse(text) for text in head_sizes] or None
     required = {cell for wanted in requirements for cell in wanted.cells}
-    return tuple(sorted({*cells_of(grid_for(heads or ()), heads=heads), *required}))
+    of_models = {cell for cell in MODEL_CELLS if heads is None or cell.heads in heads}
+    return tuple(sorted({*cells_of(grid_for(heads or ()), heads=heads), *required, *of_models}))
 
 
 def _collect(target: str, gpus: Sequence[shadow.Gpu], cells: tuple[Cell, ...]) -> DispatchEvidence:

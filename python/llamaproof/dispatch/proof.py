@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llamaproof.dispatch import html, requirement, terminal
+from llamaproof.dispatch import requirement
 from llamaproof.dispatch.changes import Change, changes
 from llamaproof.dispatch.requirement import Requirement, Unmet
+from llamaproof.placement.by_model import ModelPlacement, place_models
 from llamaproof.placement.survey import DispatchEvidence, changes_json, requirements_json
 from llamaproof.reports.outcome import Outcome
-from llamaproof.reports.printer import Printer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,7 @@ class DispatchProof:
     Attributes:
         against: the target compared with; None when there was none.
         changes: cells that differ from it.
+        models: what becomes of familiar models, as far as their cells were examined.
     """
 
     evidence: DispatchEvidence
@@ -28,6 +29,7 @@ class DispatchProof:
     failures: tuple[Unmet, ...]
     against: DispatchEvidence | None
     changes: tuple[Change, ...]
+    models: tuple[ModelPlacement, ...]
 
     @property
     def worse(self) -> int:
@@ -42,37 +44,10 @@ class DispatchProof:
         """The versioned document of the evidence, with what was asked of it."""
         document = self.evidence.json()
         document["requirements"] = requirements_json(self.requirements, self.failures)
+        document["models"] = [each.json() for each in self.models]
         if self.against is not None:
             document["comparison"] = changes_json(self.against, self.changes)
         return document
-
-    def html(self) -> str:
-        """A page that needs nothing else."""
-        return html.render(self.evidence, **self._asked())
-
-    def html_fragment(self) -> str:
-        """The same as part of a page that has `html.STYLE`."""
-        return html.fragment(self.evidence, **self._asked())
-
-    def show(self, printer: Printer) -> None:
-        """Print it."""
-        terminal.print_evidence(self.evidence, printer)
-        terminal.print_aborts(self.evidence, printer)
-        if self.against is not None:
-            terminal.print_changes(self.against, self.evidence, self.changes, printer)
-        terminal.print_requirements(self.requirements, self.failures, printer)
-
-    def _asked(self) -> dict[str, Any]:
-        comparison = (
-            html.Comparison(against=self.against, changes=self.changes)
-            if self.against is not None
-            else None
-        )
-        return {
-            "requirements": self.requirements,
-            "failures": self.failures,
-            "comparison": comparison,
-        }
 
 
 def assemble(
@@ -91,4 +66,5 @@ def assemble(
         failures=tuple(f for r in requirements for f in requirement.unmet(r, evidence.outcomes)),
         against=against,
         changes=tuple(changes(against.outcomes, evidence.outcomes)) if against is not None else (),
+        models=place_models(evidence.outcomes),
     )

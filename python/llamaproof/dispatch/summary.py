@@ -109,8 +109,14 @@ def summarise_by_depth(
     return dataclasses.replace(summarise(outcomes, say=say), text=text)
 
 
-def ratios_in_words(ratios: Collection[int], among: Collection[int]) -> str:
-    """Ratios, as a multiple where those are exactly the multiples among all that were asked."""
+def ratios_in_words(
+    ratios: Collection[int], among: Collection[int], *, most_runs: int = _LONGEST_LIST
+) -> str:
+    """Ratios, as a multiple where those are exactly the multiples among all that were asked.
+
+    Args:
+        most_runs: ratios that are neighbours are listed as a run; more runs than these are counted.
+    """
     chosen, whole = set(ratios), set(among)
     if chosen == whole:
         return "every ratio" if len(whole) > 1 else f"ratio {next(iter(whole))}"
@@ -125,7 +131,7 @@ def ratios_in_words(ratios: Collection[int], among: Collection[int]) -> str:
         if chosen == {r for r in whole if r % step == 0 and r % other}:
             return f"%{step} not %{other}"
     runs = _runs(sorted(chosen), sorted(whole))
-    if len(runs) <= _LONGEST_LIST:
+    if len(runs) <= most_runs:
         return ",".join(runs)
     return f"{len(chosen)} of {len(whole)} ratios"
 

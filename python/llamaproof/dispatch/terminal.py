@@ -2,50 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from llamaproof.attention.cell import Cell
 from llamaproof.dispatch.agreement import Agreement, grouped
-from llamaproof.dispatch.changes import Change, Verdict
+from llamaproof.dispatch.changes import Change
+from llamaproof.dispatch.proof import DispatchProof
 from llamaproof.dispatch.requirement import Requirement, Unmet
-from llamaproof.dispatch.summary import (
-    Quality,
-    RowKey,
-    Summary,
-    group_changes,
-    place,
-    row_key,
-    rows_of,
-    summarise_by_depth,
-)
-from llamaproof.placement.outcome import CellOutcome
-from llamaproof.placement.survey import ESTIMATES, DispatchEvidence, GpuReport
-from llamaproof.reports.blocks import Table, Tone, Toned
+from llamaproof.dispatch.summary import rows_of
+from llamaproof.dispatch.tables import all_gpus_table, changes_table, gpu_table
+from llamaproof.placement.survey import ESTIMATES, DispatchEvidence
+from llamaproof.reports.blocks import Toned
 from llamaproof.reports.printer import Printer
-
-_QUALITY_TONES: dict[Quality, Tone] = {
-    "good": "good",
-    "mixed": "mixed",
-    "cpu": "bad",
-    "abort": "worst",
-}
-_CHANGE_TONES: dict[Verdict, Tone] = {
-    "better": "good",
-    "worse": "worst",
-    "different": "mixed",
-    "same": "",
-}
-
-# Ubatch lengths that behave alike: a decode step, a few tokens at a time, a prompt.
-TOKEN_GROUPS: tuple[tuple[str, tuple[int, int]], ...] = (
-    ("1 token", (1, 1)),
-    ("2-8 tokens", (2, 8)),
-    ("9+ tokens", (9, 1 << 30)),
-)
 
 _LONGEST_LIST = 40
 _LONGEST_ROW_LIST = 12
 _MOST_EXAMPLES = 3
+
+
+def print_proof(proof: DispatchProof, printer: Printer) -> None:
+    """Print the evidence, and what was asked of it."""
+    print_evidence(proof.evidence, printer)
+    print_aborts(proof.evidence, printer)
+    if proof.against is not None:
+        print_changes(proof.against, proof.evidence, proof.changes, printer)
+    print_requirements(proof.requirements, proof.failures, printer)
 
 
 def print_evidence(evidence: DispatchEvidence, printer: Printer) -> None:
@@ -63,7 +44,7 @@ def print_evidence(evidence: DispatchEvidence, printer: Printer) -> None:
             tone="dim",
         )
     else:
-        printer.table(_all_gpus_table(evidence))
+        printer.table(all_gpus_table(evidence))
     if evidence.estimated_gpus:
         printer.line(
             Toned(", ".join(evidence.estimated_gpus), "mixed"), f": the target {ESTIMATES}"
@@ -136,90 +117,6 @@ def print_changes(
     )
     if changes:
         printer.table(changes_table(changes, after.cells))
-
-
-def changes_table(changes: Sequence[Change], cells: Sequence[Cell]) -> Table:
-    """A row for each group of cells of a GPU that changed alike.
-
-    Args:
-        cells: all that were compared.
-    """
-    return Table(
-        head=("change", "GPU", "head sizes, K/V", "ratios", "tokens", "before", "after", "cells"),
-        rows=[
-            (
-                Toned(group.verdict, _CHANGE_TONES[group.verdict]),
-                group.gpu,
-                str(group.row),
-                group.ratios,
-                ",".join(map(str, group.n_tokens)),
-                group.before,
-                group.after,
-                str(group.count),
-            )
-            for group in group_changes(changes, cells)
-        ],
-        figures=("cells",),
-    )
-
-
-def split_by_tokens(
-    outcomes: Iterable[tuple[Cell, CellOutcome]],
-) -> list[dict[Cell, CellOutcome]]:
-    """The outcomes of one row, by `TOKEN_GROUPS`."""
-    groups: list[dict[Cell, CellOutcome]] = [{} for _ in TOKEN_GROUPS]
-    for cell, outcome in outcomes:
-        for group, (_, (low, high)) in zip(groups, TOKEN_GROUPS, strict=True):
-            if low <= cell.n_tokens <= high:
-                group[cell] = outcome
-    return groups
-
-
-def by_row(report: GpuReport) -> dict[RowKey, dict[Cell, CellOutcome]]:
-    """A GPU's outcomes by row of the table."""
-    found: dict[RowKey, dict[Cell, CellOutcome]] = {}
-    for cell, outcome in report.outcomes.items():
-        found.setdefault(row_key(cell), {})[cell] = outcome
-    return found
-
-
-def summary_text(summary: Summary) -> str:
-    """A summary, with the least share of real columns where columns are idle."""
-    if summary.real_share is None or summary.real_share[0] >= 1.0:
-        return summary.text
-    return f"{summary.text} ({summary.real_share[0]:.0%})"
-
-
-def gpu_table(evidence: DispatchEvidence, report: GpuReport) -> Table:
-    """Which kernels one GPU runs: a row for each head sizes and type, a column for each length."""
-    outcomes = by_row(report)
-    rows: list[tuple[str | Toned, ...]] = []
-    for row in rows_of(evidence.cells):
-        groups = split_by_tokens(outcomes[row].items())
-        cells = (_toned(summarise_by_depth(group)) if group else "-" for group in groups)
-        rows.append((str(row), *cells))
-    return Table(
-        title=f"{report.gpu} (sm_{report.sm})",
-        head=("head sizes, K/V", *(label for label, _ in TOKEN_GROUPS)),
-        rows=rows,
-    )
-
-
-def _all_gpus_table(evidence: DispatchEvidence) -> Table:
-    outcomes = [by_row(report) for report in evidence.reports]
-    rows: list[tuple[str | Toned, ...]] = []
-    for row in rows_of(evidence.cells):
-        summaries = (summarise_by_depth(by[row], say=place) for by in outcomes)
-        rows.append((str(row), *(Toned(s.text, _QUALITY_TONES[s.quality]) for s in summaries)))
-    return Table(
-        title="Where attention runs, all ratios and tokens",
-        head=("head sizes, K/V", *(f"{r.gpu} sm_{r.sm}" for r in evidence.reports)),
-        rows=rows,
-    )
-
-
-def _toned(summary: Summary) -> Toned:
-    return Toned(summary_text(summary), _QUALITY_TONES[summary.quality])
 
 
 def _headline(evidence: DispatchEvidence) -> tuple[str | Toned, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from llamaproof.abi.findings import Result
 from llamaproof.abi.terminal import findings_table
 from llamaproof.prove.section import Section
-from llamaproof.reports.blocks import Block, Paragraph, fragment
+from llamaproof.reports.blocks import Block, Paragraph
 
 NAME = "abi"
 TITLE = "The bindings match the binary"
@@ -31,5 +31,5 @@ def bindings_section(result: Result) -> Section:
         outcome=result.outcome,
         words=words,
         document=result.json(),
-        html=fragment(blocks),
+        blocks=tuple(blocks),
     )

@@ -16,6 +16,7 @@ from llamaproof.abi.terminal import print_result
 from llamaproof.dispatch import requirement
 from llamaproof.dispatch.requirement import Requirement
 from llamaproof.errors import BadInput
+from llamaproof.placement.by_model import brief_models_table
 from llamaproof.prove import bindings, numbers, placement, work
 from llamaproof.prove.cards import covered_cards, named, parse_cards
 from llamaproof.prove.evidence import Evidence
@@ -206,6 +207,7 @@ def _without_gpu_code(plan: Plan) -> list[Section]:
 
 
 def print_summary(sections: Sequence[Section], seconds: dict[str, float], printer: Printer) -> None:
+    """Print what each proof came to, and last which models run on the GPU."""
     printer.table(
         Table(
             head=("proof", "time", "outcome"),
@@ -223,3 +225,6 @@ def print_summary(sections: Sequence[Section], seconds: dict[str, float], printe
     )
     for section in sections:
         printer.line(f"{section.title}: {section.words}")
+    for section in sections:
+        if section.models:
+            printer.table(brief_models_table(section.models))

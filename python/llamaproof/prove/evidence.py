@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from llamaproof.dispatch import html
 from llamaproof.files import write_whole
 from llamaproof.prove.section import Section
-from llamaproof.reports import blocks, document
-from llamaproof.reports.blocks import Table, fragment
+from llamaproof.reports import document
+from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, as_section
 from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome, worst
+from llamaproof.reports.pages import to_html
 
 SCHEMA = Schema(name="llamaproof.evidence", version=3)
 
@@ -43,24 +43,21 @@ class Evidence:
             **{section.name: section.json() for section in self.sections},
         )
 
-    def html(self) -> str:
-        """One page that needs nothing else."""
-        title = f"Evidence for {self.wheel}"
-        summary = Table(
+    def blocks(self) -> Iterator[Block]:
+        """The page: what a user asks first, then each proof in a line, then each in full."""
+        yield Heading(text=f"Evidence for {self.wheel}", level=1)
+        yield Paragraph(text=f"sha256 {self.sha256}. In all: {self.outcome.value}.")
+        for section in self.sections:
+            yield from section.answer
+        yield Heading(text="What was proved")
+        yield Table(
             head=("proof", "outcome", "what it says"),
-            rows=[[s.title, s.outcome.value, s.words] for s in self.sections],
+            rows=[(s.title, s.outcome.value, s.words) for s in self.sections],
             tones=[s.outcome.tone for s in self.sections],
         )
-        parts = [
-            f"<p>sha256 <code>{self.sha256}</code>. In all: <b>{self.outcome.value}</b>.</p>",
-            fragment([summary]),
-            *(f"<h2>{escape(s.title)}</h2>\n{s.html}" for s in self.sections if s.html),
-        ]
-        return (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            f"<title>{escape(title)}</title><style>{blocks.STYLE}{html.STYLE}</style></head>"
-            f"<body><h1>{escape(title)}</h1>\n{chr(10).join(parts)}\n</body></html>\n"
-        )
+        for section in self.sections:
+            if section.blocks:
+                yield from as_section(section.title, section.blocks)
 
     def write_beside(self, wheel: Path) -> tuple[Path, Path]:
         """Write WHEEL.evidence.json and WHEEL.evidence.html; each is there whole or not at all.
@@ -71,5 +68,5 @@ class Evidence:
         data = wheel.with_name(wheel.name + ".evidence.json")
         shown = wheel.with_name(wheel.name + ".evidence.html")
         document.write(data, self.json())
-        write_whole(shown, self.html())
+        write_whole(shown, to_html(list(self.blocks())))
         return data, shown

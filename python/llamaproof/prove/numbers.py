@@ -26,7 +26,7 @@ from llamaproof.errors import LlamaproofError
 from llamaproof.prove.cards import named
 from llamaproof.prove.placement import cards_of
 from llamaproof.prove.section import Section
-from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, Tone, fragment
+from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, Tone
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import Progress
@@ -155,7 +155,7 @@ def prove_numbers(
             "no_code_for": [{"gpu": gpu.name, "sm": gpu.sm} for gpu in unserved],
             "executed": [one.json() for one in executed],
         },
-        html=fragment(_blocks(words, executed)),
+        blocks=tuple(_blocks(words, executed)),
     )
 
 

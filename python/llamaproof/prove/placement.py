@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +10,14 @@ from llamaproof import shadow
 from llamaproof.abi.device import DeviceCode, read_device_code
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.grid import cells_of, grid_for
+from llamaproof.dispatch import html, terminal
 from llamaproof.dispatch.proof import DispatchProof, assemble
 from llamaproof.dispatch.requirement import Requirement
+from llamaproof.placement.by_model import MODEL_CELLS
 from llamaproof.placement.on_shadow import collect
 from llamaproof.placement.survey import DispatchEvidence
 from llamaproof.prove.cards import named
 from llamaproof.prove.section import Section
-from llamaproof.reports.blocks import Paragraph, fragment
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import Progress
@@ -35,7 +35,7 @@ def prove_placement(
     against: str | None,
     printer: Printer,
 ) -> Section:
-    """Examine the default grid, and the cells that are required, on every card.
+    """Examine the default grid, and the cells of familiar models and requirements, on every card.
 
     A card that the wheel has no code for is a defect, one that the other target has none for
     could not be compared; neither is examined.
@@ -44,8 +44,7 @@ def prove_placement(
         LlamaproofError: a target could not be examined.
     """
     served = [gpu for gpu in cards if code.runs_on(gpu.sm)]
-    required = {cell for wanted in requirements for cell in wanted.cells}
-    cells = tuple(sorted({*cells_of(grid_for(())), *required}))
+    cells = examined_cells(requirements)
     outcomes, words, proof = [], [], None
     if served:
         other, compared = None, []
@@ -54,7 +53,7 @@ def prove_placement(
             compared = cards_of(against, served)
             other = _collect(against, compared, cells) if compared else None
         proof = assemble(evidence, requirements, other)
-        proof.show(printer)
+        terminal.print_proof(proof, printer)
         outcomes.append(proof.outcome)
         words += _words(proof, served)
         uncompared = [gpu for gpu in served if gpu not in compared] if against else []
@@ -75,8 +74,16 @@ def prove_placement(
             "no_code_for": [{"gpu": gpu.name, "sm": gpu.sm} for gpu in unserved],
             **(proof.json() if proof is not None else {}),
         },
-        html=_html(words, proof),
+        blocks=tuple(html.proof_blocks(proof)) if proof is not None else (),
+        answer=tuple(html.answer_blocks(proof)) if proof is not None else (),
+        models=proof.models if proof is not None else (),
     )
+
+
+def examined_cells(requirements: Sequence[Requirement]) -> tuple[Cell, ...]:
+    """The default grid, and what familiar models and the requirements ask beyond it."""
+    required = {cell for wanted in requirements for cell in wanted.cells}
+    return tuple(sorted({*cells_of(grid_for(())), *MODEL_CELLS, *required}))
 
 
 def cards_of(target: str, cards: Sequence[shadow.Gpu]) -> list[shadow.Gpu]:
@@ -113,10 +120,3 @@ def _words(proof: DispatchProof, served: Sequence[shadow.Gpu]) -> list[str]:
             f"{better} cells are better and {proof.worse} worse than in {proof.against.target}"
         )
     return words
-
-
-def _html(words: Sequence[str], proof: DispatchProof | None) -> str:
-    if proof is None:
-        return fragment([Paragraph(text="; ".join(words))])
-    # A page's headings are those of a section here: one level lower.
-    return re.sub(r"<(/?)h(\d)>", lambda m: f"<{m[1]}h{int(m[2]) + 1}>", proof.html_fragment())

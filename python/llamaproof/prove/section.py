@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from llamaproof.errors import LlamaproofError
+from llamaproof.placement.by_model import ModelPlacement
+from llamaproof.reports.blocks import Block
 from llamaproof.reports.outcome import Outcome, of_exit_code
 
 
@@ -19,7 +21,9 @@ class Section:
         title: for people.
         words: what it says, in one line.
         document: the whole of it, for JSON; None where there is nothing.
-        html: the whole of it, as part of a page; may be empty.
+        blocks: the whole of it, as a page; may be empty.
+        answer: what it says to a user's first question, for the page's first screen.
+        models: what becomes of familiar models.
     """
 
     name: str
@@ -27,7 +31,9 @@ class Section:
     outcome: Outcome
     words: str
     document: Mapping[str, Any] | None = None
-    html: str = ""
+    blocks: tuple[Block, ...] = ()
+    answer: tuple[Block, ...] = ()
+    models: tuple[ModelPlacement, ...] = ()
 
     def json(self) -> dict[str, Any]:
         return {"outcome": self.outcome.value, "words": self.words, "proof": self.document}

@@ -21,7 +21,7 @@ from llamaproof.bench.run import Limits, Run
 from llamaproof.bench.terminal import print_verdicts
 from llamaproof.bench.worker import Worker
 from llamaproof.prove.section import Section
-from llamaproof.reports.blocks import Block, Heading, Paragraph, fragment
+from llamaproof.reports.blocks import Block, Paragraph
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import Progress
@@ -71,7 +71,7 @@ def prove_work(wheel: Path, code: DeviceCode, printer: Printer) -> Section:
             "left_out": list(left_out_lines(record.requested)),
             "record": record.to_json(),
         },
-        html=fragment(_blocks(record, verdicts)),
+        blocks=tuple(_blocks(record, verdicts)),
     )
 
 
@@ -135,9 +135,4 @@ def _verdict_json(verdict: RuleVerdict) -> dict[str, Any]:
 
 def _blocks(record: Record, verdicts: Sequence[RuleVerdict]) -> Iterator[Block]:
     yield from (Paragraph(text=line.strip()) for line in left_out_lines(record.requested))
-    for block in blocks_of(record, verdicts):
-        if isinstance(block, Heading):
-            if block.level > 1:
-                yield Heading(text=block.text, level=3)
-            continue
-        yield block
+    yield from blocks_of(record, verdicts)

@@ -28,7 +28,7 @@ _STYLES: Mapping[Tone, str] = {
     "worst": "bold red",
 }
 # Columns are aligned for reading. A longer text stands whole, and moves what follows it.
-_WIDEST_ALIGNED = 40
+_WIDEST_ALIGNED = 48
 _BETWEEN_COLUMNS = "  "
 
 

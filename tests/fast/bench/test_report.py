@@ -14,7 +14,6 @@ from llamaproof.bench.gate_input import evidence_of
 from llamaproof.bench.record import PointResult, Record
 from llamaproof.bench.report import tables_of, write_report
 from llamaproof.errors import LlamaproofError
-from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, to_html, to_markdown
 from llamaproof.reports.printer import plain_lines
 from tests.support.bench.made_up_results import GRID, counted, good_cost, new_record, timed
 
@@ -118,13 +117,3 @@ def test_a_folder_that_cannot_be_made_is_an_error_in_words(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(LlamaproofError, match="cannot make the folder"):
         write_report(new_record(1), None, tmp_path / "file" / "report")
-
-
-def test_text_is_escaped_in_both_forms() -> None:
-    blocks: list[Block] = [
-        Heading(text="a <b>", level=1),
-        Paragraph(text="1 | 2 * 3"),
-        Table(head=["x"], rows=[["a|b"]]),
-    ]
-    assert "<b>" not in to_html(blocks)
-    assert "| a\\|b |" in to_markdown(blocks)

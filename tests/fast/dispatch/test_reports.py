@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 from llamaproof.attention import rows
+from llamaproof.attention.cell import HeadSizes
 from llamaproof.dispatch import html as page
 from llamaproof.dispatch import requirement
 from llamaproof.dispatch import terminal as table
 from llamaproof.dispatch.changes import changes
-from llamaproof.dispatch.html import Comparison
-from llamaproof.placement.survey import changes_json, requirements_json
+from llamaproof.dispatch.fallbacks import fallbacks_table, head_sizes_falling_back
+from llamaproof.dispatch.proof import DispatchProof, assemble
+from llamaproof.dispatch.summary import ratios_in_words
+from llamaproof.dispatch.tables import ratio_tables
+from llamaproof.placement.survey import DispatchEvidence, changes_json, requirements_json
 from llamaproof.reports.printer import Printer
 from tests.support.placement.made_up_surveys import CELLS, evidence
 
@@ -23,6 +28,10 @@ def printed(*print_with: object) -> str:
     assert callable(function)
     function(*arguments, Printer(stream))
     return stream.getvalue()
+
+
+def proved(found: DispatchEvidence) -> DispatchProof:
+    return assemble(found, (), None)
 
 
 def test_the_document_gives_every_cell_its_outcome_on_every_gpu() -> None:
@@ -46,7 +55,7 @@ def test_what_is_estimated_is_said_wherever_the_evidence_is() -> None:
     words = "its registers are estimates"
     for found, said in ((certain, False), (estimated, True)):
         assert (words in " ".join(printed(table.print_evidence, found).split())) == said
-        assert (words in page.render(found)) == said
+        assert (words in page.page(proved(found))) == said
         (gpu,) = found.json()["gpus"]
         assert gpu["registers_estimated"] == said
         assert gpu["code"] == (["compute_75"] if said else ["sm_89"])
@@ -148,29 +157,51 @@ def read(html: str) -> Page:
 
 def test_the_page_is_whole_and_says_what_the_evidence_says() -> None:
     before, after = evidence(step=16), evidence(step=4, aborting=(20,), gpus=("L40S", "T4"))
-    wanted = requirement.Requirement(text="576/512@20:f16#1", cells=CELLS[-3:])
-    failures = requirement.unmet(wanted, after.outcomes)
-    html = page.render(
-        after,
-        requirements=[wanted],
-        failures=failures,
-        comparison=Comparison(against=before, changes=changes(before.outcomes, after.outcomes)),
-    )
+    unmet = tuple(cell for cell in CELLS if cell.heads.k == 576 and cell.ratio == 1)
+    wanted = requirement.Requirement(text="576/512@1:f16", cells=unmet)
+    html = page.page(assemble(after, [wanted], before))
     found = read(html)
     assert "release-4.whl" in found.text
     assert "Compared with release-16.whl" in found.text
-    assert "576/512@20:f16#1" in found.text
+    assert "576/512@1:f16" in found.text
     assert "GGML_ASSERT(gqa_ratio % 16 == 0) failed <&>" in found.text
-    assert html.count("<svg") == 2  # one picture for each head size pair
-    assert "flash_attn_ext_f16&lt;576, 512, 4, 4" in html
+    assert "does not hold" in found.text
 
 
-def test_the_picture_has_a_square_for_each_ratio_gpu_and_pictured_ubatch() -> None:
-    html = page.render(evidence(gpus=("L40S", "T4")))
-    assert html.count("<g><title>") == 2 * 2 * 6 * 2  # GPUs, ubatches, ratios, head sizes
+def test_ratios_that_meet_with_the_same_kernels_share_a_row() -> None:
+    tables = {table.title: table for table in ratio_tables(evidence(gpus=("L40S", "T4")))}
+    assert list(tables) == ["576/512, f16", "128, f16"]
+    table = tables["576/512, f16"]
+    assert table.head[:3] == ("GQA ratio", "L40S, 1 token", "L40S, 512 tokens")
+    rows = [tuple(map(str, row)) for row in table.rows]
+    assert [row[0] for row in rows] == ["not %16", "%16"]
+    assert rows[0][1:] == ("CPU",) * 4
+    assert rows[1][1] == "mma 4x4 (25%)" and rows[1][2] == "mma 4x4"
+
+
+def test_no_ratio_is_left_out_however_many_runs_there_are() -> None:
+    every_third = [ratio for ratio in range(1, 129) if ratio % 3 == 0]
+    said = ratios_in_words(every_third, range(1, 129), most_runs=len(every_third))
+    assert said == ",".join(map(str, every_third))
+
+
+def test_what_falls_back_is_told_in_a_row_for_all_that_is_alike() -> None:
+    table = fallbacks_table(evidence(step=16, gpus=("L40S", "T4")))
+    assert [tuple(map(str, row)) for row in table.rows] == [
+        ("576/512", "every type examined", "a mask", "GPU %16 · CPU not %16", "every card")
+    ]
+    assert head_sizes_falling_back(evidence()) == (HeadSizes(k=576, v=512),)
+    assert fallbacks_table(evidence(step=1)).rows == []
+    assert "runs on the GPU" in page.page(proved(evidence(step=1)))
+
+
+def test_what_falls_back_on_some_cards_names_them() -> None:
+    good, bad = evidence(step=1, gpus=("H200",)), evidence(step=16)
+    (row,) = fallbacks_table(replace(good, reports=(*good.reports, *bad.reports))).rows
+    assert str(row[-1]) == "L40S"
 
 
 def test_a_page_without_requirements_or_comparison_has_neither() -> None:
-    text = read(page.render(evidence())).text
+    text = read(page.page(proved(evidence()))).text
     assert "Required" not in text
     assert "Compared with" not in text

@@ -30,6 +30,7 @@ from llamaproof.emulator.results import CellResult, CellVerdict, EmulationEviden
 from llamaproof.emulator.shapes import PROOF_SHAPES
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import GgmlType
+from llamaproof.placement.by_model import MODEL_CELLS
 from llamaproof.placement.survey import DispatchEvidence
 from llamaproof.prove import command, numbers, placement, work
 from llamaproof.target import Target
@@ -210,6 +211,26 @@ def test_the_page_has_every_section_in_words_and_tables(world: World) -> None:
     assert "no-cliff-20-16" in page
     assert next(left_out_lines(work.proof_points())).strip() in page
     assert page.count("<html") == page.count("</html>") == 1
+
+
+def test_the_page_says_first_which_models_run_and_what_does_not(world: World) -> None:
+    world.step = 16
+    world.run()
+    page = world.page
+    asked = page.index("<h2>Does attention run on the GPU?</h2>")
+    assert (
+        asked < page.index("<h2>What was proved</h2>") < page.index(f"<h2>{placement.TITLE}</h2>")
+    )
+    first_screen = page[asked : page.index("<h2>What was proved</h2>")]
+    assert "GLM-4.7-Flash" in first_screen and "576/512@20" in first_screen
+    assert "with f16 K and V: 576/512." in first_screen
+    models = {model["name"]: model for model in world.document["dispatch"]["proof"]["models"]}
+    assert models["GLM-4.7-Flash"]["cards"]["L40S"]["attention"] == "CPU"
+
+
+def test_the_cells_of_familiar_models_and_requirements_are_examined() -> None:
+    required = Requirement(text="576/512@3", cells=CELLS[:1])
+    assert set(placement.examined_cells([required])) >= {*MODEL_CELLS, CELLS[0]}
 
 
 def test_planted_a_defect_of_the_bindings_is_1(world: World) -> None:

@@ -47,6 +47,10 @@ prove *ARGS: native
 bench *ARGS: native
     @for wheel in dist/*.whl; do {{ venv }} -m llamaproof bench "$wheel" "$@"; done
 
+# Write the parts of README.md and docs/ that commands make (--wheels: those that show wheels too)
+docs *ARGS: native
+    @{{ venv }} -m build_tools docs "$@"
+
 # Work with the patch series: status, apply, export, add, drop, reorder, port, lock, lint
 series *ARGS: env
     @{{ venv }} -m build_tools series "$@"

@@ -18,6 +18,7 @@ COMMANDS: tuple[str, ...] = (
     "build_tools.commands.series",
     "build_tools.commands.wheel",
     "build_tools.commands.check",
+    "build_tools.commands.docs",
     "build_tools.commands.lock",
     "build_tools.commands.native",
     "build_tools.commands.toolkit",

@@ -1,0 +1,1 @@
+"""The parts of README.md and docs/ that a command makes."""

@@ -1,0 +1,95 @@
+"""What commands print of wheels that were built here: outputs that README.md and docs/ show.
+
+A printed part begins with a line that names the command, the day, and each wheel by its hash: it is
+a record of one run, and says which.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from llamaproof.errors import BadInput
+from llamaproof.process import run
+from llamaproof.target import sha256_of
+
+# What a printed part must look like, whoever printed it.
+FORM = re.compile(
+    r"`[^`\n]+`, \d{4}-\d\d-\d\d(, `[^`\n]+`: sha256 `[0-9a-f]{64}`)+\n\n```\n.+\n```\n", re.DOTALL
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Printed:
+    """A command whose output is shown.
+
+    Attributes:
+        words: of `llamaproof`; a word that is a key of `wheels` stands for that wheel.
+        wheels: a pattern below the checkout for each name.
+        last: how many of the last lines are shown; 0 for all.
+    """
+
+    words: tuple[str, ...]
+    wheels: Mapping[str, str]
+    last: int = 0
+
+
+OURS = {"WHEEL": "dist/*.whl"}
+STOCK = {"STOCK": "build/stock/*+stock.*.whl"}
+
+PRINTED: Mapping[str, Printed] = {
+    "abi of stock": Printed(words=("abi", "STOCK"), wheels=STOCK),
+    "dispatch against stock": Printed(
+        words=("dispatch", "WHEEL", "--diff", "STOCK", "--require", "576/512@2-128:f16"),
+        wheels={**OURS, **STOCK},
+    ),
+    "emulate quick": Printed(words=("emulate", "WHEEL", "--quick"), wheels=OURS, last=12),
+}
+
+
+def makers(checkout: Path) -> Mapping[str, Callable[[], str]]:
+    """Every output that can be printed anew where the wheels are built, by name."""
+    return {name: partial(print_anew, checkout, printed) for name, printed in PRINTED.items()}
+
+
+def print_anew(checkout: Path, printed: Printed) -> str:
+    """Run the command on the wheels, and keep what it prints.
+
+    Raises:
+        BadInput: a wheel is not built, or there are several.
+    """
+    wheels = {name: _only(checkout, pattern) for name, pattern in printed.wheels.items()}
+    command = [str(wheels.get(word, word)) for word in printed.words]
+    print(f"docs: llamaproof {' '.join(printed.words)}", flush=True)
+    # Exit code 1 says that a defect was found, which some outputs are there to show.
+    lines = run((sys.executable, "-m", "llamaproof", *command), check=False).lines
+    shown = [_without_paths(line, wheels) for line in lines[-printed.last :]]
+    return f"{_head(printed.words, wheels)}\n\n```\n{chr(10).join(shown)}\n```\n"
+
+
+def _head(words: Sequence[str], wheels: Mapping[str, Path]) -> str:
+    hashes = (f"`{wheel.name}`: sha256 `{sha256_of(wheel)}`" for wheel in wheels.values())
+    today = datetime.date.today().isoformat()
+    return ", ".join((f"`llamaproof {' '.join(words)}`", today, *hashes))
+
+
+def _without_paths(line: str, wheels: Mapping[str, Path]) -> str:
+    for name, wheel in wheels.items():
+        line = line.replace(str(wheel), name).replace(wheel.name, name)
+    return line.rstrip()
+
+
+def _only(checkout: Path, pattern: str) -> Path:
+    found = tuple(checkout.glob(pattern))
+    if len(found) != 1:
+        raise BadInput(
+            f"{len(found)} wheels where one is needed",
+            where=checkout / pattern,
+            hint="build the wheels as CI does, and no others: see .ci/run",
+        )
+    return found[0]

@@ -21,6 +21,7 @@ test *ARGS: native
     @{{ venv }} -m ruff format --check .
     @{{ venv }} -m ruff check .
     @{{ venv }} -m mypy python build_tools tests
+    @{{ venv }} -m build_tools docs --check
     @{{ venv }} -m pytest "$@"
 
 # Run the tests that need nvcc and stock libraries (build-wheel with SERIES=none OUT=build/stock)

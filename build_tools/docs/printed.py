@@ -20,8 +20,10 @@ from llamaproof.target import sha256_of
 
 # What a printed part must look like, whoever printed it.
 FORM = re.compile(
-    r"`[^`\n]+`, \d{4}-\d\d-\d\d(, `[^`\n]+`: sha256 `[0-9a-f]{64}`)+\n\n```\n.+\n```\n", re.DOTALL
+    r"`[^`\n]+`, \d{4}-\d\d-\d\d(; [A-Z]+: `[^`\n]+`, sha256 `[0-9a-f]{16}...`)+\n\n```\n.+\n```\n",
+    re.DOTALL,
 )
+_SHOWN_HEX = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,10 @@ PRINTED: Mapping[str, Printed] = {
         words=("dispatch", "WHEEL", "--diff", "STOCK", "--require", "576/512@2-128:f16"),
         wheels={**OURS, **STOCK},
     ),
-    "emulate quick": Printed(words=("emulate", "WHEEL", "--quick"), wheels=OURS, last=12),
+    "dispatch of stock": Printed(
+        words=("dispatch", "STOCK", "--head-sizes", "576/512", "--head-sizes", "128"), wheels=STOCK
+    ),
+    "emulate quick": Printed(words=("emulate", "WHEEL", "--quick"), wheels=OURS, last=10),
 }
 
 
@@ -73,9 +78,12 @@ def print_anew(checkout: Path, printed: Printed) -> str:
 
 
 def _head(words: Sequence[str], wheels: Mapping[str, Path]) -> str:
-    hashes = (f"`{wheel.name}`: sha256 `{sha256_of(wheel)}`" for wheel in wheels.values())
+    which = (
+        f"{name}: `{wheel.name.split('-')[1]}`, sha256 `{sha256_of(wheel)[:_SHOWN_HEX]}...`"
+        for name, wheel in wheels.items()
+    )
     today = datetime.date.today().isoformat()
-    return ", ".join((f"`llamaproof {' '.join(words)}`", today, *hashes))
+    return "; ".join((f"`llamaproof {' '.join(words)}`, {today}", *which))
 
 
 def _without_paths(line: str, wheels: Mapping[str, Path]) -> str:

@@ -42,7 +42,7 @@ check-wheel *WHEELS: native
 
 # Prove the wheels in dist/, or those named: bindings, where attention runs, its numbers and its work
 prove *ARGS: native
-    @{{ venv }} -m llamaproof prove --require "576/512@2-128:f16" "$@"
+    @{{ venv }} -m llamaproof prove "$@"
 
 # Measure attention with the wheels in dist/: just bench --on emulator (others: just llamaproof bench)
 bench *ARGS: native

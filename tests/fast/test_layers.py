@@ -10,14 +10,10 @@ from pathlib import Path
 import pytest
 
 from llamaproof.process import Completed, run
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from llamaproof.toml import read_toml
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-CONTRACTS = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"]
+CONTRACTS = read_toml(CHECKOUT / "pyproject.toml", "the project")["tool"]["importlinter"]
 
 # For each contract a file and an import that it forbids there.
 AGAINST = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,11 +16,7 @@ from llamaproof.bench.stats import Interval, cost_ratio, slope_interval
 from llamaproof.errors import BadInput
 from llamaproof.reports.document import Schema, expect
 from llamaproof.reports.outcome import Outcome, worst
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from llamaproof.toml import read_toml
 
 _CostPair = tuple[Sequence[float] | None, Sequence[float] | None]
 
@@ -132,10 +127,7 @@ def load_gate(path: Path = DEFAULT_GATE) -> Gate:
     Raises:
         BadInput: it is no TOML, or lacks something, or has a kind of rule that is not known.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"the gate cannot be read: {error}", where=path) from error
+    document = read_toml(path, "the gate")
     expect(document, SCHEMA, where=path, hint=f"compare it with {DEFAULT_GATE.name} of llamaproof")
     try:
         return Gate(

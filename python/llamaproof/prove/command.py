@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llamaproof import shadow
 from llamaproof.abi.check import check_target
 from llamaproof.abi.device import DeviceCode, read_device_code
 from llamaproof.abi.terminal import print_result
 from llamaproof.dispatch import requirement
-from llamaproof.dispatch.requirement import Requirement
 from llamaproof.errors import BadInput
 from llamaproof.placement.by_model import brief_models_table
 from llamaproof.prove import bindings, numbers, placement, work
-from llamaproof.prove.cards import covered_cards, named, parse_cards
+from llamaproof.prove.cards import covered_cards, named
+from llamaproof.prove.demands import MAY_BE_LEFT_OUT, Demands
+from llamaproof.prove.demands_file import DEFAULT_PROFILE, load_demands
 from llamaproof.prove.evidence import Evidence
 from llamaproof.prove.section import Section, guarded
 from llamaproof.reports.blocks import Table
@@ -29,30 +29,10 @@ from llamaproof.target import open_target, sha256_of
 _CARDS = "names such as L40S,H200; T4+ is a card of T4's sm and of each newer one; repeatable"
 # argparse takes a % in a help text for its own.
 _SYNTAX = requirement.SYNTAX.replace("%", "%%")
-_MAY_BE_LEFT_OUT = (numbers.NAME, work.NAME)
 _EPILOG = (
     "Exit codes: 0 every proof that was asked for holds; 1 one found a defect; 2 one could not be "
     "made. What --without leaves out is named in the evidence and fails nothing."
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is to be proved of each wheel.
-
-    Attributes:
-        cards: that it must serve; none for one of each sm that it has code for.
-        numbers: cards whose kernels are executed; none for the first of the above.
-        requirements: what must run on the GPU.
-        against: a target that no cell may be worse than.
-        without: names of proofs that are left out.
-    """
-
-    cards: tuple[shadow.Gpu, ...] = ()
-    numbers: tuple[shadow.Gpu, ...] = ()
-    requirements: tuple[Requirement, ...] = ()
-    against: str | None = None
-    without: tuple[str, ...] = ()
 
 
 def configure_parser(subparsers: Any) -> None:
@@ -67,12 +47,17 @@ def configure_parser(subparsers: Any) -> None:
     )
     parser.add_argument("wheels", nargs="*", type=Path, help="default: dist/*.whl")
     parser.add_argument(
+        "--demands", default=DEFAULT_PROFILE, metavar="NAME",
+        help="what the wheel must show: a profile of llamaproof's demands.toml, or FILE.toml or "
+        f"FILE.toml:NAME (default: {DEFAULT_PROFILE}); each option below takes an entry's place",
+    )  # fmt: skip
+    parser.add_argument(
         "--cards", action="append", default=[], metavar="CARDS",
-        help=f"cards that the wheel must serve (default: each sm it has code for): {_CARDS}",
+        help=f"cards that the wheel must serve: {_CARDS}",
     )  # fmt: skip
     parser.add_argument(
         "--numbers", action="append", default=[], metavar="CARDS",
-        help="cards whose kernels are executed (default: the first of --cards), written alike",
+        help="cards whose kernels are executed, written alike",
     )  # fmt: skip
     parser.add_argument(
         "--require", action="append", default=[], metavar="CELLS",
@@ -83,7 +68,7 @@ def configure_parser(subparsers: Any) -> None:
         help="a target that no cell may be worse than, such as stock; its kernels are executed too",
     )  # fmt: skip
     parser.add_argument(
-        "--without", action="append", default=[], choices=_MAY_BE_LEFT_OUT,
+        "--without", action="append", default=[], choices=MAY_BE_LEFT_OUT,
         help="leave this proof out, and say so in the evidence; repeatable",
     )  # fmt: skip
     parser.set_defaults(execute=execute)
@@ -91,30 +76,32 @@ def configure_parser(subparsers: Any) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Prove each wheel; the exit code is the worst of theirs."""
-    plan = Plan(
-        cards=parse_cards(args.cards),
-        numbers=parse_cards(args.numbers),
-        requirements=tuple(requirement.parse(text) for text in args.require),
-        against=args.against,
-        without=tuple(args.without),
+    demands = load_demands(args.demands).with_options(
+        require=args.require, cards=args.cards, numbers=args.numbers, without=args.without
     )
-    if plan.numbers and numbers.NAME in plan.without:
-        raise BadInput("--numbers names cards for a proof that --without leaves out")
+    if demands.against is not None and args.against is None:
+        raise BadInput(
+            f"the demands of {demands.profile} are to be compared with {demands.against.value}",
+            hint="say where it is with --against",
+        )
     wheels = args.wheels or sorted(Path("dist").glob("*.whl"))
     if not wheels:
         raise BadInput("there is no wheel to prove", where=Path("dist"), hint="build one first")
     printer = Printer()
     proved = []
     for wheel in wheels:
-        evidence = prove(wheel, plan, printer)
+        evidence = prove(wheel, demands, args.against, printer)
         for path in evidence.write_beside(wheel):
             printer.line(f"evidence: {path.name}")
         proved.append(evidence.outcome)
     return worst(proved).exit_code
 
 
-def prove(wheel: Path, plan: Plan, printer: Printer) -> Evidence:
+def prove(wheel: Path, demands: Demands, against: str | None, printer: Printer) -> Evidence:
     """Make the proofs of one wheel, each told as it is made.
+
+    Args:
+        against: the target that no cell may be worse than.
 
     Raises:
         BadInput: it is no wheel.
@@ -129,6 +116,7 @@ def prove(wheel: Path, plan: Plan, printer: Printer) -> Evidence:
         return section
 
     printer.heading(wheel.name)
+    printer.line(_demanded(demands))
     digest = sha256_of(wheel) if wheel.is_file() else ""
     with open_target(str(wheel)) as target:
         if target.kind != "wheel":
@@ -142,68 +130,87 @@ def prove(wheel: Path, plan: Plan, printer: Printer) -> Evidence:
 
         sections = [made(bindings.NAME, bindings.TITLE, prove_bindings)]
     if code.fatbins:
-        sections += _gpu_sections(wheel, code, plan, printer, made)
+        sections += _gpu_sections(wheel, code, demands, against, printer, made)
     else:
-        sections += _without_gpu_code(plan)
+        sections += _without_gpu_code(demands)
     printer.heading("evidence")
     print_summary(sections, seconds, printer)
-    return Evidence(wheel=wheel.name, sha256=digest, sections=tuple(sections))
+    return Evidence(wheel=wheel.name, sha256=digest, demands=demands, sections=tuple(sections))
 
 
 def _gpu_sections(
     wheel: Path,
     code: DeviceCode,
-    plan: Plan,
+    demands: Demands,
+    against: str | None,
     printer: Printer,
     made: Callable[[str, str, Callable[[], Section]], Section],
 ) -> list[Section]:
-    cards = plan.cards or covered_cards(code)
-    executed_for = plan.numbers or cards[:1]
+    cards = demands.cards.value if demands.cards else covered_cards(code)
+    executed_for = demands.numbers.value if demands.numbers else cards[:1]
     proofs: tuple[tuple[str, str, Callable[[], Section]], ...] = (
         (
             placement.NAME,
             placement.TITLE,
             lambda: placement.prove_placement(
-                wheel, code, cards, plan.requirements, plan.against, printer
+                wheel, code, cards, demands.requirements, against, printer
             ),
         ),
         (
             numbers.NAME,
             numbers.TITLE,
-            lambda: numbers.prove_numbers(wheel, code, executed_for, plan.against, printer),
+            lambda: numbers.prove_numbers(wheel, code, executed_for, against, printer),
         ),
-        (work.NAME, work.TITLE, lambda: work.prove_work(wheel, code, printer)),
+        (
+            work.NAME,
+            work.TITLE,
+            lambda: work.prove_work(wheel, code, demands.work.value, printer),
+        ),
     )
     return [
-        _left_out(name, title) if name in plan.without else made(name, title, make)
-        for name, title, make in proofs
+        _left_out(name, title, demands) or made(name, title, make) for name, title, make in proofs
     ]
 
 
-def _left_out(name: str, title: str) -> Section:
+def _demanded(demands: Demands) -> str:
+    """Which demands these are, and what of them the command line took the place of."""
+    words = f"demands: {demands.profile}"
+    if demands.overridden:
+        options = ", ".join(f"--{name}" for name in demands.overridden)
+        words += f", but for what {options} says"
+    return words
+
+
+def _left_out(name: str, title: str, demands: Demands) -> Section | None:
+    demand = demands.left_out(name)
+    if demand is None:
+        return None
     return Section(
         name=name,
         title=title,
         outcome=Outcome.LEFT_OUT,
-        words=f"not proved: left out on request (--without {name})",
+        words=f"not proved, left out: {demand.reason}",
     )
 
 
-def _without_gpu_code(plan: Plan) -> list[Section]:
+def _without_gpu_code(demands: Demands) -> list[Section]:
     """A wheel for the CPU: nothing to prove of a GPU, and a defect where cards were named."""
-    outcome, words = Outcome.NOTHING_TO_PROVE, "the wheel has no GPU code"
-    if plan.cards or plan.numbers:
-        outcome = Outcome.DEFECT
-        words += f", and must serve {named(dict.fromkeys((*plan.cards, *plan.numbers)))}"
-    sections = [Section(name=placement.NAME, title=placement.TITLE, outcome=outcome, words=words)]
-    for name, title in ((numbers.NAME, numbers.TITLE), (work.NAME, work.TITLE)):
-        sections.append(
-            _left_out(name, title)
-            if name in plan.without
-            else Section(name=name, title=title, outcome=Outcome.NOTHING_TO_PROVE,
-                         words="the wheel has no GPU code")
-        )  # fmt: skip
-    return sections
+    words = "the wheel has no GPU code"
+    nothing = Outcome.NOTHING_TO_PROVE
+    asked = [demand.value for demand in (demands.cards, demands.numbers) if demand is not None]
+    served = list(dict.fromkeys(gpu for cards in asked for gpu in cards))
+    placed = Section(name=placement.NAME, title=placement.TITLE, outcome=nothing, words=words)
+    if served:
+        must = f"{words}, and must serve {named(served)}"
+        placed = dataclasses.replace(placed, outcome=Outcome.DEFECT, words=must)
+    return [
+        placed,
+        *(
+            _left_out(name, title, demands)
+            or Section(name=name, title=title, outcome=nothing, words=words)
+            for name, title in ((numbers.NAME, numbers.TITLE), (work.NAME, work.TITLE))
+        ),
+    ]
 
 
 def print_summary(sections: Sequence[Section], seconds: dict[str, float], printer: Printer) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof.files import write_whole
+from llamaproof.prove.demands import Demands
 from llamaproof.prove.section import Section
 from llamaproof.reports import document
 from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, as_section
@@ -25,10 +26,12 @@ class Evidence:
     Attributes:
         wheel: its file name.
         sha256: of the wheel file.
+        demands: what was asked of it.
     """
 
     wheel: str
     sha256: str
+    demands: Demands
     sections: tuple[Section, ...]
 
     @property
@@ -40,6 +43,7 @@ class Evidence:
         return SCHEMA.document(
             wheel={"name": self.wheel, "sha256": self.sha256},
             outcome=self.outcome.value,
+            demands=self.demands.json(),
             **{section.name: section.json() for section in self.sections},
         )
 

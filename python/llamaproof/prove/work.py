@@ -30,28 +30,24 @@ from llamaproof.target import open_target
 NAME = "work"
 TITLE = "Attention does no more work than it should"
 
-# The card that the kept counts of published releases are of, which the gate compares with.
-CARD = "L40S"
-
 
 def proof_points() -> tuple[Point, ...]:
     """The cells whose work is counted: those that the kept counts of published releases have."""
     return select_emulated(Selection())
 
 
-def prove_work(wheel: Path, code: DeviceCode, printer: Printer) -> Section:
-    """Count the work of the cells and judge it by the gate.
+def prove_work(wheel: Path, code: DeviceCode, gpu: shadow.Gpu, printer: Printer) -> Section:
+    """Count the work of the cells on a card and judge it by the gate.
 
     Raises:
         LlamaproofError: the wheel's libraries could not be loaded, or the gate not be read.
     """
-    gpu = shadow.find_gpu(CARD)
     if not code.runs_on(gpu.sm):
         return Section(
             name=NAME,
             title=TITLE,
             outcome=Outcome.NOT_CHECKED,
-            words=f"the gate compares with counts for the {CARD} (sm_{gpu.sm}), which the wheel "
+            words=f"the gate judges counts for the {gpu.name} (sm_{gpu.sm}), which the wheel "
             "has no code for; leave it out with --without work",
         )
     record = count(wheel, gpu, proof_points())
@@ -63,7 +59,7 @@ def prove_work(wheel: Path, code: DeviceCode, printer: Printer) -> Section:
         name=NAME,
         title=TITLE,
         outcome=outcome_of(verdicts),
-        words=_words(record, verdicts),
+        words=_words(gpu, record, verdicts),
         document={
             "gpu": gpu.name,
             "sm": gpu.sm,
@@ -104,14 +100,14 @@ def count(wheel: Path, gpu: shadow.Gpu, points: Sequence[Point]) -> Record:
     return record
 
 
-def _words(record: Record, verdicts: Sequence[RuleVerdict]) -> str:
+def _words(gpu: shadow.Gpu, record: Record, verdicts: Sequence[RuleVerdict]) -> str:
     measured = sum(result.status == "measured" for result in record.results)
     by_outcome = (
         f"{outcome.value}: {', '.join(names)}"
         for outcome in Outcome
         if (names := [v.rule.name for v in verdicts if v.outcome is outcome])
     )
-    return f"{measured} of {len(record.requested)} cells counted for {CARD}; " + "; ".join(
+    return f"{measured} of {len(record.requested)} cells counted for {gpu.name}; " + "; ".join(
         by_outcome
     )
 

@@ -29,7 +29,7 @@ def test_cublas_functions_have_the_types_of_its_header() -> None:
 def test_a_function_of_another_type_is_found(tmp_path: Path) -> None:
     text = (_SHADOW / "cublas" / "cublas.cpp").read_text()
     changed = tmp_path / "cublas.cpp"
-    changed.write_text(text.replace("void*, size_t) {", "void*, int) {"))
+    changed.write_text(text.replace("void *, size_t) {", "void *, int) {"))
     assert changed.read_text() != text
     with pytest.raises(CommandFailed, match="failed") as failure:
         _compile_against_cublas(changed)

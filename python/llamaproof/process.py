@@ -118,6 +118,56 @@ def ask(
     )
 
 
+class Beside:
+    """A program that runs beside this process (`beside`)."""
+
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        self._child = child
+
+    def ended(self, *, within_s: float = 0.0) -> int | None:
+        """Its exit status; None if it still runs after so many seconds."""
+        try:
+            return self._child.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def end(self) -> None:
+        """End it now, and whatever it started."""
+        _end_group(self._child)
+
+
+@contextlib.contextmanager
+def beside(
+    command: Sequence[str | os.PathLike[str]],
+    *,
+    output: IO[bytes],
+    env: Mapping[str, str] | None = None,
+    descriptors: Sequence[int] = (),
+    grace_s: float = _TERM_GRACE_S,
+) -> Iterator[Beside]:
+    """Run a program beside this process; it is ended when the context is left.
+
+    Whoever talks to it does so over descriptors of his own, and keeps watch over its answers.
+
+    Args:
+        output: takes what it prints, standard output and error merged.
+        env: the whole environment; None is this process's own.
+        descriptors: of this process, that the program finds open under the same numbers.
+        grace_s: seconds it is given to end by itself when the context is left without an error.
+
+    Raises:
+        CommandFailed: it could not be started.
+    """
+    argv = tuple(os.fspath(part) for part in command)
+    with _started(
+        argv, cwd=None, env=env, stdout=output, stderr=subprocess.STDOUT, descriptors=descriptors
+    ) as child:
+        running = Beside(child)
+        yield running
+        if running.ended(within_s=grace_s) is None:
+            running.end()
+
+
 def describe_status(returncode: int) -> str:
     """An exit status in words: `failed with exit status 3`, `was killed by SIGABRT`."""
     if returncode >= 0:
@@ -150,7 +200,9 @@ def _started(
     cwd: Path | None,
     env: Mapping[str, str] | None,
     stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] = subprocess.PIPE,
     stderr: int,
+    descriptors: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A child in a process group of its own, which any exception ends whole."""
     try:
@@ -159,8 +211,9 @@ def _started(
             cwd=cwd,
             env=env,
             stdin=stdin,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
+            pass_fds=descriptors,
             start_new_session=True,
         )
     except OSError as error:

@@ -1,5 +1,6 @@
 """The one way llamaproof starts another program."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from llamaproof.errors import CommandFailed
-from llamaproof.process import ask, describe_status, run
+from llamaproof.process import ask, beside, describe_status, run
 
 
 def python(code: str) -> tuple[str, ...]:
@@ -116,3 +117,45 @@ def test_bytes_are_answered_with_bytes_and_errors_kept_apart() -> None:
     assert answer.stdout == given[::-1]
     assert answer.stderr == "a \ufffd word"
     assert answer.returncode == 3
+
+
+def test_a_program_beside_is_given_time_to_end_by_itself(tmp_path: Path) -> None:
+    with (tmp_path / "said").open("w+b") as said:
+        with beside(python("import time; time.sleep(0.2); print('done')"), output=said) as child:
+            assert child.ended() is None
+        assert child.ended() == 0
+        said.seek(0)
+        assert said.read() == b"done\n"
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_a_program_beside_that_goes_on_is_ended_with_its_group(
+    tmp_path: Path, failing: bool
+) -> None:
+    def leave() -> None:
+        if failing:
+            raise RuntimeError("left by an error")
+
+    with (tmp_path / "said").open("w+b") as said:
+        with (
+            contextlib.suppress(RuntimeError),
+            beside(python(GRANDCHILD), output=said, grace_s=0.2) as child,
+        ):
+            while not (tmp_path / "said").read_text().strip():
+                time.sleep(0.05)
+            leave()
+        assert child.ended() is not None
+        assert wait_until_gone(int((tmp_path / "said").read_text()))
+
+
+def test_a_program_beside_finds_the_descriptors_it_is_given(tmp_path: Path) -> None:
+    read_end, write_end = os.pipe()
+    code = f"import os; os.write({write_end}, b'here')"
+    with (
+        (tmp_path / "said").open("w+b") as said,
+        beside(python(code), output=said, descriptors=(write_end,)),
+    ):
+        pass
+    os.close(write_end)
+    assert os.read(read_end, 100) == b"here"
+    os.close(read_end)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ast
-import json
+import os
 import re
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llamaproof import process
 from llamaproof.abi.interface import (
     Constant,
     Field,
@@ -22,12 +20,18 @@ from llamaproof.abi.interface import (
     type_from_json,
 )
 from llamaproof.errors import BadInput
+from llamaproof.workers.worker import Worker
 
-_WORKER = Path(__file__).with_name("bindings_worker.py")
+_WORKER = Worker(
+    module="llamaproof.abi.bindings_worker",
+    failed="the bindings ended the process that imported them",
+    silence_limit_s=120.0,
+    hint="import the modules by hand to see why",
+    vouched_for=False,
+)
 _BINDING_NAME = re.compile(r"^\w*_cpp(_\w+)?$")
 _BINDING_CALL = re.compile(r"load_shared_library|\w*ctypes_function\w*|CDLL|LoadLibrary")
 _BINDING_BASES = {"Structure", "Union"}
-_SILENCE_LIMIT_S = 120.0
 
 
 def find_package(folder: Path) -> Path:
@@ -112,31 +116,13 @@ def _ask_worker(
     package: Path, modules: Sequence[str], symbols: Sequence[str] | None
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
-        request, answer = Path(scratch) / "request.json", Path(scratch) / "answer.json"
-        asked = {
+        job = {
             "package": "llama_cpp",
             "folder": str(package.resolve()),
             "modules": list(modules),
             "symbols": None if symbols is None else list(symbols),
         }
-        request.write_text(json.dumps(asked), encoding="utf-8")
-        # -I and -S keep this environment's packages out: the answer is the same everywhere.
-        ran = process.run(
-            [sys.executable, "-I", "-S", "-B", _WORKER, request, answer],
-            cwd=Path(scratch),
-            silence_limit_s=_SILENCE_LIMIT_S,
-            check=False,
-        )
-        if not answer.is_file():
-            raise BadInput(
-                "the bindings ended the process that imported them: worker "
-                + process.describe_status(ran.returncode)
-                + "".join(f"\n  | {line}" for line in ran.lines[-10:]),
-                where=package,
-                hint="import the modules by hand to see why",
-            )
-        document: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-        return document
+        return _WORKER.ask(job, Path(scratch), about=package, env=os.environ)
 
 
 def _interface(answer: Mapping[str, Any]) -> Interface:

@@ -1,9 +1,9 @@
 """Import binding modules on a stand-in library loader, and say in JSON what ctypes made of them.
 
 Run as a script, in an interpreter of its own, with nothing but the standard library:
-    python -I -S -B bindings_worker.py REQUEST.json ANSWER.json
+    python -I -S -B bindings_worker.py JOB RESULT
 
-The request holds: `folder` (of the package), `package` (its name), `modules` (to import), and
+The job holds: `folder` (of the package), `package` (its name), `modules` (to import), and
 `symbols`: names the libraries have, or null. With names, a lookup of any other one fails as it
 would in the real loader, and a module whose import that ends is imported again without; with
 null, every lookup succeeds and is recorded.
@@ -454,17 +454,17 @@ def is_ctypes(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, bases) and value.__module__ != "_ctypes"
 
 
-def main(request_path: str, answer_path: str) -> None:
-    request = json.loads(Path(request_path).read_text(encoding="utf-8"))
-    if request["symbols"] is not None:
-        FakeLibrary.symbols = frozenset(request["symbols"])
+def main(job_path: str, result_path: str) -> None:
+    job = json.loads(Path(job_path).read_text(encoding="utf-8"))
+    if job["symbols"] is not None:
+        FakeLibrary.symbols = frozenset(job["symbols"])
     # Bindings let these point them at another folder of libraries.
     for name in [key for key in os.environ if key.endswith(("_CPP_LIB", "_LIB_PATH"))]:
         del os.environ[name]
     install_loader()
-    loaded, failed = import_all(request["package"], request["folder"], request["modules"])
+    loaded, failed = import_all(job["package"], job["folder"], job["modules"])
     answer = {**describe(loaded), "failed": failed}
-    Path(answer_path).write_text(json.dumps(answer), encoding="utf-8")
+    Path(result_path).write_text(json.dumps(answer), encoding="utf-8")
 
 
 if __name__ == "__main__":

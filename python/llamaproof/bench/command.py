@@ -23,7 +23,7 @@ from llamaproof.bench.record import Machine, Record, TargetInfo, Unit
 from llamaproof.bench.report import write_report
 from llamaproof.bench.run import Limits, Run
 from llamaproof.bench.terminal import print_record, print_verdicts
-from llamaproof.bench.worker import Hello, Where, Worker
+from llamaproof.bench.worker import Hello, MeasuringWorker, Setup, Where
 from llamaproof.errors import BadInput
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
@@ -110,18 +110,20 @@ def _opened(args: argparse.Namespace, held: contextlib.ExitStack) -> list[Named]
 
 def _starter(
     args: argparse.Namespace, targets: Sequence[Named], held: contextlib.ExitStack
-) -> Callable[[int], Worker]:
+) -> Callable[[int], MeasuringWorker]:
     """What starts a worker for a target by its index; each is ended with `held`."""
 
-    def start(index: int) -> Worker:
+    def start(index: int) -> MeasuringWorker:
         target = targets[index].target
         shows_layout = any(p.name.startswith("libllama.") for p in target.libraries)
-        worker = Worker(
-            target,
-            args.on,
-            n_threads=args.threads,
-            kv_layout=None if shows_layout else args.kv_layout,
-            emulated=_card(args),
+        worker = MeasuringWorker(
+            Setup(
+                target=target,
+                where=args.on,
+                n_threads=args.threads,
+                kv_layout=None if shows_layout else args.kv_layout,
+                emulated=_card(args),
+            )
         )
         held.callback(worker.end)
         return worker

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,8 +38,6 @@ class EmulatedGpu:
 
     def __init__(self, target: Target, gpu: shadow.Gpu, folder: Path) -> None:
         executor = default_library()
-        # A graph that is repeated would be launched whole, without its kernels' names.
-        os.environ["GGML_CUDA_DISABLE_GRAPHS"] = "1"
         session = shadow.prepare(
             target.libraries, [gpu], folder=folder, mode="execute", executor=executor
         )

@@ -16,9 +16,10 @@ from llamaproof.bench.points import Point
 from llamaproof.bench.record import PointResult, Record, Status
 from llamaproof.bench.samples import Round, Work
 from llamaproof.bench.stats import is_converged, rounds_needed
-from llamaproof.bench.worker import Opened, WorkerDied
+from llamaproof.bench.worker import Opened
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import OutOfMemory
+from llamaproof.workers.conversation import WorkerDied
 
 # With fewer rounds of each build no comparison reaches a verdict.
 LEAST_ROUNDS = rounds_needed()
@@ -140,7 +141,7 @@ class Run:
         try:
             self._record.ceilings = self._workers[0].ceilings()
         except WorkerDied as error:
-            self._record.ceilings_missing = _last_words(error)
+            self._record.ceilings_missing = error.what
             self._restart(0)
         except LlamaproofError as error:
             self._record.ceilings_missing = error.what
@@ -184,7 +185,7 @@ class Run:
             result = self._workers[target].check(point)
         except WorkerDied as error:
             self._restart(target)
-            return f"aborts: {_last_words(error)}"
+            return f"aborts: {error.what}"
         except LlamaproofError as error:
             return f"could not be checked: {error.what}"
         return result if result is not None else "falls back: supports_op refuses it"
@@ -212,7 +213,7 @@ class Run:
             try:
                 work = self._workers[target].count(point)
             except WorkerDied as error:
-                self._put(target, point, "aborts", _last_words(error))
+                self._put(target, point, "aborts", error.what)
                 self._restart(target)
                 continue
             except LlamaproofError as error:
@@ -242,7 +243,7 @@ class Run:
         try:
             ready = self._workers[target].open(point)
         except WorkerDied as error:
-            self._put(target, point, "aborts", _last_words(error))
+            self._put(target, point, "aborts", error.what)
             self._restart(target)
             return None
         except OutOfMemory as error:
@@ -260,7 +261,7 @@ class Run:
         try:
             taken.add(self._workers[target].round())
         except WorkerDied as error:
-            self._put(target, point, "aborts", _last_words(error))
+            self._put(target, point, "aborts", error.what)
             self._restart(target)
             return False
         except LlamaproofError as error:
@@ -312,8 +313,3 @@ class Run:
         if self._save_to is not None and (now or due):
             self._record.save(self._save_to)
             self._saved = time.monotonic()
-
-
-def _last_words(error: WorkerDied) -> str:
-    words = [line for line in error.output if line.strip()]
-    return error.what + (f" ({words[-1].strip()})" if words else "")

@@ -1,9 +1,17 @@
-"""Ask NVIDIA's driver for its GPUs and print them as JSON; run in a process of its own."""
+"""Ask NVIDIA's driver for its GPUs, in a process of its own.
+
+Run as a script, with the standard library alone: python -I -S -B driver_worker.py JOB RESULT
+
+JOB: nothing.
+RESULT: {"refusal": in words, empty when it answered, "cuda_version": as in 13000, "gpus"}.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 # cuda.h: CUdevice_attribute
@@ -12,22 +20,25 @@ _MINOR = 76
 _NAME_BYTES = 256
 
 
-def main() -> None:
-    answer: dict[str, Any] = {"error": "", "cuda_version": 0, "gpus": []}
+def main(_job: str, result: str) -> None:
+    Path(result).write_text(json.dumps(_ask()), encoding="utf-8")
+
+
+def _ask() -> dict[str, Any]:
+    answer: dict[str, Any] = {"refusal": "", "cuda_version": 0, "gpus": []}
     try:
         cuda = ctypes.CDLL("libcuda.so.1")
     except OSError as error:
-        print(json.dumps({**answer, "error": str(error)}))
-        return
+        return {**answer, "refusal": str(error)}
     version = ctypes.c_int()
     if cuda.cuDriverGetVersion(ctypes.byref(version)) == 0:
         answer["cuda_version"] = version.value
     status = cuda.cuInit(0)
     if status != 0:
-        answer["error"] = f"cuInit returned {status} ({_words(cuda, status)})"
+        answer["refusal"] = f"cuInit returned {status} ({_words(cuda, status)})"
     else:
         answer["gpus"] = _gpus(cuda)
-    print(json.dumps(answer))
+    return answer
 
 
 def _gpus(cuda: ctypes.CDLL) -> list[dict[str, Any]]:
@@ -59,4 +70,4 @@ def _words(cuda: ctypes.CDLL, status: int) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from llamaproof.doctor.findings import Finding, fine, note, stops
-from llamaproof.process import describe_status, run
+from llamaproof.errors import CommandFailed
+from llamaproof.workers.worker import Worker
 
+_WORKER = Worker(
+    module="llamaproof.doctor.driver_worker",
+    failed="the driver could not be asked",
+    silence_limit_s=60.0,
+    vouched_for=False,
+)
 _DEVICE_NODES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")
 
 
@@ -43,20 +49,14 @@ class Driver:
 
 def ask_driver(environ: Mapping[str, str]) -> Driver:
     """Ask the driver, in a process of its own: loading it must not change this one."""
-    completed = run(
-        (sys.executable, "-I", Path(__file__).with_name("driver_worker.py")),
-        env=environ,
-        check=False,
-        silence_limit_s=60.0,
-    )
-    try:
-        answer = json.loads(completed.lines[-1])
-    except (IndexError, json.JSONDecodeError):
-        how = describe_status(completed.returncode)
-        return Driver(error=f"asking the driver {how}", cuda_version=None, gpus=())
+    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
+        try:
+            answer = _WORKER.ask({}, Path(scratch), about="libcuda.so.1", env=environ)
+        except CommandFailed as error:
+            return Driver(error=error.what, cuda_version=None, gpus=())
     version = answer["cuda_version"]
     return Driver(
-        error=answer["error"],
+        error=answer["refusal"],
         cuda_version=(version // 1000, version % 1000 // 10) if version else None,
         gpus=tuple(Gpu(**gpu) for gpu in answer["gpus"]),
     )

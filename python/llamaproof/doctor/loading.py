@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,10 +15,9 @@ from llamaproof import shadow
 from llamaproof.doctor.explanations import explain_failure
 from llamaproof.doctor.findings import Finding, fine, stops
 from llamaproof.doctor.package import REINSTALL
-from llamaproof.model_run.run import with_import_path
-from llamaproof.process import describe_status, run
 from llamaproof.target import Target
-from llamaproof.workers.jobs import staged
+from llamaproof.workers.stage import staged
+from llamaproof.workers.worker import Worker
 
 # llama_context_default_params of 0.3.16, 0.3.17 and 0.3.36 (llama-context.cpp): values that all
 # three share. Bindings of another release read other bytes of the struct and see other values.
@@ -60,6 +58,11 @@ CPU_FLAGS: Mapping[str, str] = {
     "AMX_INT8": "amx_int8",
 }
 
+_WORKER = Worker(
+    module="llamaproof.doctor.probe_worker",
+    failed="the package could not be loaded",
+    silence_limit_s=120.0,
+)
 _FEATURE = re.compile(r"(\w+) = 1\b")
 
 
@@ -104,7 +107,7 @@ def probe_on_shadow(target: Target, gpu: shadow.Gpu, env: Mapping[str, str]) -> 
     """
     assert target.package is not None
     with staged(target, [gpu]) as stage:
-        env = {**env, **stage.session_env}
+        env = {**env, **stage.session.environment}
         return _probe(target.package, env, stage.folder, whole=False, session=stage.job["session"])
 
 
@@ -116,30 +119,21 @@ def _probe(
     whole: bool,
     session: Mapping[str, Any] | None,
 ) -> Probe:
-    job, output = folder / "job.json", folder / "probe.json"
-    job.write_text(
-        json.dumps({"package": str(package), "whole": whole, "session": session}),
-        encoding="utf-8",
-    )
-    completed = run(
-        (sys.executable, "-m", "llamaproof.doctor.probe_worker", job, output),
-        env=with_import_path(env),
-        check=False,
-        silence_limit_s=120.0,
-    )
+    job = {"package": str(package), "whole": whole, "session": session}
+    ended = _WORKER.run(job, folder, env=env)
     answer: dict[str, Any] = {}
-    if output.exists():
-        answer = json.loads(output.read_text(encoding="utf-8"))
-    failure = answer.get("error", "")
+    if ended.result.exists():
+        answer = json.loads(ended.result.read_text(encoding="utf-8"))
+    failure = answer.get("refusal", "")
     if not answer:
-        tail = "\n".join(completed.lines[-20:])
-        failure = f"{tail}\nthe process {describe_status(completed.returncode)}"
+        tail = "\n".join(ended.lines[-20:])
+        failure = f"{tail}\nthe process {ended.how}"
     return Probe(
         failure=failure,
         devices=tuple(answer.get("devices", ())),
         system_info=answer.get("system_info", ""),
         defaults=answer.get("defaults", {}),
-        printed=completed.lines,
+        printed=ended.lines,
     )
 
 

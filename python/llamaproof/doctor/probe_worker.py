@@ -1,36 +1,34 @@
 """Import a llama_cpp package and tell what it says of itself, as JSON; a process of its own.
 
-Usage: python -m llamaproof.doctor.probe_worker JOB.json OUTPUT.json
+Run as `python -m llamaproof.doctor.probe_worker JOB RESULT`.
 
 JOB: {"package", "whole", "session": see `workers.handover`, or null}. With `whole` the package is
 imported as a user would, dependencies included; else its ctypes module alone.
+RESULT: {"devices", "system_info", "defaults"}, or {"refusal": in the words of whoever refused}.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from llamaproof.model_run.worker import devices_of, import_bindings
 from llamaproof.workers import handover
+from llamaproof.workers.worker import serve
 
 
-def main(arguments: Sequence[str]) -> None:
-    job = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+def examine(job: dict[str, Any]) -> dict[str, Any]:
+    """What the package says, or how it refuses to be loaded."""
     package = Path(job["package"])
-    answer: dict[str, Any] = {"error": "", "devices": [], "system_info": "", "defaults": {}}
     try:
         if job["session"]:
             handover.load(job["session"])
         llama = _import_whole(package) if job["whole"] else import_bindings(package)
-        answer.update(_describe(llama))
-    except Exception as error:
-        answer["error"] = f"{type(error).__name__}: {error}"
-    Path(arguments[1]).write_text(json.dumps(answer), encoding="utf-8")
+        return _describe(llama)
+    except Exception as error:  # whatever a package's own code raises is its answer
+        return {"refusal": f"{type(error).__name__}: {error}"}
 
 
 def _import_whole(package: Path) -> Any:
@@ -53,4 +51,4 @@ def _describe(llama: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(serve(sys.argv[1:], examine))

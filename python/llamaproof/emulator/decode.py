@@ -19,7 +19,8 @@ from llamaproof.ggml import GgmlType
 from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome
 from llamaproof.target import Target, open_target
-from llamaproof.workers.jobs import Worker, staged
+from llamaproof.workers.stage import staged
+from llamaproof.workers.worker import Worker
 
 # A whole model adds its layers' errors up, in matrices whose inputs the GPU rounds in other places
 # than the CPU does; measured over the kinds of models in tests/support/models: at most 8e-5 with

@@ -23,7 +23,7 @@ from llamaproof.errors import LlamaproofError
 from llamaproof.executor.loaded import Executor
 from llamaproof.model_run.worker import import_bindings
 from llamaproof.workers import handover
-from llamaproof.workers.jobs import serve
+from llamaproof.workers.worker import serve
 
 # Cells a context has beyond what is decoded: llama.cpp pads the cache to this itself.
 _CONTEXT_STEP = 256

@@ -13,10 +13,11 @@ from llamaproof.emulator.results import CellResult, EmulationEvidence, result_of
 from llamaproof.errors import LlamaproofError
 from llamaproof.executor.library import default_library
 from llamaproof.target import Target, open_target
-from llamaproof.workers.jobs import Worker, staged
 from llamaproof.workers.last_words import last_words, shadow_runtime_gave_up
+from llamaproof.workers.stage import staged
+from llamaproof.workers.worker import Worker
 
-_WORKER = Worker(
+WORKER = Worker(
     module="llamaproof.emulator.worker",
     failed="the target's kernels could not be executed",
     silence_limit_s=900.0,
@@ -83,7 +84,7 @@ def _run_worker(
     on_progress: Callable[[int], None] | None,
 ) -> dict[str, Any]:
     with staged(target, [gpu], executor=default_library()) as stage:
-        return _WORKER.ask(
+        return WORKER.ask(
             {**stage.job, "cells": [rows.to_row(cell) for cell in cells]},
             stage.folder,
             about=target.name,

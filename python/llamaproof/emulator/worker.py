@@ -26,7 +26,7 @@ from llamaproof.ggml import Device, Ggml, Stream
 from llamaproof.placement.examine import answers
 from llamaproof.placement.shadow_worker import to_standard_error
 from llamaproof.workers import handover
-from llamaproof.workers.jobs import serve
+from llamaproof.workers.worker import serve
 
 # The heaviest cells of the default set take seconds.
 _HANG_LIMIT_S = 600.0

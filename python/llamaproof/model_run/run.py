@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,9 +22,9 @@ from llamaproof.model_run.log import (
     without_marks,
 )
 from llamaproof.placement.outcome import Launch
-from llamaproof.process import describe_status, run
 from llamaproof.target import Target
-from llamaproof.workers.jobs import WORKER_ENVIRONMENT, staged
+from llamaproof.workers.stage import staged
+from llamaproof.workers.worker import Worker
 
 DEFAULT_CONTEXTS = (1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 
@@ -39,8 +37,12 @@ _PHASE = "phase: "
 
 OnPhase = Callable[[str], None]
 
-# Attention on the CPU over a long prompt of a large model is slow, but it prints nothing meanwhile.
-_SILENCE_LIMIT_S = 1800.0
+_WORKER = Worker(
+    module="llamaproof.model_run.worker",
+    failed="the model could not be run",
+    # Attention on the CPU over a long prompt of a large model is slow, and says nothing meanwhile.
+    silence_limit_s=1800.0,
+)
 _ALL_LAYERS = 9999
 
 
@@ -188,26 +190,18 @@ def _run_worker(
             where=target.name,
             hint="give a wheel or a llama_cpp package",
         )
-    spec, output = folder / "spec.json", folder / "output.jsonl"
-    job = {**_spec(target.package, model, settings), "session": session}
-    spec.write_text(json.dumps(job), encoding="utf-8")
-    completed = run(
-        (sys.executable, "-m", "llamaproof.model_run.worker", spec, output),
-        env=with_import_path(env),
-        check=False,
-        silence_limit_s=_SILENCE_LIMIT_S,
-        on_line=_phase_teller(on_phase),
-    )
-    text = output.read_text(encoding="utf-8") if output.exists() else ""
-    return collect(text.splitlines(), completed.returncode, completed.lines)
+    job = {**_job(target.package, model, settings), "session": session}
+    ended = _WORKER.run(job, folder, env=env, on_line=_phase_teller(on_phase))
+    text = ended.result.read_text(encoding="utf-8") if ended.result.exists() else ""
+    return collect(text.splitlines(), ended.how, ended.lines)
 
 
-def collect(records: Sequence[str], returncode: int, printed: Sequence[str]) -> ModelRun:
+def collect(records: Sequence[str], how: str, printed: Sequence[str]) -> ModelRun:
     """What the worker's records say.
 
     Args:
         records: its output, one JSON object a line; the last may be cut off.
-        returncode: its exit status.
+        how: the process ended, in words.
         printed: what it printed besides, as an abort does.
     """
     begun, ended = _parse(records)
@@ -224,7 +218,6 @@ def collect(records: Sequence[str], returncode: int, printed: Sequence[str]) -> 
         elif phase in ("prefill", "decode"):
             steps.append(_step(record, graphs(log), steps))
     if len(begun) > len(ended):
-        how = describe_status(returncode)
         said = [line for line in printed if not line.startswith(_PHASE)]
         failures.append(_failure(begun[-1], f"the process {how}", said))
     elif not begun:
@@ -252,24 +245,13 @@ def _phase_teller(on_phase: OnPhase | None) -> Callable[[str], None]:
     return tell
 
 
-def _spec(package: Path, model: Path, settings: Settings) -> dict[str, Any]:
+def _job(package: Path, model: Path, settings: Settings) -> dict[str, Any]:
     n_prefill = min(settings.n_ubatch, settings.n_ctx - settings.n_decode)
     return {
         **asdict(settings),
         "package": str(package),
         "model": str(model.resolve()),
         "n_prefill": n_prefill,
-    }
-
-
-def with_import_path(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment, with the folder this package is imported from first on PYTHONPATH."""
-    root = str(Path(__file__).resolve().parents[2])
-    paths = [root, *filter(None, [env.get("PYTHONPATH")])]
-    return {
-        **env,
-        "PYTHONPATH": os.pathsep.join(paths),
-        **WORKER_ENVIRONMENT,
     }
 
 

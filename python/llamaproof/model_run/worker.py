@@ -4,11 +4,11 @@ Run as a module in a process of its own, with the package's libraries and (for a
 shadow runtime in its environment. Only the package's ctypes module is imported: its `__init__`
 would ask for dependencies (jinja2, diskcache) that have nothing to do with where attention runs.
 
-Usage: python -m llamaproof.model_run.worker SPEC.json OUTPUT.jsonl
+Run as `python -m llamaproof.model_run.worker JOB RESULT`.
 
-SPEC: {"package", "model", "flash_attn", "type_k", "type_v", "n_gpu_layers", "n_ctx", "n_ubatch",
+JOB: {"package", "model", "flash_attn", "type_k", "type_v", "n_gpu_layers", "n_ctx", "n_ubatch",
 "n_prefill", "n_decode", "memory_contexts": [n_ctx, ...], "session": see `handover`, or null}.
-OUTPUT: one object a line, written as each phase begins and ends: {"begin": phase} and
+RESULT: one object a line, written as each phase begins and ends: {"begin": phase} and
 {"end": phase, "log": text, "launches": ...}. What is missing at the end is where it died. Lines
 of the log that are warnings or errors begin with WARNING_MARK or ERROR_MARK.
 """

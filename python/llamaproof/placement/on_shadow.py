@@ -16,9 +16,10 @@ from llamaproof.errors import LlamaproofError
 from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, Launch, aborts, from_launches
 from llamaproof.placement.survey import DispatchEvidence, GpuReport
 from llamaproof.target import Target, open_target
-from llamaproof.workers.jobs import Worker, staged
 from llamaproof.workers.last_words import last_words, shadow_runtime_gave_up
 from llamaproof.workers.loadable import linux_libraries
+from llamaproof.workers.stage import staged
+from llamaproof.workers.worker import Worker
 
 # Told after each step: the GPU, and how many cells it has done.
 Progress = Callable[[str, int], None]

@@ -31,8 +31,8 @@ from llamaproof.placement.examine import LaunchRow
 from llamaproof.placement.shadow_worker import to_standard_error
 from llamaproof.placement.tracer import Tracer
 from llamaproof.workers.forking import Died, run_forked
-from llamaproof.workers.jobs import describe_error, serve
 from llamaproof.workers.last_words import last_words
+from llamaproof.workers.worker import describe_error, serve
 
 
 @dataclass(frozen=True)

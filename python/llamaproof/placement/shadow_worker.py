@@ -22,7 +22,7 @@ from llamaproof.attention import rows
 from llamaproof.placement.examine import LaunchRow, answers, examine_cell
 from llamaproof.shadow import Launch, Shadow
 from llamaproof.workers import handover
-from llamaproof.workers.jobs import serve
+from llamaproof.workers.worker import serve
 
 
 @dataclass(frozen=True)

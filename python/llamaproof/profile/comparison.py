@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +32,7 @@ from llamaproof.profile.recording import Computed, Recording
 from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome
 from llamaproof.target import Target, open_target
-from llamaproof.workers import handover
-from llamaproof.workers.loadable import linux_libraries
+from llamaproof.workers.stage import staged
 
 SCHEMA = Schema(name="llamaproof.profile-comparison", version=2)
 
@@ -241,23 +238,17 @@ def _emulate(
     recorded: Recording,
     on_progress: Callable[[int], None] | None,
 ) -> Computed:
-    with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
-        work = Path(scratch)
-        executor = default_library()
-        session = shadow.prepare(
-            linux_libraries(target), [gpu], folder=work, mode="execute", executor=executor
-        )
-        take_registers(session.file, recorded.launches)
+    with staged(target, [gpu], executor=default_library()) as stage:
+        take_registers(stage.session.file, recorded.launches)
         job = {
-            "lib_dir": str(target.lib_dir),
+            **stage.job,
             "cells": [rows.to_row(cell) for cell in recorded.cells],
-            "session": handover.describe(session),
-            "executor": str(executor),
+            "outputs": str(stage.folder / "outputs.npz"),
         }
-        environment = {**os.environ, **recording.ENVIRONMENT, **session.environment}
-        return recording.run_worker(
-            job, work, environment, where=target.name, on_progress=on_progress
+        result = recording.WORKER.ask(
+            job, stage.folder, about=target.name, env=stage.env, on_done=on_progress
         )
+        return recording.Computed.of(result, job)
 
 
 def take_registers(session: Path, launches: Sequence[Profiled]) -> None:

@@ -91,13 +91,17 @@ def find() -> Path:
     )
 
 
-def profile(command: Sequence[str | Path], *, env: Mapping[str, str], report: Path) -> None:
+def profile(
+    command: Sequence[str | Path], *, env: Mapping[str, str], report: Path
+) -> process.Completed:
     """Run a program under the profiler: every kernel it launches, every metric this chip has.
 
     Clocks are left alone: no count depends on them.
 
     Args:
         report: the .ncu-rep file to write.
+    Returns:
+        how the profiler ended, which is how the program did.
 
     Raises:
         CommandFailed: it ended without a report, and named no metric it could do without.
@@ -119,7 +123,7 @@ def profile(command: Sequence[str | Path], *, env: Mapping[str, str], report: Pa
             check=False,
         )
         if completed.returncode == 0 and report.is_file():
-            return
+            return completed
         remarks = "\n".join(line for line in completed.lines if _REMARK.match(line))
         unknown = [name for name in wanted if _names(remarks, name)]
         if not unknown:

@@ -7,9 +7,7 @@ NVIDIA's own viewer.
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -19,28 +17,25 @@ from typing import Any
 
 import numpy as np
 
-from llamaproof import process
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.inputs import Floats
-from llamaproof.errors import BadInput, CommandFailed, LlamaproofError
+from llamaproof.errors import BadInput
 from llamaproof.files import write_whole
 from llamaproof.profile import ncu
 from llamaproof.reports import document
 from llamaproof.reports.document import Schema
 from llamaproof.target import Target, open_target, sha256_of
-from llamaproof.workers.last_words import last_words
+from llamaproof.workers.worker import Worker
 
 SCHEMA = Schema(name="llamaproof.profile", version=2)
 
-ENVIRONMENT = {
-    # A graph that is repeated would be launched whole, without its kernels' names.
-    "GGML_CUDA_DISABLE_GRAPHS": "1",
-    "GGML_NO_BACKTRACE": "1",
-}
-_WORKER = "llamaproof.profile.worker"
-# A card without machine code of its own compiles PTX first, for minutes.
-_SILENCE_LIMIT_S = 600.0
+WORKER = Worker(
+    module="llamaproof.profile.worker",
+    failed="the cells could not be computed",
+    # A card without machine code of its own compiles PTX first, for minutes.
+    silence_limit_s=600.0,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +68,12 @@ class Computed:
     result: Mapping[str, Any]
     outputs: tuple[Floats, ...]
 
+    @classmethod
+    def of(cls, result: Mapping[str, Any], job: Mapping[str, Any]) -> Computed:
+        """What a worker answered to a job."""
+        outputs = _read_outputs(Path(job["outputs"]), len(result["inputs"]))
+        return cls(result=result, outputs=outputs)
+
 
 def record(
     target_spec: str,
@@ -91,13 +92,20 @@ def record(
     asked = tuple(cells)
     with open_target(target_spec) as target, tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
-        job = {"lib_dir": str(target.lib_dir), "cells": [rows.to_row(cell) for cell in asked]}
-        environment = {**os.environ, **ENVIRONMENT}
-        alone = run_worker(job, work, environment, where=target.name, on_progress=on_progress)
+        job = {
+            "lib_dir": str(target.lib_dir),
+            "cells": [rows.to_row(cell) for cell in asked],
+            "outputs": str(work / "outputs.npz"),
+        }
+        result = WORKER.ask(job, work, about=target.name, env=os.environ, on_done=on_progress)
+        alone = Computed.of(result, job)
         folder.mkdir(parents=True, exist_ok=True)
         report = folder / "report.ncu-rep"
-        ncu.profile(_command(work), env=environment, report=report)
-        watched = _read_answer(work, where=target.name)
+        completed = ncu.profile(
+            WORKER.command(job, work), env=WORKER.environment(os.environ), report=report
+        )
+        result = WORKER.answer_of(WORKER.ended(completed, work), about=target.name)
+        watched = Computed.of(result, job)
         repeatable = all(
             np.array_equal(a, b, equal_nan=True)
             for a, b in zip(alone.outputs, watched.outputs, strict=True)
@@ -151,58 +159,6 @@ def load(folder: Path) -> Recording:
 def digests(target: Target) -> dict[str, str]:
     """SHA-256 of the target's libraries, by file name."""
     return {path.name: sha256_of(path) for path in target.libraries}
-
-
-def run_worker(
-    job: Mapping[str, Any],
-    work: Path,
-    environment: Mapping[str, str],
-    *,
-    where: str,
-    on_progress: Callable[[int], None] | None = None,
-) -> Computed:
-    """Have the cells of a job computed in a process of their own.
-
-    Raises:
-        LlamaproofError: what kept it from computing them.
-    """
-    (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
-
-    def on_line(line: str) -> None:
-        if on_progress is not None and line.isdigit():
-            on_progress(int(line))
-
-    completed = process.run(
-        _command(work),
-        env=environment,
-        on_line=on_line,
-        silence_limit_s=_SILENCE_LIMIT_S,
-        check=False,
-    )
-    if completed.returncode != 0:
-        how = process.describe_status(completed.returncode)
-        raise CommandFailed(
-            f"the cells could not be computed: {last_words(completed.output, how)}",
-            where=where,
-            returncode=completed.returncode,
-            output=completed.lines,
-        )
-    return _read_answer(work, where=where)
-
-
-def _command(work: Path) -> list[str | Path]:
-    files = [work / name for name in ("job.json", "result.json", "outputs.npz")]
-    return [sys.executable, "-m", _WORKER, *files]
-
-
-def _read_answer(work: Path, *, where: str) -> Computed:
-    result = json.loads((work / "result.json").read_text(encoding="utf-8"))
-    if "error" in result:
-        error = result["error"]
-        raise LlamaproofError(error["what"], where=error["where"] or where, hint=error["hint"])
-    return Computed(
-        result=result, outputs=_read_outputs(work / "outputs.npz", len(result["inputs"]))
-    )
 
 
 def _read_outputs(path: Path, number: int) -> tuple[Floats, ...]:

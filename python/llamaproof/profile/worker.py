@@ -1,53 +1,39 @@
 """Compute cells on the first CUDA device, real or emulated, in a process of their own.
 
-Run as `python -m llamaproof.profile.worker JOB RESULT OUTPUTS`: a profiler can watch it,
+Run as `python -m llamaproof.profile.worker JOB RESULT`: a profiler can watch it,
 since it launches a cell's kernels and no others, cell by cell in the order given.
 
-JOB: {"lib_dir", "cells": rows}, and for an emulated GPU {"session": see `workers.handover`,
-"executor": path}.
+JOB: {"lib_dir", "cells": rows, "outputs": a file to write}, and for an emulated GPU {"session": see
+`workers.handover`, "executor": path}.
 RESULT: {"device", "ggml_version", "kv_layout", "inputs": SHA-256 of each cell's, "reports": for
 each cell what the emulator says of each launch, empty on a real GPU}, or {"error": ...}.
-OUTPUTS: a .npz with each cell's result, float32 [n_tokens, n_heads, DV], as `cell0`, `cell1`, ...
+The file of outputs is a .npz with each cell's result, float32 [n_tokens, n_heads, DV], as `cell0`,
+`cell1`, ...
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from llamaproof import ggml
 from llamaproof.attention import rows
 from llamaproof.attention.compute import compute, is_supported
 from llamaproof.attention.inputs import Inputs, random_inputs
-from llamaproof.errors import BadInput, LlamaproofError
+from llamaproof.errors import BadInput
 from llamaproof.executor.loaded import Executor
+from llamaproof.workers.worker import serve
 
 Reports = list[dict[str, Any]]
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Compute the cells of a job; the result says what went wrong, if anything did."""
-    job_path, result_path, outputs_path = (Path(argument) for argument in arguments)
-    job = json.loads(job_path.read_text(encoding="utf-8"))
-    try:
-        result, outputs = examine(job)
-        named: dict[str, Any] = {f"cell{i}": output for i, output in enumerate(outputs)}
-        np.savez(outputs_path, **named)
-    except LlamaproofError as error:
-        result = {"error": {"what": error.what, "where": error.where, "hint": error.hint}}
-    result_path.write_text(json.dumps(result), encoding="utf-8")
-    return 0
-
-
-def examine(job: dict[str, Any]) -> tuple[dict[str, Any], list[npt.NDArray[np.float32]]]:
-    """The result and the outputs of a job.
+def examine(job: dict[str, Any]) -> dict[str, Any]:
+    """The result of a job; its outputs are written.
 
     Raises:
         LlamaproofError: the libraries cannot be loaded, show no CUDA device, or refuse a cell.
@@ -69,14 +55,15 @@ def examine(job: dict[str, Any]) -> tuple[dict[str, Any], list[npt.NDArray[np.fl
             outputs.append(compute(library, device, stream, cell, inputs))
             reports.append(take_reports())
             print(done, flush=True)
-    result = {
+    named: dict[str, Any] = {f"cell{i}": output for i, output in enumerate(outputs)}
+    np.savez(job["outputs"], **named)
+    return {
         "device": device.description,
         "ggml_version": library.version,
         "kv_layout": library.kv_layout,
         "inputs": inputs_of,
         "reports": reports,
     }
-    return result, outputs
 
 
 def digest(inputs: Inputs) -> str:
@@ -102,4 +89,4 @@ def _nothing() -> Reports:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(serve(sys.argv[1:], examine))

@@ -19,7 +19,7 @@ from llamaproof.bench.record import Record, usable_cpus
 from llamaproof.bench.report import blocks_of
 from llamaproof.bench.run import Limits, Run
 from llamaproof.bench.terminal import print_verdicts
-from llamaproof.bench.worker import Worker
+from llamaproof.bench.worker import MeasuringWorker, Setup
 from llamaproof.prove.section import Section
 from llamaproof.reports.blocks import Block, Paragraph
 from llamaproof.reports.outcome import Outcome
@@ -80,8 +80,10 @@ def count(wheel: Path, gpu: shadow.Gpu, points: Sequence[Point]) -> Record:
     with contextlib.ExitStack() as held:
         target = held.enter_context(open_target(str(wheel)))
 
-        def start(_target: int) -> Worker:
-            worker = Worker(target, "emulator", n_threads=usable_cpus(), emulated=gpu)
+        def start(_target: int) -> MeasuringWorker:
+            worker = MeasuringWorker(
+                Setup(target=target, where="emulator", n_threads=usable_cpus(), emulated=gpu)
+            )
             held.callback(worker.end)
             return worker
 

@@ -9,7 +9,7 @@ import pytest
 from llamaproof.abi import compiler
 from llamaproof.abi.bindings import read_bindings
 from llamaproof.abi.check import check_pair
-from llamaproof.errors import BadInput, LlamaproofError
+from llamaproof.errors import BadInput, CommandFailed, LlamaproofError
 from llamaproof.reports.outcome import Outcome
 from tests.support.abi.toy_library import HEADER, check, places, write_pair
 
@@ -74,7 +74,7 @@ def test_bindings_that_raise_on_import_are_refused(
 def test_bindings_that_end_their_process_are_refused(tmp_path: Path) -> None:
     crash = "LLAMA_FORMAT = 3\nos.abort()\n"
     write_pair(tmp_path, bindings=[("LLAMA_FORMAT = 3\n", crash)])
-    with pytest.raises(BadInput, match="SIGABRT"):
+    with pytest.raises(CommandFailed, match="SIGABRT"):
         check(tmp_path)
 
 

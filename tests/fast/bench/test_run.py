@@ -18,9 +18,10 @@ from llamaproof.bench.points import Point, Selection, select
 from llamaproof.bench.record import Record
 from llamaproof.bench.run import LEAST_ROUNDS, Limits, Run
 from llamaproof.bench.samples import Round, Work
-from llamaproof.bench.worker import Opened, WorkerDied
+from llamaproof.bench.worker import Opened
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import GgmlType, OutOfMemory
+from llamaproof.workers.conversation import WorkerDied
 from tests.support.bench.made_up_results import new_record
 
 POINTS = select(
@@ -60,7 +61,7 @@ class Scripted:
 
     def check(self, point: Point) -> CheckResult | None:
         self.log.append(f"{self.name} check {point.cell.n_kv}")
-        raise WorkerDied("the worker was killed by SIGABRT", output=("GGML_ASSERT: no kernel",))
+        raise WorkerDied("GGML_ASSERT: no kernel, when asked to check")
 
     def ceilings(self) -> Ceilings:
         raise LlamaproofError("not here")
@@ -121,7 +122,7 @@ def test_noise_is_given_more_rounds_up_to_the_limit() -> None:
 def test_an_abort_costs_one_cell_and_the_worker_is_replaced() -> None:
     def abort_at_2048(point: Point) -> Opened:
         if point.cell.n_kv == 2048:
-            raise WorkerDied("the worker was killed by SIGABRT", output=("fattn.cu: fatal", ""))
+            raise WorkerDied("fattn.cu: fatal, when asked to round")
         return Opened(supported=True)
 
     dying = Scripted(name="A", log=[], on_open=abort_at_2048)
@@ -214,7 +215,7 @@ def test_cells_left_out_are_measured_by_the_next_run() -> None:
 def test_a_check_that_aborts_says_so_and_goes_on() -> None:
     bench = Bench(workers=[Scripted(name="A", log=[])])
     outcomes = [result for _, _, result in bench.run().check(POINTS[:2])]
-    assert outcomes[0] == "aborts: the worker was killed by SIGABRT (GGML_ASSERT: no kernel)"
+    assert outcomes[0] == "aborts: GGML_ASSERT: no kernel, when asked to check"
     assert len(outcomes) == 2 and bench.started == [0, 0]
 
 

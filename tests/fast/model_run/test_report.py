@@ -15,6 +15,7 @@ from llamaproof.model_run.log import ERROR_MARK, WARNING_MARK
 from llamaproof.model_run.report import ModelReport, report_of
 from llamaproof.model_run.run import ModelRun, collect
 from llamaproof.model_run.terminal import as_json, print_report
+from llamaproof.process import describe_status
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
 from tests.support.model_run import scheduler_log as log
@@ -95,7 +96,7 @@ def _records(
 def _report(
     records: Sequence[str], returncode: int = 0, printed: Sequence[str] = ()
 ) -> ModelReport:
-    run = collect(records, returncode, printed)
+    run = collect(records, describe_status(returncode), printed)
     return report_of(run, MODEL, target="wheel", gpu="L40S", types="f16")
 
 
@@ -267,7 +268,7 @@ def test_without_a_gpu_nothing_is_claimed() -> None:
 
 def test_a_worker_that_never_began_is_an_error() -> None:
     with pytest.raises(BadInput, match="did not start"):
-        collect([], 1, ["ModuleNotFoundError"])
+        collect([], "failed with exit status 1", ["ModuleNotFoundError"])
 
 
 @pytest.mark.parametrize("device", ["CUDA0", "CPU"])
@@ -286,7 +287,7 @@ def test_the_page_says_what_the_document_says(device: str) -> None:
 
 
 def test_the_run_is_kept_whole() -> None:
-    run: ModelRun = collect(_records("CUDA0"), 0, ())
+    run: ModelRun = collect(_records("CUDA0"), "ended", ())
     assert run.devices == (L40S, "CPU: a CPU")
     assert [(step.name, step.n_tokens) for step in run.steps] == [("prefill", 512), ("decode", 1)]
     assert len(run.context_graphs) == 1

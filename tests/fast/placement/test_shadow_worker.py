@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import llamaproof
-from llamaproof import process
+import pytest
+
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
+from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import GgmlType
-from llamaproof.placement.on_shadow import outcome_of
+from llamaproof.placement.on_shadow import WORKER, outcome_of
 from llamaproof.placement.outcome import CellOutcome
 from tests.support.placement.outcomes import cell
 from tests.support.placement.stand_in import build
@@ -23,29 +22,18 @@ RATIOS = (4, 16, 20, 24, 32)
 
 
 def run_worker(folder: Path, cells: list[Cell], *, recorder: Path | None = None) -> dict[str, Any]:
-    job, result = folder / "job.json", folder / "result.json"
-    job.write_text(
-        json.dumps(
-            {
-                "lib_dir": str(folder),
-                "session": {
-                    "file": str(folder / "session.txt"),
-                    "cuda_major": 13,
-                    "mode": "record",
-                    "preload": [str(recorder or folder / "libllama.so")],
-                },
-                "n_children": 2,
-                "cells": [rows.to_row(c) for c in cells],
-            }
-        )
-    )
-    source = str(Path(llamaproof.__file__).parents[1])
-    process.run(
-        [sys.executable, "-m", "llamaproof.placement.shadow_worker", job, result],
-        env={**os.environ, "PYTHONPATH": source},
-    )
-    found: dict[str, Any] = json.loads(result.read_text())
-    return found
+    job = {
+        "lib_dir": str(folder),
+        "session": {
+            "file": str(folder / "session.txt"),
+            "cuda_major": 13,
+            "mode": "record",
+            "preload": [str(recorder or folder / "libllama.so")],
+        },
+        "n_children": 2,
+        "cells": [rows.to_row(c) for c in cells],
+    }
+    return WORKER.ask(job, folder, about="the toy", env=os.environ)
 
 
 def outcomes(folder: Path) -> dict[int, CellOutcome]:
@@ -121,5 +109,5 @@ def test_libraries_that_do_not_load_are_said_to(tmp_path: Path) -> None:
     bad.mkdir()
     recorder = build(good) / "libllama.so"
     (bad / "libllama.so").write_bytes(b"\x7fELF but not for long")
-    result = run_worker(bad, [cell()], recorder=recorder)
-    assert "not a readable ELF library" in result["error"]["what"]
+    with pytest.raises(LlamaproofError, match="not a readable ELF library"):
+        run_worker(bad, [cell()], recorder=recorder)

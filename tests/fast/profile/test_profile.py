@@ -374,7 +374,8 @@ def recorded_by(folder: Path, monkeypatch: pytest.MonkeyPatch, worker: str = "")
     target = folder / "target"
     target.mkdir()
     (target / "libggml.so").write_bytes(b"library")
-    monkeypatch.setattr(recording, "_WORKER", "tests.support.profile.fake_worker")
+    fake = replace(recording.WORKER, module="tests.support.profile.fake_worker")
+    monkeypatch.setattr(recording, "WORKER", fake)
     monkeypatch.setenv("FAKE_WORKER", worker)
     return recording.record(str(target), [CELL], folder / "out")
 

@@ -14,7 +14,7 @@ from llamaproof.attention.grid import heads_of
 from llamaproof.bench import record
 from llamaproof.bench.check import MAX_ROW_NMSE
 from llamaproof.bench.points import Selection, select
-from llamaproof.bench.worker import Worker
+from llamaproof.bench.worker import MeasuringWorker, Setup
 from llamaproof.errors import HOLDS, NOT_CHECKED, LlamaproofError
 from llamaproof.ggml import GgmlType
 from llamaproof.process import run
@@ -31,15 +31,17 @@ def target(wheel: Path) -> Iterator[Target]:
 
 
 @pytest.fixture
-def worker(target: Target) -> Iterator[Worker]:
-    started = Worker(target, "cpu", n_threads=2)
+def worker(target: Target) -> Iterator[MeasuringWorker]:
+    started = MeasuringWorker(Setup(target=target, where="cpu", n_threads=2))
     yield started
     started.end()
 
 
 @pytest.mark.parametrize("kv_type", ["f16", "q8_0", "q4_0"])
 @pytest.mark.parametrize("n_kv_heads", [1, 2])
-def test_the_cpu_backend_agrees_with_float64(worker: Worker, kv_type: str, n_kv_heads: int) -> None:
+def test_the_cpu_backend_agrees_with_float64(
+    worker: MeasuringWorker, kv_type: str, n_kv_heads: int
+) -> None:
     points = select(
         Selection(
             head_sizes=heads_of("576/512", "128"), gqa_ratios=[5, 16], tokens=[1, 7],
@@ -101,7 +103,7 @@ def test_without_a_gpu_the_error_says_what_can_be_done(target: Target) -> None:
     if Path("/dev/nvidia0").exists():
         pytest.skip("there is a GPU here")
     with pytest.raises(LlamaproofError) as caught:
-        Worker(target, "gpu", n_threads=2)
+        MeasuringWorker(Setup(target=target, where="gpu", n_threads=2))
     assert caught.value.hint
 
 

@@ -9,11 +9,9 @@ in place of the wheel's.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from llamaproof import process, shadow
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell, HeadSizes, make_cell
 from llamaproof.emulator.results import CellResult, result_of
+from llamaproof.emulator.run import WORKER
 from llamaproof.executor.library import default_library
 from llamaproof.ggml import GgmlType
 from llamaproof.target import open_target
@@ -121,20 +120,14 @@ class Bench:
         work = self._folder / name
         work.mkdir()
         session = self._session if ptx is None else self._with(ptx, kernel, work)
-        job, answer = work / "job.json", work / "result.json"
-        document = {
+        job = {
             "lib_dir": str(self._lib_dir),
             "session": handover.describe(session),
             "executor": str(default_library()),
             "cells": [rows.to_row(c) for c in cells],
         }
-        job.write_text(json.dumps(document), encoding="utf-8")
-        process.run(
-            [sys.executable, "-m", "llamaproof.emulator.worker", job, answer],
-            env={**os.environ, "GGML_CUDA_DISABLE_GRAPHS": "1", **session.environment},
-        )
-        result = json.loads(answer.read_text(encoding="utf-8"))
-        assert "error" not in result, result
+        env = {**os.environ, **session.environment}
+        result = WORKER.ask(job, work, about=self._lib_dir, env=env)
         return {c: result_of(a) for c, a in zip(cells, result["answers"], strict=True)}
 
     def _with(self, ptx: Path, kernel: str, work: Path) -> shadow.Session:

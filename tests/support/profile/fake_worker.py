@@ -6,30 +6,33 @@ that found no GPU.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from llamaproof.errors import LlamaproofError
+from llamaproof.workers.worker import serve
 
-def main(job_path: str, result_path: str, outputs_path: str) -> None:
+
+def examine(job: dict[str, Any]) -> dict[str, Any]:
     mode = os.environ.get("FAKE_WORKER", "")
-    result = {"device": "Fake GPU", "ggml_version": "0", "kv_layout": "v_separate"}
-    cells = json.loads(Path(job_path).read_text())["cells"]
     if mode == "refused":
-        answer = {"error": {"what": "no CUDA device", "where": "", "hint": ""}}
-        Path(result_path).write_text(json.dumps(answer))
-        return
+        raise LlamaproofError("no CUDA device")
+    cells = job["cells"]
     value = os.getpid() if mode == "unsteady" else 1
     named: dict[str, Any] = {f"cell{i}": np.full(3, value) for i in range(len(cells))}
-    np.savez(outputs_path, **named)
-    Path(result_path).write_text(json.dumps({**result, "inputs": ["11"] * len(cells)}))
+    np.savez(job["outputs"], **named)
     for done in range(len(cells)):
         print(done + 1)
+    return {
+        "device": "Fake GPU",
+        "ggml_version": "0",
+        "kv_layout": "v_separate",
+        "inputs": ["11"] * len(cells),
+    }
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(serve(sys.argv[1:], examine))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 import llamaproof
 from llamaproof.errors import CommandFailed, LlamaproofError
-from llamaproof.workers.jobs import Worker
+from llamaproof.workers.worker import Worker
 
 MODULE = """
 import os, sys
-from llamaproof.workers.jobs import serve
+from llamaproof.workers.worker import serve
 from llamaproof.errors import BadInput
 
 def examine(job):
@@ -68,3 +69,50 @@ def test_its_death_is_told_with_its_last_words(tmp_path: Path) -> None:
 def test_an_end_without_an_answer_is_no_answer(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="it could not be examined"):
         ask(tmp_path, "vanish")
+
+
+def test_an_earlier_answer_is_not_taken_for_its_own(tmp_path: Path) -> None:
+    assert ask(tmp_path, "well")
+    with pytest.raises(CommandFailed):
+        ask(tmp_path, "vanish")
+
+
+def test_this_llamaproof_is_first_whatever_the_environment_names(tmp_path: Path) -> None:
+    worker = Worker(module="any", failed="", silence_limit_s=1)
+    paths = worker.environment({"PYTHONPATH": str(tmp_path), "OTHER": "kept"})
+    assert paths["PYTHONPATH"].split(os.pathsep) == [
+        str(Path(llamaproof.__file__).parents[1]),
+        str(tmp_path),
+    ]
+    assert paths["OTHER"] == "kept"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="PYTHONSAFEPATH came with Python 3.11")
+def test_a_module_in_the_working_directory_is_not_taken_for_pythons_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tempfile.py").write_text("raise RuntimeError('not this one')\n")
+    monkeypatch.chdir(tmp_path)
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    assert ask(modules, "well")
+
+
+def test_one_that_nobody_vouched_for_sees_the_standard_library_alone(tmp_path: Path) -> None:
+    package = tmp_path / "found"
+    package.mkdir()
+    (package / "toy_alone.py").write_text(
+        "import json, sys\n"
+        "try:\n    import llamaproof\n    said = 'seen'\n"
+        "except ImportError:\n    said = 'not seen'\n"
+        "json.dump({'llamaproof': said, 'path': sys.flags.isolated}, open(sys.argv[2], 'w'))\n"
+    )
+    sys.path.insert(0, str(package))
+    try:
+        worker = Worker(
+            module="toy_alone", failed="it failed", silence_limit_s=60, vouched_for=False
+        )
+        answer = worker.ask({}, tmp_path, about="it", env=os.environ)
+    finally:
+        sys.path.remove(str(package))
+    assert answer == {"llamaproof": "not seen", "path": 1}

@@ -103,7 +103,7 @@ class RuleVerdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class GateEvidence:
     """What there is to judge.
 
     Attributes:
@@ -141,7 +141,7 @@ def load_gate(path: Path = DEFAULT_GATE) -> Gate:
         raise BadInput(f"the gate is incomplete: {error!r}", where=path) from error
 
 
-def judge(gate: Gate, evidence: Evidence) -> tuple[RuleVerdict, ...]:
+def judge(gate: Gate, evidence: GateEvidence) -> tuple[RuleVerdict, ...]:
     """Every rule of the gate on the evidence."""
     judged = Judged(gate=gate, evidence=evidence)
     return tuple(
@@ -174,7 +174,7 @@ class Judged:
     """The evidence, with what all kinds of rule ask of it."""
 
     gate: Gate
-    evidence: Evidence
+    evidence: GateEvidence
 
     @property
     def requested(self) -> frozenset[Point]:
@@ -449,7 +449,7 @@ def _findings(rule: Rule, judged: Judged) -> Iterator[GateFinding]:
     yield from _KINDS[rule.kind](rule, judged)
 
 
-def _is_left_out(rule: Rule, evidence: Evidence) -> bool:
+def _is_left_out(rule: Rule, evidence: GateEvidence) -> bool:
     """Whether a rule is about a reference only judged when the user brings it."""
     role = rule.parameters.get("role")
     given = role in evidence.references or role in evidence.gone

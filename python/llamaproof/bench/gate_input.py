@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llamaproof.bench import record as records
-from llamaproof.bench.gate import Evidence
+from llamaproof.bench.gate import GateEvidence
 from llamaproof.bench.record import Record
 
 BASELINE = "baseline"
@@ -23,7 +23,7 @@ def kept_records(unit: records.Unit) -> tuple[Record, ...]:
 
 def evidence_of(
     record: Record, baselines: Sequence[Record] = (), kept: Sequence[Record] = ()
-) -> Evidence:
+) -> GateEvidence:
     """The first target of a record as evidence, judged against the others and earlier records.
 
     What was measured in the same run comes first, then the baselines, then what comes with the
@@ -46,7 +46,7 @@ def evidence_of(
                     gone.setdefault(role, why)
                 else:
                     references.setdefault(role, earlier.of(index))
-    return Evidence(
+    return GateEvidence(
         unit=record.unit,
         requested=record.requested,
         results=record.of(0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -31,18 +32,16 @@ class Plot:
 
 def plots_of(record: Record) -> Iterator[Plot]:
     """Every picture that the record has the results for."""
-    for metric in metrics_of(record):
-        for group in _groups(record):
-            yield _cost_plot(record, group, metric)
+    metrics, groups = metrics_of(record), tuple(_groups(record))
+    for metric, group in itertools.product(metrics, groups):
+        yield _cost_plot(record, group, metric)
     if record.ceilings is not None:
-        for group in _groups(record):
-            yield _ceiling_plot(record, group)
-    for other in range(1, len(record.targets)):
-        for metric in metrics_of(record):
-            for group in _groups(record):
-                plot = _comparison_plot(record, other, group, metric)
-                if plot is not None:
-                    yield plot
+        yield from (_ceiling_plot(record, group) for group in groups)
+    others = range(1, len(record.targets))
+    for other, metric, group in itertools.product(others, metrics, groups):
+        plot = _comparison_plot(record, other, group, metric)
+        if plot is not None:
+            yield plot
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from llamaproof.attention.error import MAX_NMSE
 from llamaproof.attention.grid import cells_of
 from llamaproof.emulator import terminal
 from llamaproof.emulator.coverage import coverage_of, print_coverage
-from llamaproof.emulator.decode import Settings, run_model
+from llamaproof.emulator.decode import DecodeSettings, run_model
 from llamaproof.emulator.run import emulate
 from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES
 from llamaproof.errors import BadInput
@@ -127,7 +127,7 @@ def _execute_model(args: argparse.Namespace, printer: Printer) -> int:
         raise BadInput("a model has its own shapes", hint="beside --model give one --type at most")
     if args.prefill < 1 or args.decode < 0:
         raise BadInput("--prefill takes numbers from 1 on, --decode from 0 on")
-    settings = Settings(
+    settings = DecodeSettings(
         n_prefill=args.prefill, n_decode=args.decode, type_k=types[0], type_v=types[0]
     )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

@@ -38,7 +38,7 @@ _ALL_LAYERS = 9999
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class DecodeSettings:
     """How the model is run.
 
     Attributes:
@@ -53,7 +53,7 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class DecodedStep:
     """One call of llama_decode on the emulated GPU, and how its logits compare with the CPU's.
 
     Attributes:
@@ -78,7 +78,7 @@ class ModelEvidence:
     model: str
     gpu: str
     cpu_without_flash: float
-    steps: tuple[Step, ...]
+    steps: tuple[DecodedStep, ...]
 
     def json(self) -> dict[str, Any]:
         """A document of plain values."""
@@ -100,7 +100,7 @@ def run_model(
     target_spec: str,
     model: Path,
     gpu: shadow.Gpu,
-    settings: Settings,
+    settings: DecodeSettings,
     *,
     on_progress: Callable[[str, int], None] | None = None,
 ) -> ModelEvidence:
@@ -145,11 +145,11 @@ def token_nmse(
 
 def _step(
     raw: dict[str, Any], logits: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]
-) -> Step:
+) -> DecodedStep:
     rows = slice(raw["position"], raw["position"] + raw["n_tokens"])
     mine, theirs = logits[rows], expected[rows]
     reported = read_reports(raw["reports"])
-    return Step(
+    return DecodedStep(
         position=raw["position"],
         n_tokens=raw["n_tokens"],
         seconds=raw["seconds"],
@@ -164,7 +164,7 @@ def _decode(
     target: Target,
     model: Path,
     gpus: Sequence[shadow.Gpu],
-    settings: Settings,
+    settings: DecodeSettings,
     flash_attn: bool,
     on_progress: Callable[[int], None],
 ) -> tuple[dict[str, Any], npt.NDArray[np.float32]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE
-from llamaproof.emulator.decode import LOGITS_NMSE_LIMIT, ModelEvidence, Step
+from llamaproof.emulator.decode import LOGITS_NMSE_LIMIT, DecodedStep, ModelEvidence
 from llamaproof.emulator.results import CellResult, CellVerdict, EmulationEvidence
 from llamaproof.reports.blocks import Table, Tone, Toned
 from llamaproof.reports.printer import Printer
@@ -83,7 +83,7 @@ def print_model(evidence: ModelEvidence, printer: Printer) -> None:
     )
 
 
-def _step_row(step: Step) -> tuple[str | Toned, ...]:
+def _step_row(step: DecodedStep) -> tuple[str | Toned, ...]:
     return (
         str(step.position),
         str(step.n_tokens),

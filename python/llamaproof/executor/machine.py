@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from llamaproof.binary.kernel_figures import Parameter
 from llamaproof.errors import BadInput, LlamaproofError
 from llamaproof.executor import library
 from llamaproof.executor.counts import NAMES, Counts
@@ -62,15 +63,7 @@ class Launched:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parameter:
-    """A kernel parameter's place in the parameter block, in bytes."""
-
-    offset: int
-    size: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kernel:
+class DecodedKernel:
     """A kernel that was parsed and decoded whole: every instruction in it is known."""
 
     name: str
@@ -85,7 +78,7 @@ class Kernel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Buffer:
+class LentArray:
     """A numpy array that kernels see as device memory, at the address of its first element."""
 
     array: npt.NDArray[Any]
@@ -99,7 +92,7 @@ class Emulator:
     def __init__(self, library_path: Path | None = None) -> None:
         self._library = library.open_library(library_path)
         self._handle: int | None = self._library.llamaproof_emulator_create()
-        self._buffers: dict[int, Buffer] = {}
+        self._buffers: dict[int, LentArray] = {}
         self._classes = library.names(self._library, "class")
 
     def __enter__(self) -> Emulator:
@@ -138,7 +131,7 @@ class Emulator:
         names = _text(self._library.llamaproof_emulator_kernels(self._handle, module))
         return tuple(names.split())
 
-    def kernel(self, module: int, name: str) -> Kernel:
+    def kernel(self, module: int, name: str) -> DecodedKernel:
         """Decode a kernel.
 
         Raises:
@@ -158,7 +151,7 @@ class Emulator:
                 ctypes.byref(size),
             )
             parameters.append(Parameter(offset=offset.value, size=size.value))
-        return Kernel(
+        return DecodedKernel(
             name=name,
             module=module,
             parameters=tuple(parameters),
@@ -170,7 +163,7 @@ class Emulator:
             ordered=bool(info.ordered),
         )
 
-    def buffer(self, array: npt.NDArray[Any], *, written: bool = True) -> Buffer:
+    def buffer(self, array: npt.NDArray[Any], *, written: bool = True) -> LentArray:
         """Lend a C-contiguous array to the device; it stays where it is.
 
         Args:
@@ -178,19 +171,19 @@ class Emulator:
         """
         if not array.flags.c_contiguous:
             raise BadInput("device memory must be a C-contiguous array")
-        result = Buffer(array=array, address=array.ctypes.data, nbytes=array.nbytes)
+        result = LentArray(array=array, address=array.ctypes.data, nbytes=array.nbytes)
         self._call("add_memory", result.address, result.nbytes, result.address, int(written))
         self._buffers[result.address] = result
         return result
 
-    def release(self, buffer: Buffer) -> None:
+    def release(self, buffer: LentArray) -> None:
         """Take an array back."""
         self._call("remove_memory", buffer.address)
         del self._buffers[buffer.address]
 
     def launch(
         self,
-        kernel: Kernel,
+        kernel: DecodedKernel,
         *,
         grid: Sequence[int],
         block: Sequence[int],
@@ -203,8 +196,8 @@ class Emulator:
         """Run a grid to its end.
 
         Args:
-            arguments: one for each parameter (a Buffer, an int, a float, a numpy scalar, bytes), or
-                the whole parameter block.
+            arguments: one for each parameter (a LentArray, an int, a float, a numpy scalar,
+                bytes), or the whole parameter block.
             threads: host threads, by default one for each core; the results are the same bits.
             check: look for races, undefined reads and count sectors and bank conflicts.
             instruction_limit: warp instructions of one block after which it is taken to hang.
@@ -250,7 +243,7 @@ class Emulator:
         }
         return Counts(by_class=by_class, **plain)
 
-    def _findings(self, kernel: Kernel) -> tuple[KernelFinding, ...]:
+    def _findings(self, kernel: DecodedKernel) -> tuple[KernelFinding, ...]:
         found = []
         for index in range(self._library.llamaproof_emulator_finding_count(self._handle)):
             raw = library.CFinding(struct_bytes=ctypes.sizeof(library.CFinding))
@@ -278,7 +271,7 @@ class Emulator:
             raise EmulationError(_text(self._library.llamaproof_emulator_error(self._handle)))
 
 
-def pack(kernel: Kernel, arguments: Sequence[Any]) -> bytes:
+def pack(kernel: DecodedKernel, arguments: Sequence[Any]) -> bytes:
     """Lay arguments out as the kernel's parameter block.
 
     Raises:
@@ -300,7 +293,7 @@ def pack(kernel: Kernel, arguments: Sequence[Any]) -> bytes:
 
 
 def _bytes_of(argument: Any, size: int) -> bytes:
-    if isinstance(argument, Buffer):
+    if isinstance(argument, LentArray):
         return struct.pack("<Q", argument.address)
     if isinstance(argument, np.generic):
         return argument.tobytes()

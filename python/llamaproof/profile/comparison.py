@@ -28,7 +28,7 @@ from llamaproof.profile.figures import (
     figures_for,
 )
 from llamaproof.profile.ncu import Profiled
-from llamaproof.profile.recording import Computed, Recording
+from llamaproof.profile.recording import ComputedCells, Recording
 from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome
 from llamaproof.target import Target, open_target
@@ -237,7 +237,7 @@ def _emulate(
     gpu: shadow.Gpu,
     recorded: Recording,
     on_progress: Callable[[int], None] | None,
-) -> Computed:
+) -> ComputedCells:
     with staged(target, [gpu], executor=default_library()) as stage:
         take_registers(stage.session.file, recorded.launches)
         job = {
@@ -248,7 +248,7 @@ def _emulate(
         result = recording.WORKER.ask(
             job, stage.folder, about=target.name, env=stage.env, on_done=on_progress
         )
-        return recording.Computed.of(result, job)
+        return recording.ComputedCells.of(result, job)
 
 
 def take_registers(session: Path, launches: Sequence[Profiled]) -> None:

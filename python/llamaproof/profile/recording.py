@@ -62,14 +62,14 @@ class Recording:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Computed:
+class ComputedCells:
     """What the worker came back with; its outputs as in `Recording`."""
 
     result: Mapping[str, Any]
     outputs: tuple[Floats, ...]
 
     @classmethod
-    def of(cls, result: Mapping[str, Any], job: Mapping[str, Any]) -> Computed:
+    def of(cls, result: Mapping[str, Any], job: Mapping[str, Any]) -> ComputedCells:
         """What a worker answered to a job."""
         outputs = _read_outputs(Path(job["outputs"]), len(result["inputs"]))
         return cls(result=result, outputs=outputs)
@@ -98,14 +98,14 @@ def record(
             "outputs": str(work / "outputs.npz"),
         }
         result = WORKER.ask(job, work, about=target.name, env=os.environ, on_done=on_progress)
-        alone = Computed.of(result, job)
+        alone = ComputedCells.of(result, job)
         folder.mkdir(parents=True, exist_ok=True)
         report = folder / "report.ncu-rep"
         completed = ncu.profile(
             WORKER.command(job, work), env=WORKER.environment(os.environ), report=report
         )
         result = WORKER.answer_of(WORKER.ended(completed, work), about=target.name)
-        watched = Computed.of(result, job)
+        watched = ComputedCells.of(result, job)
         repeatable = all(
             np.array_equal(a, b, equal_nan=True)
             for a, b in zip(alone.outputs, watched.outputs, strict=True)

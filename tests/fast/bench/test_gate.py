@@ -10,7 +10,7 @@ import pytest
 
 from llamaproof.bench.gate import (
     DEFAULT_GATE,
-    Evidence,
+    GateEvidence,
     RuleVerdict,
     judge,
     load_gate,
@@ -35,20 +35,20 @@ GATE = load_gate()
 AT_20 = [point for point in GRID if point.cell.ratio == 20]
 
 
-def verdicts_of(given: Evidence) -> dict[str, RuleVerdict]:
+def verdicts_of(given: GateEvidence) -> dict[str, RuleVerdict]:
     return {verdict.rule.name: verdict for verdict in judge(GATE, given)}
 
 
-def whole(results: dict[Point, PointResult]) -> Evidence:
+def whole(results: dict[Point, PointResult]) -> GateEvidence:
     reference = timed(GRID, good_cost, seed=7)
     return evidence(results, stock=reference, newest=reference)
 
 
-def failing(given: Evidence) -> set[str]:
+def failing(given: GateEvidence) -> set[str]:
     return {n for n, v in verdicts_of(given).items() if v.outcome is Outcome.DEFECT}
 
 
-def unchecked(given: Evidence) -> set[str]:
+def unchecked(given: GateEvidence) -> set[str]:
     return {n for n, v in verdicts_of(given).items() if v.outcome is Outcome.NOT_CHECKED}
 
 

@@ -22,7 +22,7 @@ from llamaproof.doctor.diagnosis import Diagnosis
 from llamaproof.doctor.findings import stops
 from llamaproof.doctor.terminal import print_diagnosis
 from llamaproof.emulator.coverage import Coverage, Refusal, print_coverage
-from llamaproof.emulator.decode import ModelEvidence, Step
+from llamaproof.emulator.decode import DecodedStep, ModelEvidence
 from llamaproof.emulator.results import CellResult, CellVerdict, EmulationEvidence
 from llamaproof.emulator.terminal import print_evidence, print_model
 from llamaproof.ggml import GgmlType
@@ -125,7 +125,7 @@ def _emulation(printer: Printer) -> None:
 
 
 def _decoding(printer: Printer) -> None:
-    step = Step(
+    step = DecodedStep(
         position=0, n_tokens=1, nmse=1.0, same_choice=0, seconds=1.0, launches=(),
         undefined_reads=(SENTENCE,),
     )  # fmt: skip

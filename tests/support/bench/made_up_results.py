@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from llamaproof.bench import record as records
-from llamaproof.bench.gate import Evidence
+from llamaproof.bench.gate import GateEvidence
 from llamaproof.bench.points import Point, Selection, select
 from llamaproof.bench.record import Machine, PointResult, Record, TargetInfo
 from llamaproof.bench.samples import Round
@@ -71,11 +71,11 @@ def evidence(
     *,
     requested: Sequence[Point] = GRID,
     **references: dict[Point, PointResult],
-) -> Evidence:
-    """Evidence with references by role; `stock` and `newest` stand for the two releases."""
+) -> GateEvidence:
+    """GateEvidence with references by role; `stock` and `newest` stand for the two releases."""
     names = {"stock": "0.3.16", "newest": "0.3.36"}
     counts = any(result.counts for result in results.values())
-    return Evidence(
+    return GateEvidence(
         unit="counted work" if counts else "device seconds",
         requested=requested,
         results=results,

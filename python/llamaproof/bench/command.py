@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import platform
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,26 +17,21 @@ from llamaproof.bench.gate_input import evidence_of, kept_records
 from llamaproof.bench.left_out import left_out_lines
 from llamaproof.bench.options import add_options, points_of, role_of
 from llamaproof.bench.points import Point
-from llamaproof.bench.record import Machine, Record, TargetInfo, Unit
+from llamaproof.bench.record import Record
 from llamaproof.bench.report import write_report
 from llamaproof.bench.run import Limits, Run
+from llamaproof.bench.targets import Named, new_record, resumed
 from llamaproof.bench.terminal import print_record, print_verdicts
-from llamaproof.bench.worker import Hello, MeasuringWorker, Setup, Where
+from llamaproof.bench.worker import Hello, MeasuringWorker, Setup
 from llamaproof.errors import BadInput
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import Progress
-from llamaproof.target import Target, open_target, sha256_of
-from llamaproof.wheel_contents import read_contents
+from llamaproof.target import open_target
 
 if TYPE_CHECKING:
     from llamaproof import shadow
 
-_UNITS: Mapping[Where, Unit] = {
-    "gpu": "device seconds",
-    "cpu": "host seconds",
-    "emulator": "counted work",
-}
 # A check of more cells prints the wrong ones and a summary.
 _LINES_IN_FULL = 40
 
@@ -91,14 +84,6 @@ def execute(args: argparse.Namespace) -> int:
         return worst(outcomes).exit_code
 
 
-@dataclass(frozen=True, kw_only=True)
-class Named:
-    """A target with the role it plays in the gate."""
-
-    target: Target
-    role: str | None
-
-
 def _opened(args: argparse.Namespace, held: contextlib.ExitStack) -> list[Named]:
     opened = []
     for text in (args.target, *args.against):
@@ -149,7 +134,7 @@ def _record(
     """The record to fill: a new one, or the one to go on with."""
     record = new_record(args.on, targets, hellos)
     if args.resume is not None:
-        record = _resumed(args.resume, record)
+        record = resumed(args.resume, record)
     record.requested = tuple(dict.fromkeys((*record.requested, *points)))
     save_to = args.json or args.resume
     if save_to is not None:
@@ -272,54 +257,3 @@ def _describe(record: Record) -> str:
         lines.append(f"clocks are not sampled: {machine.clocks_missing}")
     lines += [f"{t.name}: ggml {t.ggml_version}, {t.kv_layout}" for t in record.targets]
     return "\n".join(lines)
-
-
-def new_record(where: Where, targets: Sequence[Named], hellos: Sequence[Hello]) -> Record:
-    """A record of these targets on this machine, with nothing measured yet."""
-    first = hellos[0]
-    return Record(
-        unit=_UNITS[where],
-        machine=Machine(
-            system=platform.platform(),
-            cpu=records.cpu_name(),
-            cpu_count=records.usable_cpus(),
-            device=first.device,
-            gpu=first.gpu,
-            driver_version=first.driver_version,
-            clocks_missing=first.clocks_missing,
-        ),
-        targets=tuple(_info(*each) for each in zip(targets, hellos, strict=True)),
-        created=records.now(),
-    )
-
-
-def _info(named: Named, hello: Hello) -> TargetInfo:
-    target = named.target
-    contents = read_contents(target)
-    return TargetInfo(
-        name=target.name,
-        role=named.role,
-        version=target.version,
-        sha256=target.sha256,
-        libraries={path.name: sha256_of(path) for path in target.libraries},
-        ggml_version=hello.ggml_version,
-        kv_layout=hello.kv_layout,
-        series=tuple(map(str, contents.get("series", ()))),
-        tree=str(contents.get("tree", "")),
-    )
-
-
-def _resumed(path: Path, fresh: Record) -> Record:
-    old = records.load(path)
-    same = (
-        [t.libraries for t in old.targets] == [t.libraries for t in fresh.targets]
-        and old.unit == fresh.unit
-        and old.machine.device == fresh.machine.device
-    )
-    if not same:
-        raise BadInput(
-            "the record is of other libraries, another device or another unit",
-            where=path,
-            hint="resume with the targets in the same order on the same machine, or start anew",
-        )
-    return old

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.placement.outcome import ORDER, CellOutcome, KernelUse
+from llamaproof.placement.survey import Survey, outcome_json
 
-Verdict = Literal["same", "better", "worse", "different"]
+ChangeVerdict = Literal["same", "better", "worse", "different"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +20,7 @@ class Change:
 
     gpu: str
     cell: Cell
-    verdict: Verdict
+    verdict: ChangeVerdict
     before: CellOutcome
     after: CellOutcome
 
@@ -43,7 +45,40 @@ def changes(
     return tuple(found)
 
 
-def compare(before: CellOutcome, after: CellOutcome) -> Verdict:
+def changes_json(against: Survey, changes: Sequence[Change]) -> dict[str, Any]:
+    """The comparison with another target; cells that are the same are left out.
+
+    Each row of `changes` is [GPU, verdict, before, after, cell]: before and after are indices into
+    this comparison's own `outcomes`, the cell is a row in the order of `cell_columns`.
+    """
+    index: dict[CellOutcome, int] = {}
+    lines = [
+        [
+            change.gpu,
+            change.verdict,
+            index.setdefault(change.before, len(index)),
+            index.setdefault(change.after, len(index)),
+            rows.to_row(change.cell),
+        ]
+        for change in changes
+    ]
+    counts = {
+        verdict: sum(change.verdict == verdict for change in changes)
+        for verdict in ("better", "worse", "different")
+    }
+    return {
+        "against": {
+            "name": against.target,
+            "version": against.version,
+            "sha256": against.sha256,
+        },
+        "counts": counts,
+        "outcomes": [outcome_json(outcome) for outcome in index],
+        "changes": lines,
+    }
+
+
+def compare(before: CellOutcome, after: CellOutcome) -> ChangeVerdict:
     """How `after` stands to `before`.
 
     A kernel is better than the CPU, and the CPU better than an abort. Of two kernels one is better
@@ -59,7 +94,7 @@ def compare(before: CellOutcome, after: CellOutcome) -> Verdict:
     return _compare_kernels(before.use, after.use)
 
 
-def _compare_kernels(before: KernelUse, after: KernelUse) -> Verdict:
+def _compare_kernels(before: KernelUse, after: KernelUse) -> ChangeVerdict:
     if not before.columns or not after.columns:
         return "same" if before.kernel == after.kernel else "different"
     columns = after.columns - before.columns

@@ -24,7 +24,7 @@ from llamaproof.placement.by_model import MODEL_CELLS, brief_models_table
 from llamaproof.placement.on_real_gpu import REAL_GPU, collect_real
 from llamaproof.placement.on_shadow import Progress as OnProgress
 from llamaproof.placement.on_shadow import collect
-from llamaproof.placement.survey import DispatchEvidence
+from llamaproof.placement.survey import Survey
 from llamaproof.reports import document
 from llamaproof.reports.outcome import worst
 from llamaproof.reports.printer import Printer
@@ -103,10 +103,10 @@ def execute(args: argparse.Namespace) -> int:
         return model_command.execute(args, gpus)
     requirements = tuple(requirement.parse(text) for text in args.require)
     cells = _cells(args.head_sizes, requirements)
-    evidence = _examine(args, args.target, gpus, cells)
+    survey = _examine(args, args.target, gpus, cells)
     against = _examine(args, args.diff, gpus, cells) if args.diff else None
-    proof = assemble(evidence, requirements, against)
-    agreement = _agreement(args.target, evidence) if args.agree else None
+    proof = assemble(survey, requirements, against)
+    agreement = _agreement(args.target, survey) if args.agree else None
     if args.json is not None:
         found = {} if agreement is None else {"agreement": agreement.json()}
         document.write(args.json, {**proof.json(), **found})
@@ -138,18 +138,18 @@ def _examine(
     target: str,
     gpus: Sequence[shadow.Gpu],
     cells: tuple[Cell, ...],
-) -> DispatchEvidence:
+) -> Survey:
     return _collect_real(target, cells) if args.real else _collect(target, gpus, cells)
 
 
-def _agreement(target: str, evidence: DispatchEvidence) -> Agreement:
+def _agreement(target: str, survey: Survey) -> Agreement:
     """The one report of a real GPU beside the shadow of its card.
 
     Raises:
         BadInput: the table of cards has no such card.
     """
-    (real,) = evidence.reports
-    played = _collect(target, (shadow.find_gpu(real.gpu),), evidence.cells)
+    (real,) = survey.reports
+    played = _collect(target, (shadow.find_gpu(real.gpu),), survey.cells)
     return agree(real.gpu, played.reports[0].outcomes, real.outcomes)
 
 
@@ -161,12 +161,12 @@ def _cells(head_sizes: Sequence[str], requirements: Sequence[Requirement]) -> tu
     return tuple(sorted({*cells_of(grid_for(heads or ()), heads=heads), *required, *of_models}))
 
 
-def _collect(target: str, gpus: Sequence[shadow.Gpu], cells: tuple[Cell, ...]) -> DispatchEvidence:
+def _collect(target: str, gpus: Sequence[shadow.Gpu], cells: tuple[Cell, ...]) -> Survey:
     with _bars(target, [gpu.name for gpu in gpus], len(cells)) as on_progress:
         return collect(target, gpus, cells, on_progress=on_progress)
 
 
-def _collect_real(target: str, cells: tuple[Cell, ...]) -> DispatchEvidence:
+def _collect_real(target: str, cells: tuple[Cell, ...]) -> Survey:
     with _bars(target, [REAL_GPU], len(cells)) as on_progress:
         return collect_real(target, cells, on_progress=on_progress)
 

@@ -14,7 +14,7 @@ from llamaproof.dispatch.summary import (
 )
 from llamaproof.dispatch.tables import QUALITY_TONES, by_row
 from llamaproof.ggml import GgmlType
-from llamaproof.placement.survey import DispatchEvidence
+from llamaproof.placement.survey import Survey
 from llamaproof.reports.blocks import Table, Toned
 from llamaproof.reports.grouping import grouped
 
@@ -22,18 +22,18 @@ _Said = tuple[str, Quality]
 _EVERY = "every type examined"
 
 
-def fallbacks_table(evidence: DispatchEvidence) -> Table:
+def fallbacks_table(survey: Survey) -> Table:
     """A row for head sizes and types of which the same is said on the same cards."""
-    examined = grouped(((row.heads, row.extras), row.types) for row in rows_of(evidence.cells))
+    examined = grouped(((row.heads, row.extras), row.types) for row in rows_of(survey.cells))
     by_types = grouped(
         ((row.heads, row.extras, said, cards), row.types)
-        for row, said, cards in _falling_back(evidence)
+        for row, said, cards in _falling_back(survey)
     )
     by_heads = grouped(
         ((_types(types, examined[heads, extras]), extras, said, cards), heads)
         for (heads, extras, said, cards), types in by_types.items()
     )
-    all_cards = tuple(report.gpu for report in evidence.reports)
+    all_cards = tuple(report.gpu for report in survey.reports)
     return Table(
         head=("head sizes", "K/V types", "with", "attention", "cards"),
         rows=[
@@ -51,19 +51,19 @@ def fallbacks_table(evidence: DispatchEvidence) -> Table:
     )
 
 
-def head_sizes_falling_back(evidence: DispatchEvidence) -> tuple[HeadSizes, ...]:
+def head_sizes_falling_back(survey: Survey) -> tuple[HeadSizes, ...]:
     """Those that are not all on the GPU of every card with f16 K and V and nothing but a mask."""
-    rows = (row for row, _, _ in _falling_back(evidence))
+    rows = (row for row, _, _ in _falling_back(survey))
     f16 = GgmlType.F16.label
     return tuple(sorted({row.heads for row in rows if row.types == f16 and row.extras == PLAIN}))
 
 
 def _falling_back(
-    evidence: DispatchEvidence,
+    survey: Survey,
 ) -> Iterator[tuple[RowKey, _Said, tuple[str, ...]]]:
     """Each row that is not all on the GPU, what is said of it, and on which cards."""
-    outcomes = {report.gpu: by_row(report) for report in evidence.reports}
-    for row in rows_of(evidence.cells):
+    outcomes = {report.gpu: by_row(report) for report in survey.reports}
+    for row in rows_of(survey.cells):
         summaries = {gpu: summarise_by_depth(by[row], say=place) for gpu, by in outcomes.items()}
         said = grouped(
             ((s.text, s.quality), gpu) for gpu, s in summaries.items() if s.quality != "good"

@@ -1,4 +1,4 @@
-"""Dispatch evidence as the blocks of a page."""
+"""What a survey shows as the blocks of a page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llamaproof.dispatch.fallbacks import fallbacks_table, head_sizes_falling_ba
 from llamaproof.dispatch.proof import DispatchProof
 from llamaproof.dispatch.tables import changes_table, gpu_table, ratio_tables
 from llamaproof.placement.by_model import models_table
-from llamaproof.placement.survey import ESTIMATES, DispatchEvidence, GpuReport
+from llamaproof.placement.survey import ESTIMATES, GpuSurvey, Survey
 from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, Toned
 from llamaproof.reports.grouping import grouped
 from llamaproof.reports.pages import to_html
@@ -29,7 +29,7 @@ _BY_RATIO = (
 
 def page(proof: DispatchProof) -> str:
     """A page that needs nothing else."""
-    title = f"Where flash attention runs: {proof.evidence.target}"
+    title = f"Where flash attention runs: {proof.survey.target}"
     return to_html([Heading(text=title, level=1), *answer_blocks(proof), *proof_blocks(proof)])
 
 
@@ -42,18 +42,18 @@ def answer_blocks(proof: DispatchProof) -> Iterator[Block]:
             f"and for 512, with {SHALLOW} and {DEEP} tokens in the cache. A model that is not "
             "listed does as one with the same head sizes and ratio."
         )
-        yield from _refused_head_sizes(proof.evidence)
+        yield from _refused_head_sizes(proof.survey)
         yield models_table(proof.models)
     yield Heading(text="What does not run on the GPU", level=3)
-    table = fallbacks_table(proof.evidence)
+    table = fallbacks_table(proof.survey)
     if table.rows:
         yield table
     else:
         yield Paragraph(text="Every cell that was examined runs on the GPU.")
 
 
-def _refused_head_sizes(evidence: DispatchEvidence) -> Iterator[Block]:
-    sizes = head_sizes_falling_back(evidence)
+def _refused_head_sizes(survey: Survey) -> Iterator[Block]:
+    sizes = head_sizes_falling_back(survey)
     if sizes:
         yield Paragraph(
             text="Head sizes that do not run on the GPU of every card, with f16 K and V: "
@@ -63,36 +63,36 @@ def _refused_head_sizes(evidence: DispatchEvidence) -> Iterator[Block]:
 
 def proof_blocks(proof: DispatchProof) -> Iterator[Block]:
     """What was examined, how, what was asked of it, and every row of the grid."""
-    evidence = proof.evidence
-    yield _facts(evidence)
+    survey = proof.survey
+    yield _facts(survey)
     yield from _requirements(proof)
     if proof.against is not None:
         yield Heading(text=f"Compared with {proof.against.target}")
         if proof.changes:
-            yield changes_table(proof.changes, evidence.cells)
+            yield changes_table(proof.changes, survey.cells)
         else:
             yield Paragraph(text="No cell differs.")
     yield Heading(text="Kernel by ratio and GPU")
     yield Paragraph(text=_BY_RATIO)
-    yield from ratio_tables(evidence)
+    yield from ratio_tables(survey)
     yield Heading(text="Kernels of each GPU")
-    for report in evidence.reports:
-        yield gpu_table(evidence, report)
+    for report in survey.reports:
+        yield gpu_table(survey, report)
         yield from _aborts(report)
 
 
-def _facts(evidence: DispatchEvidence) -> Table:
-    played = any(report.shadow for report in evidence.reports)
+def _facts(survey: Survey) -> Table:
+    played = any(report.shadow for report in survey.reports)
     facts = [
-        ("version", evidence.version or "not stated"),
-        ("sha256", evidence.sha256 or "no wheel"),
-        ("CUDA", str(evidence.cuda)),
-        ("GPUs", ", ".join(f"{r.gpu} (sm_{r.sm})" for r in evidence.reports)),
-        ("cells", f"{len(evidence.cells)} on each GPU"),
+        ("version", survey.version or "not stated"),
+        ("sha256", survey.sha256 or "no wheel"),
+        ("CUDA", str(survey.cuda)),
+        ("GPUs", ", ".join(f"{r.gpu} (sm_{r.sm})" for r in survey.reports)),
+        ("cells", f"{len(survey.cells)} on each GPU"),
         ("how", _SHADOW if played else "the libraries themselves on a real GPU"),
     ]
-    if evidence.estimated_gpus:
-        cards = ", ".join(evidence.estimated_gpus)
+    if survey.estimated_gpus:
+        cards = ", ".join(survey.estimated_gpus)
         facts.append(("estimates", f"{cards}: the target {ESTIMATES}"))
     return Table(head=(), rows=facts)
 
@@ -112,7 +112,7 @@ def _requirements(proof: DispatchProof) -> Iterator[Block]:
     yield Table(head=("requirement", "outcome", "first cell that fails"), rows=rows)
 
 
-def _aborts(report: GpuReport) -> Iterator[Block]:
+def _aborts(report: GpuSurvey) -> Iterator[Block]:
     """What was printed where a GPU's cells abort, each once."""
     messages = grouped(
         (outcome.message, cell)

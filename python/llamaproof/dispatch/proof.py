@@ -1,4 +1,4 @@
-"""What dispatch evidence proves: requirements hold, and no cell is worse than another target's."""
+"""What a survey proves: requirements hold, and no cell is worse than another target's."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from llamaproof.dispatch import requirement
-from llamaproof.dispatch.changes import Change, changes
-from llamaproof.dispatch.requirement import Requirement, Unmet
+from llamaproof.dispatch.changes import Change, changes, changes_json
+from llamaproof.dispatch.requirement import Requirement, Unmet, requirements_json
 from llamaproof.placement.by_model import ModelPlacement, place_models
-from llamaproof.placement.survey import DispatchEvidence, changes_json, requirements_json
+from llamaproof.placement.survey import Survey
 from llamaproof.reports.outcome import Outcome
 
 
@@ -24,10 +24,10 @@ class DispatchProof:
         models: what becomes of familiar models, as far as their cells were examined.
     """
 
-    evidence: DispatchEvidence
+    survey: Survey
     requirements: tuple[Requirement, ...]
     failures: tuple[Unmet, ...]
-    against: DispatchEvidence | None
+    against: Survey | None
     changes: tuple[Change, ...]
     models: tuple[ModelPlacement, ...]
 
@@ -41,8 +41,8 @@ class DispatchProof:
         return Outcome.DEFECT if self.failures or self.worse else Outcome.HOLDS
 
     def json(self) -> dict[str, Any]:
-        """The versioned document of the evidence, with what was asked of it."""
-        document = self.evidence.json()
+        """The versioned document of the survey, with what was asked of it."""
+        document = self.survey.json()
         document["requirements"] = requirements_json(self.requirements, self.failures)
         document["models"] = [each.json() for each in self.models]
         if self.against is not None:
@@ -51,20 +51,20 @@ class DispatchProof:
 
 
 def assemble(
-    evidence: DispatchEvidence,
+    survey: Survey,
     requirements: Sequence[Requirement],
-    against: DispatchEvidence | None,
+    against: Survey | None,
 ) -> DispatchProof:
-    """Judge the evidence of a target.
+    """Judge the survey of a target.
 
     Raises:
         BadInput: a required cell was not examined.
     """
     return DispatchProof(
-        evidence=evidence,
+        survey=survey,
         requirements=tuple(requirements),
-        failures=tuple(f for r in requirements for f in requirement.unmet(r, evidence.outcomes)),
+        failures=tuple(f for r in requirements for f in requirement.unmet(r, survey.outcomes)),
         against=against,
-        changes=tuple(changes(against.outcomes, evidence.outcomes)) if against is not None else (),
-        models=place_models(evidence.outcomes),
+        changes=tuple(changes(against.outcomes, survey.outcomes)) if against is not None else (),
+        models=place_models(survey.outcomes),
     )

@@ -13,8 +13,9 @@ Each is asked with a causal mask at two depths of context, on every GPU examined
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from llamaproof.attention.cell import Cell, HeadSizes, can_be_cached, make_cell
 from llamaproof.attention.grid import DEEP, DEFAULT_N_TOKENS, MAX_RATIO, SHALLOW
@@ -95,6 +96,24 @@ def unmet(
             if outcome.kind != "kernel":
                 found.append(Unmet(requirement=requirement, gpu=gpu, cell=cell, outcome=outcome))
     return tuple(found)
+
+
+def requirements_json(
+    requirements: Sequence[Requirement], failures: Sequence[Unmet]
+) -> list[dict[str, Any]]:
+    """Each requirement, whether it holds, and the cells where it does not."""
+    return [
+        {
+            "requirement": requirement.text,
+            "holds": not any(u.requirement == requirement for u in failures),
+            "unmet": [
+                {"gpu": u.gpu, "cell": str(u.cell), "outcome": u.outcome.text}
+                for u in failures
+                if u.requirement == requirement
+            ],
+        }
+        for requirement in requirements
+    ]
 
 
 def _ratios(text: str, whole: str) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from llamaproof.attention.cell import Cell, Extras, HeadSizes
 from llamaproof.attention.grid import DEFAULT_TYPES
-from llamaproof.dispatch.changes import Change, Verdict
+from llamaproof.dispatch.changes import Change, ChangeVerdict
 from llamaproof.placement.outcome import CellOutcome, Kind
 
 Quality = Literal["good", "mixed", "cpu", "abort"]
@@ -141,7 +141,7 @@ class ChangeGroup:
     """Cells of one row that changed in the same way."""
 
     gpu: str
-    verdict: Verdict
+    verdict: ChangeVerdict
     row: RowKey
     before: str
     after: str
@@ -159,12 +159,12 @@ def group_changes(changes: Iterable[Change], cells: Iterable[Cell]) -> tuple[Cha
     asked: dict[RowKey, set[int]] = {}
     for cell in cells:
         asked.setdefault(row_key(cell), set()).add(cell.ratio)
-    groups: dict[tuple[str, Verdict, RowKey, str, str], list[Change]] = {}
+    groups: dict[tuple[str, ChangeVerdict, RowKey, str, str], list[Change]] = {}
     for change in changes:
         before, after = _pair_of_words(change)
         key = (change.gpu, change.verdict, row_key(change.cell), before, after)
         groups.setdefault(key, []).append(change)
-    order: tuple[Verdict, ...] = ("worse", "different", "better", "same")
+    order: tuple[ChangeVerdict, ...] = ("worse", "different", "better", "same")
     found = [
         ChangeGroup(
             gpu=gpu,

@@ -1,4 +1,4 @@
-"""Dispatch evidence as tables, the same on a terminal and on a page."""
+"""What a survey shows as tables, the same on a terminal and on a page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from llamaproof.attention.cell import PLAIN, Cell, HeadSizes
 from llamaproof.attention.grid import SHALLOW
-from llamaproof.dispatch.changes import Change, Verdict
+from llamaproof.dispatch.changes import Change, ChangeVerdict
 from llamaproof.dispatch.summary import (
     Quality,
     RowKey,
@@ -21,7 +21,7 @@ from llamaproof.dispatch.summary import (
 )
 from llamaproof.ggml import GgmlType
 from llamaproof.placement.outcome import ORDER, CellOutcome, Kind
-from llamaproof.placement.survey import DispatchEvidence, GpuReport
+from llamaproof.placement.survey import GpuSurvey, Survey
 from llamaproof.reports.blocks import Table, Tone, Toned
 from llamaproof.reports.grouping import grouped
 
@@ -31,7 +31,7 @@ QUALITY_TONES: dict[Quality, Tone] = {
     "cpu": "bad",
     "abort": "worst",
 }
-_CHANGE_TONES: dict[Verdict, Tone] = {
+_CHANGE_TONES: dict[ChangeVerdict, Tone] = {
     "better": "good",
     "worse": "worst",
     "different": "mixed",
@@ -49,13 +49,13 @@ _TOKEN_GROUPS: tuple[tuple[str, tuple[int, int]], ...] = (
 _N_TOKENS_BY_RATIO = (1, 512)
 
 
-def by_row(report: GpuReport) -> Mapping[RowKey, Mapping[Cell, CellOutcome]]:
+def by_row(report: GpuSurvey) -> Mapping[RowKey, Mapping[Cell, CellOutcome]]:
     """A GPU's outcomes by row of a table."""
     pairs = grouped((row_key(cell), (cell, outcome)) for cell, outcome in report.outcomes.items())
     return {row: dict(members) for row, members in pairs.items()}
 
 
-def gpu_table(evidence: DispatchEvidence, report: GpuReport) -> Table:
+def gpu_table(survey: Survey, report: GpuSurvey) -> Table:
     """Which kernels one GPU runs: a row for head sizes and types, a column for ubatch lengths."""
     outcomes = by_row(report)
     return Table(
@@ -63,43 +63,43 @@ def gpu_table(evidence: DispatchEvidence, report: GpuReport) -> Table:
         head=("head sizes, K/V", *(label for label, _ in _TOKEN_GROUPS)),
         rows=[
             (str(row), *(_kernels(group) for group in _by_tokens(outcomes[row])))
-            for row in rows_of(evidence.cells)
+            for row in rows_of(survey.cells)
         ],
     )
 
 
-def all_gpus_table(evidence: DispatchEvidence) -> Table:
+def all_gpus_table(survey: Survey) -> Table:
     """Where attention runs: a row for head sizes and types, a column for each GPU."""
-    outcomes = [by_row(report) for report in evidence.reports]
+    outcomes = [by_row(report) for report in survey.reports]
     rows: list[tuple[str | Toned, ...]] = []
-    for row in rows_of(evidence.cells):
+    for row in rows_of(survey.cells):
         summaries = (summarise_by_depth(by[row], say=place) for by in outcomes)
         rows.append((str(row), *(Toned(s.text, QUALITY_TONES[s.quality]) for s in summaries)))
     return Table(
         title="Where attention runs, all ratios and tokens",
-        head=("head sizes, K/V", *(f"{r.gpu} sm_{r.sm}" for r in evidence.reports)),
+        head=("head sizes, K/V", *(f"{r.gpu} sm_{r.sm}" for r in survey.reports)),
         rows=rows,
     )
 
 
-def ratio_tables(evidence: DispatchEvidence) -> Iterator[Table]:
+def ratio_tables(survey: Survey) -> Iterator[Table]:
     """For each head sizes, with f16 K and V: the kernel by GQA ratio, GPU and ubatch length.
 
     Ratios that meet with the same kernels on all GPUs share a row.
     """
-    for heads in sorted({cell.heads for cell in evidence.cells}, key=lambda h: (-h.k, -h.v)):
+    for heads in sorted({cell.heads for cell in survey.cells}, key=lambda h: (-h.k, -h.v)):
         by_ratio = {
             ratio: [
                 [report.outcomes[cell] for cell in cells if cell.n_tokens == n_tokens]
-                for report in evidence.reports
+                for report in survey.reports
                 for n_tokens in _N_TOKENS_BY_RATIO
             ]
             for ratio, cells in grouped(
-                (cell.ratio, cell) for cell in evidence.cells if _is_shown_by_ratio(cell, heads)
+                (cell.ratio, cell) for cell in survey.cells if _is_shown_by_ratio(cell, heads)
             ).items()
         }
         if by_ratio:
-            yield _ratio_table(evidence, heads, by_ratio)
+            yield _ratio_table(survey, heads, by_ratio)
 
 
 def changes_table(changes: Sequence[Change], cells: Sequence[Cell]) -> Table:
@@ -157,7 +157,7 @@ def _is_shown_by_ratio(cell: Cell, heads: HeadSizes) -> bool:
 
 
 def _ratio_table(
-    evidence: DispatchEvidence, heads: HeadSizes, by_ratio: Mapping[int, list[list[CellOutcome]]]
+    survey: Survey, heads: HeadSizes, by_ratio: Mapping[int, list[list[CellOutcome]]]
 ) -> Table:
     groups = grouped(
         (tuple(frozenset(map(_kernel, met)) for met in columns), ratio)
@@ -165,7 +165,7 @@ def _ratio_table(
     )
     head = (
         f"{report.gpu}, {n_tokens} token{'s' if n_tokens > 1 else ''}"
-        for report in evidence.reports
+        for report in survey.reports
         for n_tokens in _N_TOKENS_BY_RATIO
     )
     return Table(
@@ -176,7 +176,7 @@ def _ratio_table(
                 ratios_in_words(ratios, by_ratio, most_runs=len(ratios)),
                 *(
                     _kernel_and_share([o for ratio in ratios for o in by_ratio[ratio][column]])
-                    for column in range(len(evidence.reports) * len(_N_TOKENS_BY_RATIO))
+                    for column in range(len(survey.reports) * len(_N_TOKENS_BY_RATIO))
                 ),
             )
             for ratios in groups.values()

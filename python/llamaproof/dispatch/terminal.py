@@ -1,4 +1,4 @@
-"""Dispatch evidence for people, in a terminal."""
+"""What a survey shows, for people, in a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llamaproof.dispatch.proof import DispatchProof
 from llamaproof.dispatch.requirement import Requirement, Unmet
 from llamaproof.dispatch.summary import rows_of
 from llamaproof.dispatch.tables import all_gpus_table, changes_table, gpu_table
-from llamaproof.placement.survey import ESTIMATES, DispatchEvidence
+from llamaproof.placement.survey import ESTIMATES, Survey
 from llamaproof.reports.blocks import Toned
 from llamaproof.reports.printer import Printer
 
@@ -21,19 +21,19 @@ _MOST_EXAMPLES = 3
 
 
 def print_proof(proof: DispatchProof, printer: Printer) -> None:
-    """Print the evidence, and what was asked of it."""
-    print_evidence(proof.evidence, printer)
-    print_aborts(proof.evidence, printer)
+    """Print the survey, and what was asked of it."""
+    print_survey(proof.survey, printer)
+    print_aborts(proof.survey, printer)
     if proof.against is not None:
-        print_changes(proof.against, proof.evidence, proof.changes, printer)
+        print_changes(proof.against, proof.survey, proof.changes, printer)
     print_requirements(proof.requirements, proof.failures, printer)
 
 
-def print_evidence(evidence: DispatchEvidence, printer: Printer) -> None:
+def print_survey(survey: Survey, printer: Printer) -> None:
     """One table for one GPU; for several, one column each."""
-    printer.line(*_headline(evidence))
-    if len(evidence.reports) == 1:
-        printer.table(gpu_table(evidence, evidence.reports[0]))
+    printer.line(*_headline(survey))
+    if len(survey.reports) == 1:
+        printer.table(gpu_table(survey, survey.reports[0]))
         printer.line(
             "mma, wmma: tensor cores · tile, vec: without them · %4: ratios divisible by 4 · CPU: "
             "supports_op says no",
@@ -44,17 +44,15 @@ def print_evidence(evidence: DispatchEvidence, printer: Printer) -> None:
             tone="dim",
         )
     else:
-        printer.table(all_gpus_table(evidence))
-    if evidence.estimated_gpus:
-        printer.line(
-            Toned(", ".join(evidence.estimated_gpus), "mixed"), f": the target {ESTIMATES}"
-        )
+        printer.table(all_gpus_table(survey))
+    if survey.estimated_gpus:
+        printer.line(Toned(", ".join(survey.estimated_gpus), "mixed"), f": the target {ESTIMATES}")
 
 
-def print_aborts(evidence: DispatchEvidence, printer: Printer) -> None:
+def print_aborts(survey: Survey, printer: Printer) -> None:
     """What was printed by cells that the backend accepted and did not survive, each once."""
     found: dict[str, dict[str, list[Cell]]] = {}
-    for report in evidence.reports:
+    for report in survey.reports:
         for cell, outcome in report.outcomes.items():
             if outcome.kind == "abort":
                 found.setdefault(outcome.message, {}).setdefault(report.gpu, []).append(cell)
@@ -102,8 +100,8 @@ def print_agreement(agreement: Agreement, printer: Printer) -> None:
 
 
 def print_changes(
-    before: DispatchEvidence,
-    after: DispatchEvidence,
+    before: Survey,
+    after: Survey,
     changes: Sequence[Change],
     printer: Printer,
 ) -> None:
@@ -119,13 +117,13 @@ def print_changes(
         printer.table(changes_table(changes, after.cells))
 
 
-def _headline(evidence: DispatchEvidence) -> tuple[str | Toned, ...]:
-    version = f" {evidence.version}" if evidence.version else ""
-    several = "s" if len(evidence.reports) > 1 else ""
+def _headline(survey: Survey) -> tuple[str | Toned, ...]:
+    version = f" {survey.version}" if survey.version else ""
+    several = "s" if len(survey.reports) > 1 else ""
     return (
-        Toned(evidence.target, "strong"),
-        f"{version}: CUDA {evidence.cuda}, {len(evidence.cells)} cells on "
-        f"{len(evidence.reports)} GPU{several}",
+        Toned(survey.target, "strong"),
+        f"{version}: CUDA {survey.cuda}, {len(survey.cells)} cells on "
+        f"{len(survey.reports)} GPU{several}",
     )
 
 

@@ -16,7 +16,7 @@ from llamaproof.gguf.header import Header, tensor_bytes
 from llamaproof.model_run.terminal import attention_groups, describe_attention
 from llamaproof.placement.on_shadow import Progress, collect
 from llamaproof.placement.outcome import CellOutcome
-from llamaproof.placement.survey import DispatchEvidence
+from llamaproof.placement.survey import Survey
 from llamaproof.reports.blocks import Table, Toned
 from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome
@@ -40,7 +40,7 @@ class HeaderReport:
 
     header: Header
     model: ModelAttention
-    evidence: DispatchEvidence
+    evidence: Survey
     type_k: GgmlType
     type_v: GgmlType
     weight_bytes: int | None

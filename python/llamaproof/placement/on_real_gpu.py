@@ -15,7 +15,7 @@ from llamaproof.binary.loaded_code import loaded_code
 from llamaproof.errors import BadInput
 from llamaproof.placement import tracer
 from llamaproof.placement.on_shadow import FAILED, SILENCE_LIMIT_S, Progress, outcome_of
-from llamaproof.placement.survey import DispatchEvidence, GpuReport
+from llamaproof.placement.survey import GpuSurvey, Survey
 from llamaproof.target import Target, open_target
 from llamaproof.workers.loadable import linux_libraries
 from llamaproof.workers.worker import Worker
@@ -31,7 +31,7 @@ _WORKER = Worker(
 
 def collect_real(
     target_spec: str, cells: Iterable[Cell], *, on_progress: Progress | None = None
-) -> DispatchEvidence:
+) -> Survey:
     """What a target does to each cell on CUDA's first device.
 
     The one report carries the card's name in the table of cards, or else what the driver calls it.
@@ -45,7 +45,7 @@ def collect_real(
     with open_target(target_spec) as target:
         needs = shadow.cuda_needs(linux_libraries(target))
         facts = _run_worker(target, distinct, on_progress)
-        report = GpuReport(
+        report = GpuSurvey(
             gpu=_card_name(facts["device"]),
             sm=facts["sm"],
             device=facts["device"],
@@ -57,7 +57,7 @@ def collect_real(
             },
             seconds=time.monotonic() - started,
         )
-        return DispatchEvidence(
+        return Survey(
             target=target.name,
             kind=target.kind,
             version=target.version,

@@ -14,7 +14,7 @@ from llamaproof.binary.hollow_kernels import hollow_kernels
 from llamaproof.binary.loaded_code import loaded_code
 from llamaproof.errors import LlamaproofError
 from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, Launch, aborts, from_launches
-from llamaproof.placement.survey import DispatchEvidence, GpuReport
+from llamaproof.placement.survey import GpuSurvey, Survey
 from llamaproof.target import Target, open_target
 from llamaproof.workers.last_words import last_words, shadow_runtime_gave_up
 from llamaproof.workers.loadable import linux_libraries
@@ -39,13 +39,13 @@ def collect(
     cells: Iterable[Cell],
     *,
     on_progress: Progress | None = None,
-) -> DispatchEvidence:
+) -> Survey:
     """What a target does to each cell on each GPU.
 
     Args:
         target_spec: as `open_target` takes it.
         gpus: cards to play, each once.
-        cells: the grid, see `dispatch.grid`.
+        cells: the grid, see `attention.grid`.
 
     Raises:
         BadInput: it is no target, or one that cannot be examined.
@@ -55,12 +55,12 @@ def collect(
     distinct = tuple(sorted(set(cells)))
     with open_target(target_spec) as target:
         needs = shadow.cuda_needs(linux_libraries(target))
-        reports: list[GpuReport] = []
+        reports: list[GpuSurvey] = []
         facts: dict[str, Any] = {}
         for gpu in gpus:
             report, facts = _examine(target, needs.code, gpu, distinct, on_progress)
             reports.append(report)
-        return DispatchEvidence(
+        return Survey(
             target=target.name,
             kind=target.kind,
             version=target.version,
@@ -79,7 +79,7 @@ def _examine(
     gpu: shadow.Gpu,
     cells: Sequence[Cell],
     on_progress: Progress | None,
-) -> tuple[GpuReport, dict[str, Any]]:
+) -> tuple[GpuSurvey, dict[str, Any]]:
     started = time.monotonic()
     result = _run_worker(target, gpu, cells, on_progress)
     hollow = frozenset().union(*(hollow_kernels(library, gpu.sm) for library in code))
@@ -87,7 +87,7 @@ def _examine(
         cell: outcome_of(cell, answer, hollow)
         for cell, answer in zip(cells, result["answers"], strict=True)
     }
-    report = GpuReport(
+    report = GpuSurvey(
         gpu=gpu.name,
         sm=gpu.sm,
         device=result["device"],

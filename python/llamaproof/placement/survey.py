@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
-from llamaproof.dispatch.changes import Change
-from llamaproof.dispatch.requirement import Requirement, Unmet
 from llamaproof.placement.outcome import CellOutcome
 from llamaproof.reports.document import Schema
 
@@ -24,7 +22,7 @@ ESTIMATES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class GpuReport:
+class GpuSurvey:
     """The outcomes of one GPU.
 
     Attributes:
@@ -50,7 +48,7 @@ class GpuReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DispatchEvidence:
+class Survey:
     """What a target does to each cell of a grid on each GPU.
 
     Attributes:
@@ -68,7 +66,7 @@ class DispatchEvidence:
     kv_layout: str
     cuda: int
     cells: tuple[Cell, ...]
-    reports: tuple[GpuReport, ...]
+    reports: tuple[GpuSurvey, ...]
 
     @property
     def outcomes(self) -> dict[str, Mapping[Cell, CellOutcome]]:
@@ -138,55 +136,4 @@ def outcome_json(outcome: CellOutcome) -> dict[str, Any]:
         "columns": use.columns,
         "k_passes": use.k_passes,
         "helpers": list(use.helpers),
-    }
-
-
-def requirements_json(
-    requirements: Sequence[Requirement], failures: Sequence[Unmet]
-) -> list[dict[str, Any]]:
-    """Each requirement, whether it holds, and the cells where it does not."""
-    return [
-        {
-            "requirement": requirement.text,
-            "holds": not any(u.requirement == requirement for u in failures),
-            "unmet": [
-                {"gpu": u.gpu, "cell": str(u.cell), "outcome": u.outcome.text}
-                for u in failures
-                if u.requirement == requirement
-            ],
-        }
-        for requirement in requirements
-    ]
-
-
-def changes_json(against: DispatchEvidence, changes: Sequence[Change]) -> dict[str, Any]:
-    """The comparison with another target; cells that are the same are left out.
-
-    Each row of `changes` is [GPU, verdict, before, after, cell]: before and after are indices into
-    this comparison's own `outcomes`, the cell is a row in the order of `cell_columns`.
-    """
-    index: dict[CellOutcome, int] = {}
-    lines = [
-        [
-            change.gpu,
-            change.verdict,
-            index.setdefault(change.before, len(index)),
-            index.setdefault(change.after, len(index)),
-            rows.to_row(change.cell),
-        ]
-        for change in changes
-    ]
-    counts = {
-        verdict: sum(change.verdict == verdict for change in changes)
-        for verdict in ("better", "worse", "different")
-    }
-    return {
-        "against": {
-            "name": against.target,
-            "version": against.version,
-            "sha256": against.sha256,
-        },
-        "counts": counts,
-        "outcomes": [outcome_json(outcome) for outcome in index],
-        "changes": lines,
     }

@@ -15,7 +15,7 @@ from llamaproof.dispatch.proof import DispatchProof, assemble
 from llamaproof.dispatch.requirement import Requirement
 from llamaproof.placement.by_model import MODEL_CELLS
 from llamaproof.placement.on_shadow import collect
-from llamaproof.placement.survey import DispatchEvidence
+from llamaproof.placement.survey import Survey
 from llamaproof.prove.cards import named
 from llamaproof.prove.section import Section
 from llamaproof.reports.outcome import Outcome, worst
@@ -93,7 +93,7 @@ def cards_of(target: str, cards: Sequence[shadow.Gpu]) -> list[shadow.Gpu]:
     return [gpu for gpu in cards if code.runs_on(gpu.sm)]
 
 
-def _collect(target: str, cards: Sequence[shadow.Gpu], cells: tuple[Cell, ...]) -> DispatchEvidence:
+def _collect(target: str, cards: Sequence[shadow.Gpu], cells: tuple[Cell, ...]) -> Survey:
     progress = Progress(time.monotonic(), None)
     order = {gpu.name: index for index, gpu in enumerate(cards)}
 
@@ -108,7 +108,7 @@ def _collect(target: str, cards: Sequence[shadow.Gpu], cells: tuple[Cell, ...]) 
 
 
 def _words(proof: DispatchProof, served: Sequence[shadow.Gpu]) -> list[str]:
-    words = [f"{len(proof.evidence.cells)} cells examined on each of {named(served)}"]
+    words = [f"{len(proof.survey.cells)} cells examined on each of {named(served)}"]
     failed = {failure.requirement.text for failure in proof.failures}
     for wanted in proof.requirements:
         words.append(f"{wanted.text} {'does not hold' if wanted.text in failed else 'holds'}")

@@ -10,7 +10,6 @@ from typing import Any
 
 from llamaproof import shadow
 from llamaproof.abi.device import DeviceCode
-from llamaproof.bench.command import Named, new_record
 from llamaproof.bench.gate import RuleVerdict, judge, load_gate, outcome_of
 from llamaproof.bench.gate_input import evidence_of, kept_records
 from llamaproof.bench.left_out import left_out_lines
@@ -18,6 +17,7 @@ from llamaproof.bench.points import Point, Selection, select_emulated
 from llamaproof.bench.record import Record, usable_cpus
 from llamaproof.bench.report import blocks_of
 from llamaproof.bench.run import Limits, Run
+from llamaproof.bench.targets import Named, new_record
 from llamaproof.bench.terminal import print_verdicts
 from llamaproof.bench.worker import MeasuringWorker, Setup
 from llamaproof.prove.section import Section

@@ -11,9 +11,10 @@ import pytest
 
 from llamaproof.bench import gate_input
 from llamaproof.bench import record as records
-from llamaproof.bench.command import Named, _record, new_record
+from llamaproof.bench.command import _record
 from llamaproof.bench.options import add_options
 from llamaproof.bench.points import Selection, select_emulated
+from llamaproof.bench.targets import Named, new_record
 from llamaproof.bench.worker import Hello
 from llamaproof.cli import main
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED

@@ -12,7 +12,7 @@ from llamaproof.dispatch import command, terminal
 from llamaproof.dispatch.agreement import agree
 from llamaproof.errors import LlamaproofError
 from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, aborts
-from llamaproof.placement.survey import DispatchEvidence
+from llamaproof.placement.survey import Survey
 from llamaproof.reports.printer import Printer
 from tests.support.placement.made_up_surveys import evidence
 from tests.support.placement.outcomes import cell, mma, ran
@@ -74,10 +74,10 @@ def test_a_disagreement_is_printed_with_both_sides(capsys: pytest.CaptureFixture
 def test_the_command_fails_where_they_disagree(
     monkeypatch: pytest.MonkeyPatch, shadow_step: int, code: int
 ) -> None:
-    def played(*_arguments: object) -> DispatchEvidence:
+    def played(*_arguments: object) -> Survey:
         return evidence(step=shadow_step)
 
-    def real(*_arguments: object) -> DispatchEvidence:
+    def real(*_arguments: object) -> Survey:
         return evidence(step=16)
 
     monkeypatch.setattr(command, "_collect", played)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llamaproof.dispatch.changes import Verdict, changes, compare
+from llamaproof.dispatch.changes import ChangeVerdict, changes, compare
 from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, aborts
 from tests.support.binary import mangled_names as names
 from tests.support.placement.outcomes import cell, mma, ran
@@ -29,7 +29,7 @@ ABORT = aborts("fatal error")
     ],
 )
 def test_a_kernel_beats_the_cpu_and_the_cpu_beats_an_abort(
-    before: CellOutcome, after: CellOutcome, verdict: Verdict
+    before: CellOutcome, after: CellOutcome, verdict: ChangeVerdict
 ) -> None:
     assert compare(before, after) == verdict
 
@@ -44,7 +44,7 @@ def test_a_kernel_beats_the_cpu_and_the_cpu_beats_an_abort(
     ],
 )
 def test_kernels_are_compared_by_idle_columns_and_passes_over_k(
-    before: tuple[int, int], after: tuple[int, int], verdict: Verdict
+    before: tuple[int, int], after: tuple[int, int], verdict: ChangeVerdict
 ) -> None:
     assert compare(ran(CELL, mma(*before)), ran(CELL, mma(*after))) == verdict
 

@@ -11,7 +11,7 @@ import pytest
 from llamaproof import cli
 from llamaproof.dispatch import command, requirement
 from llamaproof.dispatch.requirement import Requirement
-from llamaproof.placement.survey import DispatchEvidence
+from llamaproof.placement.survey import Survey
 from tests.support.placement.made_up_surveys import CELLS, evidence
 
 
@@ -19,7 +19,7 @@ from tests.support.placement.made_up_surveys import CELLS, evidence
 def released(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let targets named `16`, `4` be releases with kernels at multiples of that."""
 
-    def collect(target: str, _gpus: object, _cells: object) -> DispatchEvidence:
+    def collect(target: str, _gpus: object, _cells: object) -> Survey:
         return evidence(step=int(target))
 
     def parse(text: str) -> Requirement:

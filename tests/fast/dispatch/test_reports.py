@@ -12,12 +12,13 @@ from llamaproof.attention.cell import HeadSizes
 from llamaproof.dispatch import html as page
 from llamaproof.dispatch import requirement
 from llamaproof.dispatch import terminal as table
-from llamaproof.dispatch.changes import changes
+from llamaproof.dispatch.changes import changes, changes_json
 from llamaproof.dispatch.fallbacks import fallbacks_table, head_sizes_falling_back
 from llamaproof.dispatch.proof import DispatchProof, assemble
+from llamaproof.dispatch.requirement import requirements_json
 from llamaproof.dispatch.summary import ratios_in_words
 from llamaproof.dispatch.tables import ratio_tables
-from llamaproof.placement.survey import DispatchEvidence, changes_json, requirements_json
+from llamaproof.placement.survey import Survey
 from llamaproof.reports.printer import Printer
 from tests.support.placement.made_up_surveys import CELLS, evidence
 
@@ -30,7 +31,7 @@ def printed(*print_with: object) -> str:
     return stream.getvalue()
 
 
-def proved(found: DispatchEvidence) -> DispatchProof:
+def proved(found: Survey) -> DispatchProof:
     return assemble(found, (), None)
 
 
@@ -54,7 +55,7 @@ def test_what_is_estimated_is_said_wherever_the_evidence_is() -> None:
     certain, estimated = evidence(), evidence(code="compute_75")
     words = "its registers are estimates"
     for found, said in ((certain, False), (estimated, True)):
-        assert (words in " ".join(printed(table.print_evidence, found).split())) == said
+        assert (words in " ".join(printed(table.print_survey, found).split())) == said
         assert (words in page.page(proved(found))) == said
         (gpu,) = found.json()["gpus"]
         assert gpu["registers_estimated"] == said
@@ -96,7 +97,7 @@ def test_the_document_of_a_comparison_counts_and_lists_changes() -> None:
 
 
 def test_the_table_has_a_row_for_each_head_size_pair_and_type() -> None:
-    text = printed(table.print_evidence, evidence())
+    text = printed(table.print_survey, evidence())
     assert "L40S (sm_89)" in text
     assert "576/512 f16" in text
     assert "mma %16 (25%) · CPU not %16" not in text  # the share stands at the end
@@ -104,7 +105,7 @@ def test_the_table_has_a_row_for_each_head_size_pair_and_type() -> None:
 
 
 def test_several_gpus_are_columns() -> None:
-    text = printed(table.print_evidence, evidence(gpus=("L40S", "T4")))
+    text = printed(table.print_survey, evidence(gpus=("L40S", "T4")))
     assert "L40S" in text
     assert "T4" in text
     assert "GPU %16 · CPU not %16" in text

@@ -31,7 +31,7 @@ from llamaproof.emulator.shapes import PROOF_SHAPES
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import GgmlType
 from llamaproof.placement.by_model import MODEL_CELLS
-from llamaproof.placement.survey import DispatchEvidence
+from llamaproof.placement.survey import Survey
 from llamaproof.prove import command, numbers, placement, work
 from llamaproof.target import Target
 from tests.support.bench import made_up_results as bench
@@ -114,9 +114,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
         counted = dict.fromkeys(archs, 1)
         return DeviceCode(fatbins=len(archs), archs=counted, kernels=0, attention=())
 
-    def collect(
-        target: str, gpus: Sequence[shadow.Gpu], _cells: object, **_rest: object
-    ) -> DispatchEvidence:
+    def collect(target: str, gpus: Sequence[shadow.Gpu], _cells: object, **_rest: object) -> Survey:
         step = 16 if is_stock(target) else found.step
         return evidence(step=step, gpus=tuple(gpu.name for gpu in gpus))
 

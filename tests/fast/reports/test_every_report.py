@@ -16,8 +16,7 @@ from llamaproof.bench.record import Machine, Record, TargetInfo
 from llamaproof.bench.terminal import print_record
 from llamaproof.dispatch.agreement import agree
 from llamaproof.dispatch.changes import changes
-from llamaproof.dispatch.terminal import print_aborts, print_agreement, print_changes
-from llamaproof.dispatch.terminal import print_evidence as print_placement
+from llamaproof.dispatch.terminal import print_aborts, print_agreement, print_changes, print_survey
 from llamaproof.doctor.diagnosis import Diagnosis
 from llamaproof.doctor.findings import stops
 from llamaproof.doctor.terminal import print_diagnosis
@@ -88,8 +87,8 @@ def _kernels(printer: Printer) -> None:
 def _placement(printer: Printer) -> None:
     before = replace(evidence(step=16), target=PATH)
     after = evidence(step=4, aborting=(20,), gpus=("L40S", "T4"))
-    print_placement(before, printer)
-    print_placement(after, printer)
+    print_survey(before, printer)
+    print_survey(after, printer)
     print_aborts(after, printer)
     print_changes(before, after, changes(before.outcomes, after.outcomes), printer)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llamaproof.attention.cell import Cell
 from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, aborts
-from llamaproof.placement.survey import DispatchEvidence, GpuReport
+from llamaproof.placement.survey import GpuSurvey, Survey
 from tests.support.placement.outcomes import cell, mma, ran
 
 CELLS = tuple(
@@ -23,7 +23,7 @@ def evidence(
     aborting: tuple[int, ...] = (),
     gpus: tuple[str, ...] = ("L40S",),
     code: str = "sm_89",
-) -> DispatchEvidence:
+) -> Survey:
     """A release with kernels for (576, 512) at multiples of `step`; some ratios may abort."""
 
     def outcome(of: Cell) -> CellOutcome:
@@ -33,7 +33,7 @@ def evidence(
             return FALLS_BACK
         return ran(of, mma(4, 4))
 
-    return DispatchEvidence(
+    return Survey(
         target=f"release-{step}.whl",
         kind="wheel",
         version="0.3.16",
@@ -43,7 +43,7 @@ def evidence(
         cuda=13,
         cells=CELLS,
         reports=tuple(
-            GpuReport(
+            GpuSurvey(
                 gpu=gpu,
                 sm=89,
                 device=f"NVIDIA {gpu}",

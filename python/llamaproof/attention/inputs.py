@@ -97,6 +97,24 @@ def random_inputs(ggml: Ggml, cell: Cell) -> Inputs:
     )
 
 
+def flat_inputs(ggml: Ggml, cell: Cell, *, mean: np.float32) -> Inputs:
+    """Data on which attention is flat: queries of zero, and V around a mean.
+
+    Args:
+        mean: of V; its values are spread evenly over 5% on either side.
+    """
+    rng = np.random.default_rng(_seed(cell))
+    columns = cell.n_kv_heads * (cell.heads.k if cell.heads.latent else cell.heads.v)
+    v = mean * rng.uniform(0.95, 1.05, (cell.n_kv, columns)).astype(np.float32)
+    k = v if cell.heads.latent else _random_rows(rng, cell.n_kv, cell.n_kv_heads * cell.heads.k)
+    return Inputs(
+        q=np.zeros((cell.n_tokens, cell.n_heads, cell.heads.k), np.float32),
+        cache=_encoded(ggml, cell, k, None if cell.heads.latent else v),
+        mask=_mask(ggml, cell) if cell.extras.mask else None,
+        sinks=np.zeros(cell.n_heads, np.float32) if cell.extras.sinks else None,
+    )
+
+
 def random_cache(ggml: Ggml, cell: Cell, rng: np.random.Generator, *, n_rows: int) -> CacheRows:
     """Rows that are all alike: for what is timed or counted, and not compared."""
     k = _random_rows(rng, n_rows, cell.n_kv_heads * cell.heads.k)

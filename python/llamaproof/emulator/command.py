@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from llamaproof import shadow
 from llamaproof.attention.cell import Cell, HeadSizes
 from llamaproof.attention.error import MAX_NMSE
+from llamaproof.attention.families import FAMILIES, RANDOM, find_family
 from llamaproof.attention.grid import cells_of
 from llamaproof.emulator import terminal
 from llamaproof.emulator.coverage import coverage_of, print_coverage
@@ -69,6 +71,20 @@ def configure_parser(subparsers: Any) -> None:
             help=f"only {words}; repeatable",
         )
     parser.add_argument(
+        "--inputs",
+        metavar="FAMILY",
+        default=RANDOM.name,
+        help="; ".join(f"{family.name}: for {family.reason}" for family in FAMILIES)
+        + f" (default: {RANDOM.name})",
+    )
+    parser.add_argument(
+        "--multiprocessors",
+        type=int,
+        metavar="N",
+        help="play the card with so many: with few, one block sums up a whole context, as with "
+        "many tokens over a long context on the whole card",
+    )
+    parser.add_argument(
         "--model", type=Path, metavar="FILE.gguf", help="decode with a whole (small) model instead"
     )
     parser.add_argument(
@@ -106,6 +122,7 @@ def execute(args: argparse.Namespace) -> int:
             args.target,
             _gpu(args),
             cells,
+            family=find_family(args.inputs),
             on_progress=lambda done: bar.update(task, completed=done),
         )
     terminal.print_evidence(evidence, printer)
@@ -149,9 +166,11 @@ def _execute_model(args: argparse.Namespace, printer: Printer) -> int:
 def _gpu(args: argparse.Namespace) -> shadow.Gpu:
     if args.gpu is not None and args.sm is not None:
         raise BadInput("--gpu and --sm name two cards", hint="give one of them")
-    if args.sm is not None:
-        return shadow.gpu_of_sm(args.sm)
-    return shadow.find_gpu(args.gpu or DEFAULT_GPU)
+    if args.multiprocessors is not None and args.multiprocessors < 1:
+        raise BadInput("--multiprocessors takes numbers from 1 on")
+    by_sm = args.sm is not None
+    gpu = shadow.gpu_of_sm(args.sm) if by_sm else shadow.find_gpu(args.gpu or DEFAULT_GPU)
+    return replace(gpu, multiprocessors=args.multiprocessors or gpu.multiprocessors)
 
 
 def _cells(args: argparse.Namespace) -> Sequence[Cell]:

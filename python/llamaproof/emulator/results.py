@@ -10,6 +10,7 @@ from typing import Any
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE
+from llamaproof.attention.families import Reference
 from llamaproof.executor.launches import ExecutedLaunch, read_reports
 from llamaproof.executor.machine import KernelFinding
 from llamaproof.reports.document import Schema
@@ -64,7 +65,12 @@ class CellResult:
 
 @dataclass(frozen=True, kw_only=True)
 class EmulationEvidence:
-    """A target's kernels, executed for one GPU."""
+    """A target's kernels, executed for one GPU.
+
+    Attributes:
+        inputs: the name of the family that the tensors were filled from.
+        reference: what the results were held against.
+    """
 
     target: str
     sha256: str | None
@@ -72,6 +78,8 @@ class EmulationEvidence:
     sm: int
     ggml_version: str
     kv_layout: str
+    inputs: str
+    reference: Reference
     seconds: float
     results: Mapping[Cell, CellResult]
 
@@ -94,6 +102,8 @@ class EmulationEvidence:
             sm=self.sm,
             ggml_version=self.ggml_version,
             kv_layout=self.kv_layout,
+            inputs=self.inputs,
+            reference=self.reference,
             nmse_limit=MAX_NMSE,
             seconds=self.seconds,
             columns=list(rows.COLUMNS),

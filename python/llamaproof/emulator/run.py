@@ -9,6 +9,7 @@ from typing import Any
 from llamaproof import shadow
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
+from llamaproof.attention.families import RANDOM, Family
 from llamaproof.emulator.results import CellResult, EmulationEvidence, result_of
 from llamaproof.errors import LlamaproofError
 from llamaproof.executor.library import default_library
@@ -31,9 +32,10 @@ def emulate(
     gpu: shadow.Gpu,
     cells: Iterable[Cell],
     *,
+    family: Family = RANDOM,
     on_progress: Callable[[int], None] | None = None,
 ) -> EmulationEvidence:
-    """Compute each cell on the CPU and on the emulated GPU.
+    """Compute each cell on the emulated GPU, and compare it with what its inputs are held against.
 
     Raises:
         BadInput: it is no target, or one whose kernels cannot be executed.
@@ -42,7 +44,7 @@ def emulate(
     distinct = tuple(sorted(set(cells)))
     started = time.monotonic()
     with open_target(target_spec) as target:
-        answer = _run_worker(target, gpu, distinct, on_progress)
+        answer = _run_worker(target, gpu, distinct, family, on_progress)
         results = {
             cell: _result(cell, raw) for cell, raw in zip(distinct, answer["answers"], strict=True)
         }
@@ -53,6 +55,8 @@ def emulate(
             sm=gpu.sm,
             ggml_version=answer["ggml_version"],
             kv_layout=answer["kv_layout"],
+            inputs=family.name,
+            reference=family.reference,
             seconds=time.monotonic() - started,
             results=results,
         )
@@ -81,11 +85,16 @@ def _run_worker(
     target: Target,
     gpu: shadow.Gpu,
     cells: tuple[Cell, ...],
+    family: Family,
     on_progress: Callable[[int], None] | None,
 ) -> dict[str, Any]:
     with staged(target, [gpu], executor=default_library()) as stage:
         return WORKER.ask(
-            {**stage.job, "cells": [rows.to_row(cell) for cell in cells]},
+            {
+                **stage.job,
+                "cells": [rows.to_row(cell) for cell in cells],
+                "inputs": family.name,
+            },
             stage.folder,
             about=target.name,
             env=stage.env,

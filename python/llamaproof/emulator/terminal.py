@@ -22,6 +22,7 @@ _TONES: dict[CellVerdict, Tone] = {
 _FINDINGS_SHOWN = 40
 _SHAPE = ("heads", "K/V", "ratio", "tokens", "n_kv")
 _FIGURES = ("NMSE", "largest error", "warp instr.", "mma", "mma used", "MB read", "again")
+_REFERENCES = {"CPU backend": "its CPU backend", "float64": "attention in float64"}
 _STEP = ("from", "tokens", "NMSE of logits", "same choice", "launches", "warp instr.", "s")
 
 
@@ -29,8 +30,8 @@ def print_evidence(evidence: EmulationEvidence, printer: Printer) -> None:
     """A line for each cell, then every finding, then the sum."""
     printer.table(
         Table(
-            title=f"{evidence.target} executed for {evidence.gpu} (sm_{evidence.sm}), against its "
-            "CPU",
+            title=f"{evidence.target} executed for {evidence.gpu} (sm_{evidence.sm}) on "
+            f"{evidence.inputs} inputs, against {_REFERENCES[evidence.reference]}",
             head=(*_SHAPE, "verdict", *_FIGURES),
             rows=[_row(*each) for each in evidence.results.items()],
             figures=_FIGURES,

@@ -2,7 +2,8 @@
 
 Run as `python -m llamaproof.emulator.worker JOB RESULT`: one process can hold one target only.
 
-JOB: {"lib_dir", "session": see `workers.handover`, "executor": path, "cells": rows}.
+JOB: {"lib_dir", "session": see `workers.handover`, "executor": path, "cells": rows, "inputs": the
+name of a family}.
 RESULT: {"device", "ggml_version", "kv_layout", "answers": one for each cell}, or {"error": ...}.
 An answer is null (supports_op says no), {"died": {"how", "output"}}, or {"nmse", "largest_error",
 "where": [token, head, column], "not_finite", "reports": what the emulator says of each launch}.
@@ -20,7 +21,9 @@ from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.compute import compute, is_supported
 from llamaproof.attention.error import error_of
-from llamaproof.attention.inputs import random_inputs
+from llamaproof.attention.families import Family, find_family
+from llamaproof.attention.inputs import Floats, Inputs
+from llamaproof.attention.reference import Doubles, exact
 from llamaproof.executor.loaded import Executor
 from llamaproof.ggml import Device, Ggml, Stream
 from llamaproof.placement.examine import answers
@@ -45,6 +48,7 @@ def examine(job: dict[str, Any]) -> dict[str, Any]:
     gpu, cpu = library.needed_device("CUDA"), library.needed_device("CPU")
     library.log_to(to_standard_error)
     executor = Executor(job["executor"])
+    family = find_family(job["inputs"])
     with gpu.backend_stream() as stream:
         return {
             "device": gpu.description,
@@ -52,7 +56,7 @@ def examine(job: dict[str, Any]) -> dict[str, Any]:
             "kv_layout": library.kv_layout,
             "answers": answers(
                 cells,
-                lambda cell: _examine_cell(library, cpu, gpu, stream, executor, cell),
+                lambda cell: _examine_cell(library, cpu, gpu, stream, executor, family, cell),
                 n_children=1,  # the emulator has a thread for each core
                 step=1,
                 hang_limit_s=_HANG_LIMIT_S,
@@ -66,13 +70,13 @@ def _examine_cell(
     gpu: Device,
     stream: Stream,
     executor: Executor,
+    family: Family,
     cell: Cell,
 ) -> dict[str, Any] | None:
     if not is_supported(library, gpu, cell):
         return None
-    inputs = random_inputs(library, cell)
-    with cpu.backend_stream() as host:
-        expected = compute(library, cpu, host, cell, inputs)
+    inputs = family.make(library, cell)
+    expected = _expected(library, cpu, family, cell, inputs)
     executor.take_reports()
     got = compute(library, gpu, stream, cell, inputs)
     error = error_of(got, expected)
@@ -83,6 +87,15 @@ def _examine_cell(
         "not_finite": error.not_finite,
         "reports": executor.take_reports(),
     }
+
+
+def _expected(
+    library: Ggml, cpu: Device, family: Family, cell: Cell, inputs: Inputs
+) -> Floats | Doubles:
+    if family.reference == "float64":
+        return exact(library, cell, inputs)
+    with cpu.backend_stream() as host:
+        return compute(library, cpu, host, cell, inputs)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pytest
 
 from llamaproof.attention.cell import HeadSizes, make_cell
 from llamaproof.attention.error import MAX_NMSE, nmse
-from llamaproof.attention.inputs import latent_v, random_inputs, random_queries
+from llamaproof.attention.inputs import flat_inputs, latent_v, random_inputs, random_queries
 from llamaproof.ggml import Ggml, GgmlType
 
 GGML = cast(
@@ -103,3 +103,19 @@ def test_a_latent_v_is_the_part_of_k_that_the_release_makes_it() -> None:
     first = random_inputs(cast(Ggml, of_k), cell).cache
     assert first.v is None
     assert np.array_equal(latent_v(cast(Ggml, of_k), cell, first.k).view(np.float16), k[:, :512])
+
+
+@pytest.mark.parametrize("heads", ["128", "576/512"])
+def test_flat_attention_is_the_mean_of_values_of_one_sign(heads: str) -> None:
+    cell = make_cell(HeadSizes.parse(heads), GgmlType.F16, GgmlType.F16, 4, 3, 256)
+    inputs = flat_inputs(GGML, cell, mean=np.float32(300))
+    assert inputs.cache.v is not None and inputs.mask is not None
+    shape = (256, cell.n_kv_heads, -1)
+    k, v = (
+        part.view(np.float16).astype(np.float64).reshape(shape)
+        for part in (inputs.cache.k, inputs.cache.v)
+    )
+    result = attention(inputs.q, k, v, inputs.mask[:3].astype(np.float64), 4)
+    seen = np.isfinite(inputs.mask[0])
+    assert np.allclose(result[0, 0], v[seen, 0].mean(axis=0))
+    assert v.min() > 280 and v.max() < 320

@@ -60,7 +60,7 @@ def answer(**changes: Any) -> dict[str, Any]:
 def evidence(**results: CellResult) -> EmulationEvidence:
     return EmulationEvidence(
         target="libraries", sha256=None, gpu="L40S", sm=89, ggml_version="0", seconds=1.0,
-        kv_layout="v_separate",
+        kv_layout="v_separate", inputs="random", reference="CPU backend",
         results={cell(int(name[1:])): result for name, result in results.items()},
     )  # fmt: skip
 

@@ -126,7 +126,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
         planted = found.stock_numbers if is_stock(target) else found.numbers
         return EmulationEvidence(
             target=Path(target).name, sha256="ab" * 32, gpu=gpu.name, sm=gpu.sm, ggml_version="0",
-            kv_layout="v_separate", seconds=1.0,
+            kv_layout="v_separate", inputs="random", reference="CPU backend", seconds=1.0,
             results={cell: planted.get(cell.ratio, GOOD) for cell in cells},
         )  # fmt: skip
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from llamaproof import cli
 
 
@@ -44,3 +46,20 @@ def test_the_counts_are_exactly_repeatable(wheel: Path, tmp_path: Path) -> None:
         counts.append([launch["counts"] for launch in cell["launches"]])
         assert cell["verdict"] == "holds"
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(
+    ("heads", "ratio"), [("576/512", 20), ("64", 8), ("80", 4), ("128", 4), ("256", 1)]
+)
+def test_flat_attention_of_large_values_does_not_overflow(
+    wheel: Path, tmp_path: Path, heads: str, ratio: int
+) -> None:
+    out = tmp_path / "flat.json"
+    shape = ["--head-sizes", heads, "--type", "f16", "--ratio", str(ratio), "--n-kv", "4096"]
+    tokens = ["--tokens", "1", "--tokens", "35"]
+    card = ["--inputs", "flat", "--multiprocessors", "1"]
+    code = cli.main(["emulate", str(wheel), *card, *shape, *tokens, "--json", str(out)])
+    document = json.loads(out.read_text())
+    assert (document["inputs"], document["reference"]) == ("flat", "float64")
+    assert [cell["verdict"] for cell in document["cells"]] == ["holds", "holds"]
+    assert code == 0

@@ -1,0 +1,77 @@
+"""Families of inputs: each finds what no other does, and says where such data was met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from llamaproof.attention.cell import Cell
+from llamaproof.attention.inputs import Inputs, flat_inputs, random_inputs
+from llamaproof.errors import BadInput
+from llamaproof.ggml import Ggml
+
+Reference = Literal["CPU backend", "float64"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A way to fill a cell's tensors.
+
+    Attributes:
+        reference: what results are held against. ggml's CPU backend adds up V in f16 where V is
+            f16, so that it overflows before a GPU does: it is no reference for large values.
+        reason: what it alone finds.
+        source: where such data was met.
+        make: fills the tensors; the same data for a cell whenever and wherever.
+    """
+
+    name: str
+    reference: Reference
+    reason: str
+    source: str
+    make: Callable[[Ggml, Cell], Inputs]
+
+
+def flat_of(mean: float) -> Callable[[Ggml, Cell], Inputs]:
+    """Inputs whose attention is flat, over values around a mean."""
+
+    def make(ggml: Ggml, cell: Cell) -> Inputs:
+        return flat_inputs(ggml, cell, mean=np.float32(mean))
+
+    return make
+
+
+RANDOM = Family(
+    name="random",
+    reference="CPU backend",
+    reason="a wrong index, mask, scale or sum: queries look at the cells that are easily missed",
+    source="ggml's own test-backend-ops draws at random, too",
+    make=random_inputs,
+)
+
+FLAT = Family(
+    name="flat",
+    reference="float64",
+    reason="sums of V that overflow f16: every cell has the same weight, and all values one sign",
+    source="llama.cpp #17746, and #18614 with Granite 4: attention that is nearly flat over a long "
+    "context, over values far from zero",
+    make=flat_of(300.0),
+)
+
+FAMILIES = (RANDOM, FLAT)
+
+
+def find_family(name: str) -> Family:
+    """A family by its name.
+
+    Raises:
+        BadInput: there is none of that name.
+    """
+    for family in FAMILIES:
+        if family.name == name:
+            return family
+    names = ", ".join(family.name for family in FAMILIES)
+    raise BadInput(f"there are no {name!r} inputs", hint=f"one of: {names}")

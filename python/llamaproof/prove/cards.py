@@ -1,12 +1,13 @@
-"""Which cards a wheel is proved for."""
+"""Which cards a wheel is proved for, and which of them a target has code for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from llamaproof import shadow
-from llamaproof.abi.device import DeviceCode
+from llamaproof.abi.device import DeviceCode, read_device_code
 from llamaproof.errors import BadInput
+from llamaproof.target import open_target
 
 
 def parse_cards(texts: Iterable[str]) -> tuple[shadow.Gpu, ...]:
@@ -40,6 +41,24 @@ def covered_cards(code: DeviceCode) -> tuple[shadow.Gpu, ...]:
             hint="name a card with --cards",
         )
     return cards
+
+
+def code_of(target: str) -> DeviceCode:
+    """The GPU code of a target.
+
+    Raises:
+        BadInput: it is no target.
+    """
+    with open_target(target) as opened:
+        return read_device_code(opened.libraries)
+
+
+def split_by_code(
+    code: DeviceCode, cards: Sequence[shadow.Gpu]
+) -> tuple[list[shadow.Gpu], list[shadow.Gpu]]:
+    """The cards that the code runs on, and the others."""
+    served = [gpu for gpu in cards if code.runs_on(gpu.sm)]
+    return served, [gpu for gpu in cards if gpu not in served]
 
 
 def named(cards: Iterable[shadow.Gpu]) -> str:

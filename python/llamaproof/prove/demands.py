@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -95,6 +95,19 @@ class Demands:
         if demands.contradiction:
             raise BadInput(demands.contradiction, where=f"demands: {self.profile}")
         return demands
+
+    def rows(self) -> Iterator[tuple[str, str, str]]:
+        """For people: each demand, what is demanded, and why."""
+        for required in self.require:
+            yield "on the GPU", required.value.text, required.reason
+        for what, cards in (("cards", self.cards), ("numbers", self.numbers)):
+            if cards is not None:
+                yield what, ", ".join(gpu.name for gpu in cards.value), cards.reason
+        yield "work", f"counts for the {self.work.value.name}", self.work.reason
+        if self.against is not None:
+            yield "no worse than", self.against.value, self.against.reason
+        for left_out in self.without:
+            yield "left out", left_out.value, left_out.reason
 
     def json(self) -> dict[str, Any]:
         """As the evidence keeps it."""

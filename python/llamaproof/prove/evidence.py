@@ -59,6 +59,9 @@ class Evidence:
             rows=[(s.title, s.outcome.value, s.words) for s in self.sections],
             tones=[s.outcome.tone for s in self.sections],
         )
+        yield Heading(text="What was demanded")
+        yield Paragraph(text=f"By the demands for {self.demands.profile}: {self.demands.reason}")
+        yield Table(head=("demand", "what", "why"), rows=list(self.demands.rows()))
         for section in self.sections:
             if section.blocks:
                 yield from as_section(section.title, section.blocks)

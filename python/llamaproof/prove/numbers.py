@@ -23,8 +23,7 @@ from llamaproof.emulator.results import (
 from llamaproof.emulator.run import emulate
 from llamaproof.emulator.shapes import PROOF_SHAPES
 from llamaproof.errors import LlamaproofError
-from llamaproof.prove.cards import named
-from llamaproof.prove.placement import cards_of
+from llamaproof.prove.cards import code_of, named, split_by_code
 from llamaproof.prove.section import Section
 from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, Tone
 from llamaproof.reports.outcome import Outcome, worst
@@ -122,21 +121,8 @@ def prove_numbers(
     Args:
         cards: whose kernels are executed; one that the wheel has no code for is a defect.
     """
-    executed: list[Executed] = []
-    served = [gpu for gpu in cards if code.runs_on(gpu.sm)]
-    comparable = cards_of(against, served) if against is not None else []
-    for gpu in served:
-        executed.append(_execute(str(wheel), gpu, judged=True))
-        if against is None:
-            continue
-        if gpu in comparable:
-            executed.append(_execute(against, gpu, judged=False))
-        else:
-            executed.append(
-                Executed(gpu=gpu, target=Path(against).name, judged=False, evidence=None,
-                         why=f"it has no code for sm_{gpu.sm}")
-            )  # fmt: skip
-    unserved = [gpu for gpu in cards if gpu not in served]
+    served, unserved = split_by_code(code, cards)
+    executed = list(_execute_each(wheel, served, against))
     words = [one.words for one in executed]
     if unserved:
         words.insert(0, f"the wheel has no code that runs on {named(unserved)}")
@@ -157,6 +143,24 @@ def prove_numbers(
         },
         blocks=tuple(_blocks(words, executed)),
     )
+
+
+def _execute_each(
+    wheel: Path, cards: Sequence[shadow.Gpu], against: str | None
+) -> Iterator[Executed]:
+    """For each card the wheel, and after it what it is compared with."""
+    other = code_of(against) if against is not None else None
+    for gpu in cards:
+        yield _execute(str(wheel), gpu, judged=True)
+        if against is not None and other is not None:
+            yield _execute_other(against, other, gpu)
+
+
+def _execute_other(against: str, code: DeviceCode, gpu: shadow.Gpu) -> Executed:
+    if code.runs_on(gpu.sm):
+        return _execute(against, gpu, judged=False)
+    why = f"it has no code for sm_{gpu.sm}"
+    return Executed(gpu=gpu, target=Path(against).name, judged=False, evidence=None, why=why)
 
 
 def _execute(target: str, gpu: shadow.Gpu, *, judged: bool) -> Executed:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from llamaproof import shadow
-from llamaproof.abi.device import DeviceCode, read_device_code
+from llamaproof.abi.device import DeviceCode
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.grid import cells_of, grid_for
 from llamaproof.dispatch import html, terminal
@@ -16,12 +18,11 @@ from llamaproof.dispatch.requirement import Requirement
 from llamaproof.placement.by_model import MODEL_CELLS
 from llamaproof.placement.on_shadow import collect
 from llamaproof.placement.survey import Survey
-from llamaproof.prove.cards import named
+from llamaproof.prove.cards import code_of, named, split_by_code
 from llamaproof.prove.section import Section
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import Progress
-from llamaproof.target import open_target
 
 NAME = "dispatch"
 TITLE = "Where attention runs"
@@ -43,40 +44,61 @@ def prove_placement(
     Raises:
         LlamaproofError: a target could not be examined.
     """
-    served = [gpu for gpu in cards if code.runs_on(gpu.sm)]
+    served, unserved = split_by_code(code, cards)
+    gaps = [_no_code(unserved)] if unserved else []
+    if not served:
+        return _section(gaps, unserved, None)
     cells = examined_cells(requirements)
-    outcomes, words, proof = [], [], None
-    if served:
-        other, compared = None, []
-        evidence = _collect(str(wheel), served, cells)
-        if against is not None:
-            compared = cards_of(against, served)
-            other = _collect(against, compared, cells) if compared else None
-        proof = assemble(evidence, requirements, other)
-        terminal.print_proof(proof, printer)
-        outcomes.append(proof.outcome)
-        words += _words(proof, served)
-        uncompared = [gpu for gpu in served if gpu not in compared] if against else []
-        if uncompared:
-            outcomes.append(Outcome.NOT_CHECKED)
-            words.append(f"not compared: {Path(str(against)).name} has no code for "
-                         f"{named(uncompared)}")  # fmt: skip
-    unserved = [gpu for gpu in cards if gpu not in served]
-    if unserved:
-        outcomes.append(Outcome.DEFECT)
-        words.insert(0, f"the wheel has no code that runs on {named(unserved)}")
-    return Section(
+    survey = _collect(str(wheel), served, cells)
+    other = None
+    if against is not None:
+        comparable, uncomparable = split_by_code(code_of(against), served)
+        other = _collect(against, comparable, cells) if comparable else None
+        gaps += [_not_compared(against, uncomparable)] if uncomparable else []
+    proof = assemble(survey, requirements, other)
+    terminal.print_proof(proof, printer)
+    return _section(gaps, unserved, proof)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Gap:
+    """What could not be proved of some cards, and what that comes to."""
+
+    outcome: Outcome
+    words: str
+
+
+def _no_code(cards: Sequence[shadow.Gpu]) -> _Gap:
+    words = f"the wheel has no code that runs on {named(cards)}"
+    return _Gap(outcome=Outcome.DEFECT, words=words)
+
+
+def _not_compared(against: str, cards: Sequence[shadow.Gpu]) -> _Gap:
+    words = f"not compared: {Path(against).name} has no code for {named(cards)}"
+    return _Gap(outcome=Outcome.NOT_CHECKED, words=words)
+
+
+def _section(
+    gaps: Sequence[_Gap], unserved: Sequence[shadow.Gpu], proof: DispatchProof | None
+) -> Section:
+    """The section of what was proved; without a proof, of the gaps alone."""
+    section = Section(
         name=NAME,
         title=TITLE,
-        outcome=worst(outcomes),
-        words="; ".join(words),
-        document={
-            "no_code_for": [{"gpu": gpu.name, "sm": gpu.sm} for gpu in unserved],
-            **(proof.json() if proof is not None else {}),
-        },
-        blocks=tuple(html.proof_blocks(proof)) if proof is not None else (),
-        answer=tuple(html.answer_blocks(proof)) if proof is not None else (),
-        models=proof.models if proof is not None else (),
+        outcome=worst(gap.outcome for gap in gaps),
+        words="; ".join(gap.words for gap in gaps),
+        document={"no_code_for": [{"gpu": gpu.name, "sm": gpu.sm} for gpu in unserved]},
+    )
+    if proof is None:
+        return section
+    return dataclasses.replace(
+        section,
+        outcome=worst((proof.outcome, *(gap.outcome for gap in gaps))),
+        words="; ".join((*(gap.words for gap in gaps), *_words(proof))),
+        document={**(section.document or {}), **proof.json()},
+        blocks=tuple(html.proof_blocks(proof)),
+        answer=tuple(html.answer_blocks(proof)),
+        models=proof.models,
     )
 
 
@@ -84,13 +106,6 @@ def examined_cells(requirements: Sequence[Requirement]) -> tuple[Cell, ...]:
     """The default grid, and what familiar models and the requirements ask beyond it."""
     required = {cell for wanted in requirements for cell in wanted.cells}
     return tuple(sorted({*cells_of(grid_for(())), *MODEL_CELLS, *required}))
-
-
-def cards_of(target: str, cards: Sequence[shadow.Gpu]) -> list[shadow.Gpu]:
-    """Those of the cards that a target has code for."""
-    with open_target(target) as opened:
-        code = read_device_code(opened.libraries)
-    return [gpu for gpu in cards if code.runs_on(gpu.sm)]
 
 
 def _collect(target: str, cards: Sequence[shadow.Gpu], cells: tuple[Cell, ...]) -> Survey:
@@ -107,8 +122,9 @@ def _collect(target: str, cards: Sequence[shadow.Gpu], cells: tuple[Cell, ...]) 
     return collect(target, cards, cells, on_progress=on_progress)
 
 
-def _words(proof: DispatchProof, served: Sequence[shadow.Gpu]) -> list[str]:
-    words = [f"{len(proof.survey.cells)} cells examined on each of {named(served)}"]
+def _words(proof: DispatchProof) -> list[str]:
+    cards = ", ".join(f"{report.gpu} (sm_{report.sm})" for report in proof.survey.reports)
+    words = [f"{len(proof.survey.cells)} cells examined on each of {cards}"]
     failed = {failure.requirement.text for failure in proof.failures}
     for wanted in proof.requirements:
         words.append(f"{wanted.text} {'does not hold' if wanted.text in failed else 'holds'}")

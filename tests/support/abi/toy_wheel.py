@@ -17,7 +17,7 @@ from llamaproof.wheel_contents import SCHEMA
 from tests.support.abi.toy_library import BINDINGS, HEADER, Change, planted
 from tests.support.binary import elf_writer
 
-_LIBLLAMA = r"""
+LIBLLAMA = r"""
 #include "llama.h"
 int toy_gpu(void);
 struct llama_params llama_default_params(void) { struct llama_params p = {0}; return p; }
@@ -80,7 +80,7 @@ def write_wheel(folder: Path, toy: ToyWheel) -> Path:
     header = planted(HEADER, *toy.header)
     gpu, llama = _libraries(
         header,
-        planted(_LIBLLAMA, *toy.libllama),
+        planted(LIBLLAMA, *toy.libllama),
         (tuple(toy.archs), tuple(toy.last_archs or toy.archs)),
         toy.cudart,
         (toy.search_path, toy.llama_search_path),
@@ -140,7 +140,7 @@ def _libraries(
             b"".join(elf_writer.fatbin_of(unit, kernel=KERNEL) for unit in archs)
         )
         gpu = _gpu_library(build, cudart, search_paths[0])
-        llama = _llama_library(build, libllama, search_paths[1], versions)
+        llama = llama_library(build, libllama, search_paths[1], versions)
         return gpu.read_bytes(), llama.read_bytes()
 
 
@@ -157,9 +157,10 @@ def _gpu_library(build: Path, cudart: str, search_path: str) -> Path:
     return library
 
 
-def _llama_library(
-    build: Path, source: str, search_path: str, versions: Sequence[tuple[str, str]]
+def llama_library(
+    build: Path, source: str, search_path: str, versions: Sequence[tuple[str, str]] = ()
 ) -> Path:
+    """Compile libllama.so beside a libggml-cuda.so that is there."""
     uses = [f"toy_{number}" for number, _ in enumerate(versions)]
     calls = "".join(
         f"int {name}(void);\nint use_{name}(void) {{ return {name}(); }}\n" for name in uses

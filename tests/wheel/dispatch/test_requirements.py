@@ -15,12 +15,13 @@ from llamaproof.attention.grid import DEFAULT_GRID, cells_of
 from llamaproof.dispatch import requirement
 from llamaproof.dispatch.changes import changes
 from llamaproof.placement.on_shadow import collect
+from llamaproof.prove.demands_file import load_demands
 from llamaproof.target import open_target
 from llamaproof.workers.loadable import linux_libraries
 from tests.support import needs
 from tests.support.placement import damaged_libraries as planted
 
-EVERY_RATIO = "576/512@2-128:f16"
+EVERY_RATIO = load_demands().requirements[0].text
 
 
 def gpus(spec: str) -> tuple[shadow.Gpu, ...]:

@@ -12,7 +12,7 @@ from llamaproof.dispatch.summary import (
     rows_of,
     summarise_by_depth,
 )
-from llamaproof.dispatch.tables import QUALITY_TONES, by_row
+from llamaproof.dispatch.tables import QUALITY_TONES, by_row, in_words
 from llamaproof.ggml import GgmlType
 from llamaproof.placement.survey import Survey
 from llamaproof.reports.blocks import Table, Toned
@@ -33,7 +33,6 @@ def fallbacks_table(survey: Survey) -> Table:
         ((_types(types, examined[heads, extras]), extras, said, cards), heads)
         for (heads, extras, said, cards), types in by_types.items()
     )
-    all_cards = tuple(report.gpu for report in survey.reports)
     return Table(
         head=("head sizes", "K/V types", "with", "attention", "cards"),
         rows=[
@@ -42,7 +41,7 @@ def fallbacks_table(survey: Survey) -> Table:
                 types,
                 str(extras) or "a mask",
                 Toned(text, QUALITY_TONES[quality]),
-                "every card" if cards == all_cards else ", ".join(cards),
+                in_words(cards, survey),
             )
             for (types, extras, (text, quality), cards), heads in sorted(
                 by_heads.items(), key=lambda group: (group[0][1] != PLAIN, group[0][0] != _EVERY)

@@ -66,12 +66,6 @@ def proof_blocks(proof: DispatchProof) -> Iterator[Block]:
     survey = proof.survey
     yield _facts(survey)
     yield from _requirements(proof)
-    if proof.against is not None:
-        yield Heading(text=f"Compared with {proof.against.target}")
-        if proof.changes:
-            yield changes_table(proof.changes, survey.cells)
-        else:
-            yield Paragraph(text="No cell differs.")
     yield Heading(text="Kernel by ratio and GPU")
     yield Paragraph(text=_BY_RATIO)
     yield from ratio_tables(survey)
@@ -79,6 +73,12 @@ def proof_blocks(proof: DispatchProof) -> Iterator[Block]:
     for report in survey.reports:
         yield gpu_table(survey, report)
         yield from _aborts(report)
+    if proof.against is not None:
+        yield Heading(text=f"Compared with {proof.against.target}")
+        if proof.changes:
+            yield changes_table(proof.changes, survey)
+        else:
+            yield Paragraph(text="No cell differs.")
 
 
 def _facts(survey: Survey) -> Table:

@@ -120,7 +120,20 @@ def ratios_in_words(
     chosen, whole = set(ratios), set(among)
     if chosen == whole:
         return "every ratio" if len(whole) > 1 else f"ratio {next(iter(whole))}"
-    # Of several ways to say it, the one that claims least about ratios that were not asked.
+    multiples = _as_multiples(chosen, whole)
+    if multiples is not None:
+        return multiples
+    runs = _runs(sorted(chosen), sorted(whole))
+    if len(runs) <= most_runs:
+        return ",".join(runs)
+    return f"{len(chosen)} of {len(whole)} ratios"
+
+
+def _as_multiples(chosen: set[int], whole: set[int]) -> str | None:
+    """`%16`, `not %16` or `%4 not %16`, where that says which they are; None where none does.
+
+    Of several ways to say it, the one that claims least about ratios that were not asked.
+    """
     for step in reversed(_STEPS):
         if chosen == {r for r in whole if r % step == 0}:
             return f"%{step}"
@@ -130,10 +143,7 @@ def ratios_in_words(
     for step, other in itertools.product(reversed(_STEPS), _STEPS):
         if chosen == {r for r in whole if r % step == 0 and r % other}:
             return f"%{step} not %{other}"
-    runs = _runs(sorted(chosen), sorted(whole))
-    if len(runs) <= most_runs:
-        return ",".join(runs)
-    return f"{len(chosen)} of {len(whole)} ratios"
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,29 +102,40 @@ def ratio_tables(survey: Survey) -> Iterator[Table]:
             yield _ratio_table(survey, heads, by_ratio)
 
 
-def changes_table(changes: Sequence[Change], cells: Sequence[Cell]) -> Table:
-    """A row for each group of cells of a GPU that changed alike.
+def changes_table(changes: Sequence[Change], survey: Survey) -> Table:
+    """A row for each group of cells that changed alike, on all the cards on which they did.
 
     Args:
-        cells: all that were compared.
+        survey: of the target that changed.
     """
+    groups = grouped(
+        ((g.verdict, str(g.row), g.ratios, g.n_tokens, g.before, g.after), g)
+        for g in group_changes(changes, survey.cells)
+    )
     return Table(
-        head=("change", "GPU", "head sizes, K/V", "ratios", "tokens", "before", "after", "cells"),
+        head=("change", "head sizes, K/V", "ratios", "tokens", "before", "after", "cells", "cards"),
         rows=[
             (
-                Toned(group.verdict, _CHANGE_TONES[group.verdict]),
-                group.gpu,
-                str(group.row),
-                group.ratios,
-                ",".join(map(str, group.n_tokens)),
-                group.before,
-                group.after,
-                str(group.count),
+                Toned(verdict, _CHANGE_TONES[verdict]),
+                row,
+                ratios,
+                ",".join(map(str, n_tokens)),
+                before,
+                after,
+                str(sum(g.count for g in members)),
+                in_words([g.gpu for g in members], survey),
             )
-            for group in group_changes(changes, cells)
+            for (verdict, row, ratios, n_tokens, before, after), members in groups.items()
         ],
         figures=("cells",),
     )
+
+
+def in_words(cards: Sequence[str], survey: Survey) -> str:
+    """Some of the cards that were examined, by name; `every card` where those are several."""
+    if len(cards) > 1 and set(cards) == set(survey.outcomes):
+        return "every card"
+    return ", ".join(cards)
 
 
 def _by_tokens(outcomes: Mapping[Cell, CellOutcome]) -> Iterator[Mapping[Cell, CellOutcome]]:

@@ -114,7 +114,7 @@ def print_changes(
         ": " + ", ".join(f"{number} cells {verdict}" for verdict, number in counts.items()),
     )
     if changes:
-        printer.table(changes_table(changes, after.cells))
+        printer.table(changes_table(changes, after))
 
 
 def _headline(survey: Survey) -> tuple[str | Toned, ...]:

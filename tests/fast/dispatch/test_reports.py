@@ -17,7 +17,7 @@ from llamaproof.dispatch.fallbacks import fallbacks_table, head_sizes_falling_ba
 from llamaproof.dispatch.proof import DispatchProof, assemble
 from llamaproof.dispatch.requirement import requirements_json
 from llamaproof.dispatch.summary import ratios_in_words
-from llamaproof.dispatch.tables import ratio_tables
+from llamaproof.dispatch.tables import changes_table, ratio_tables
 from llamaproof.placement.survey import Survey
 from llamaproof.reports.printer import Printer
 from tests.support.placement.made_up_surveys import CELLS, evidence
@@ -184,6 +184,16 @@ def test_no_ratio_is_left_out_however_many_runs_there_are() -> None:
     every_third = [ratio for ratio in range(1, 129) if ratio % 3 == 0]
     said = ratios_in_words(every_third, range(1, 129), most_runs=len(every_third))
     assert said == ",".join(map(str, every_third))
+
+
+def test_cells_that_changed_alike_on_several_cards_share_a_row() -> None:
+    before, after = (evidence(step=step, gpus=("L40S", "T4")) for step in (16, 4))
+    changed = changes(before.outcomes, after.outcomes)
+    one = [c for c in changed if c.gpu == "L40S"]
+    (row,) = changes_table(changed, after).rows
+    assert (str(row[0]), row[-2], row[-1]) == ("better", str(len(changed)), "every card")
+    (row,) = changes_table(one, after).rows
+    assert (row[-2], row[-1]) == (str(len(one)), "L40S")
 
 
 def test_what_falls_back_is_told_in_a_row_for_all_that_is_alike() -> None:

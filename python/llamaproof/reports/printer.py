@@ -30,6 +30,8 @@ _STYLES: Mapping[Tone, str] = {
 # Columns are aligned for reading. A longer text stands whole, and moves what follows it.
 _WIDEST_ALIGNED = 48
 _BETWEEN_COLUMNS = "  "
+# A list of every constant would fill a terminal with one cell: there it is cut.
+_LONGEST_IN_A_FRAME = 240
 
 
 class Printer:
@@ -116,13 +118,17 @@ def _plain(cell: str | Toned) -> str:
 
 
 def _framed(table: Table) -> RichTable:
-    """The table as rich draws it; a text too long for its column goes on below."""
+    """The table as rich draws it; a text too long for its column goes on below.
+
+    Where that happens rows are apart by lines.
+    """
     from rich.table import Table as RichTable
 
     framed = RichTable(
         title=_styled([table.title], "") if table.title else None,
         title_justify="left",
         show_header=bool(table.head),
+        show_lines=any(len(str(text)) > _WIDEST_ALIGNED for row in table.rows for text in row),
     )
     for name in table.head or [""] * len(next(iter(table.rows), ())):
         is_figure = name in table.figures
@@ -134,8 +140,13 @@ def _framed(table: Table) -> RichTable:
         )
     tones = table.tones or [""] * len(table.rows)
     for row, tone in zip(table.rows, tones, strict=True):
-        framed.add_row(*(_styled([cell], tone) for cell in row))
+        framed.add_row(*(_cut(_styled([cell], tone)) for cell in row))
     return framed
+
+
+def _cut(text: Text) -> Text:
+    text.truncate(_LONGEST_IN_A_FRAME, overflow="ellipsis")
+    return text
 
 
 def _styled(parts: Sequence[str | Toned], tone: Tone) -> Text:

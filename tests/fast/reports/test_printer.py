@@ -64,6 +64,14 @@ def test_a_terminal_gets_a_frame_as_wide_as_it_is() -> None:
     assert any("[bold] word" in line for line in lines)
 
 
+def test_only_a_terminal_has_rows_apart_and_very_long_texts_cut() -> None:
+    table = Table(head=("names",), rows=[(LONG * 4,), ("short",)])
+    assert LONG * 4 in piped(table)[1]
+    lines = on_a_terminal(table).splitlines()
+    assert lines[-3].startswith("├") and len(lines) < 12
+    assert any("…" in line for line in lines)
+
+
 def test_lines_are_never_broken_and_brackets_are_text() -> None:
     out = io.StringIO()
     Printer(out).line("at ", Toned("[red]", "bad"), f" {LONG}")

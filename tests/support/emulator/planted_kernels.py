@@ -20,6 +20,7 @@ from pathlib import Path
 from llamaproof import process, shadow
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell, HeadSizes, make_cell
+from llamaproof.attention.families import RANDOM, Family
 from llamaproof.emulator.results import CellResult, result_of
 from llamaproof.emulator.run import WORKER
 from llamaproof.executor.library import default_library
@@ -98,11 +99,15 @@ class Bench:
 
     @classmethod
     @contextmanager
-    def opened(cls, wheel: Path, folder: Path) -> Iterator[Bench]:
+    def opened(
+        cls, wheel: Path, folder: Path, *, multiprocessors: int | None = None
+    ) -> Iterator[Bench]:
+        """A wheel on the card that is played, or on one with only so many multiprocessors."""
+        gpu = shadow.find_gpu(GPU)
         with open_target(str(wheel)) as target:
             session = shadow.prepare(
                 linux_libraries(target),
-                [shadow.find_gpu(GPU)],
+                [dataclasses.replace(gpu, multiprocessors=multiprocessors or gpu.multiprocessors)],
                 folder=folder,
                 mode="execute",
                 executor=default_library(),
@@ -110,7 +115,13 @@ class Bench:
             yield cls(lib_dir=target.lib_dir, session=session, folder=folder)
 
     def execute(
-        self, cells: Sequence[Cell], *, name: str, ptx: Path | None = None, kernel: str = ""
+        self,
+        cells: Sequence[Cell],
+        *,
+        name: str,
+        family: Family = RANDOM,
+        ptx: Path | None = None,
+        kernel: str = "",
     ) -> Mapping[Cell, CellResult]:
         """Execute cells; with `ptx`, in place of the PTX that `kernel` is in.
 
@@ -125,6 +136,7 @@ class Bench:
             "session": handover.describe(session),
             "executor": str(default_library()),
             "cells": [rows.to_row(c) for c in cells],
+            "inputs": family.name,
         }
         env = {**os.environ, **session.environment}
         result = WORKER.ask(job, work, about=self._lib_dir, env=env)

@@ -10,6 +10,7 @@ import pytest
 
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE
+from llamaproof.attention.families import FLAT, RANDOM, Family
 from llamaproof.emulator.results import CellResult, CellVerdict
 from llamaproof.executor.finding_kind import FindingKind
 from llamaproof.executor.machine import KernelFinding
@@ -31,6 +32,8 @@ FULL = cell("576/512", 16, 1, 1024)
 AHEAD = cell("64", 4, 8, 1024)
 # A ratio that no head group divides.
 PARTIAL = cell("576/512", 10, 1, 512)
+# So long that sums of large values overflow f16 where one block takes all of it.
+LONG = cell("128", 4, 35, 4096)
 CELLS = (ONE, MANY, FULL, AHEAD, PARTIAL)
 
 # The edits, one for each defect: when a patch moves a line, this is what to change.
@@ -72,6 +75,7 @@ PAST_THE_END = Edit(
     "if (!last_iter) {\n            if (ncols2 > 1 || mask_h2) {",
     "{\n            if (ncols2 > 1 || mask_h2) {",
 )
+UNBOUNDED_SUMS = Edit(MMA, "if (!__any_sync(0xFFFFFFFF, raise)) {", "{")
 FIVE_READS = Edit(
     MMA,
     "cp_async_cg_16<preload>(tile_KV_32 +",
@@ -86,6 +90,7 @@ class Kernels:
     bench: Bench
     sound: Mapping[Cell, CellResult]
     folder: Path
+    family: Family = RANDOM
 
     def edited(self, where: Cell, *edits: Edit, name: str) -> CellResult:
         """A cell, with the kernel that the wheel launches for it edited and compiled anew."""
@@ -94,7 +99,9 @@ class Kernels:
         work.mkdir()
         instance = Instance.launched(sound)
         ptx = compile_instance(work, instance, edits, sm=sound.launches[0].ptx_sm)
-        found = self.bench.execute([where], name=f"{name}-run", ptx=ptx, kernel=instance.kernel)
+        found = self.bench.execute(
+            [where], name=f"{name}-run", family=self.family, ptx=ptx, kernel=instance.kernel
+        )
         return found[where]
 
 
@@ -104,6 +111,15 @@ def kernels(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[K
     with Bench.opened(wheel, folder) as bench:
         sound = bench.execute(CELLS, name="sound")
         yield Kernels(bench=bench, sound=sound, folder=folder)
+
+
+@pytest.fixture(scope="module")
+def flat_kernels(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernels]:
+    """Flat attention on a card of one multiprocessor, where a block sums up the whole context."""
+    folder = tmp_path_factory.mktemp("flat")
+    with Bench.opened(wheel, folder, multiprocessors=1) as bench:
+        sound = bench.execute([LONG], name="sound", family=FLAT)
+        yield Kernels(bench=bench, sound=sound, folder=folder, family=FLAT)
 
 
 def named(result: CellResult, kind: FindingKind) -> KernelFinding:
@@ -174,6 +190,13 @@ def test_an_accumulator_that_is_not_rescaled(kernels: Kernels) -> None:
 
 def test_an_overflow_of_f16(kernels: Kernels) -> None:
     result = kernels.edited(ONE, F16_OVERFLOW, name="overflow")
+    assert result.verdict is CellVerdict.WRONG
+    assert result.not_finite > 0
+
+
+def test_sums_that_are_not_bounded_overflow_where_attention_is_flat(flat_kernels: Kernels) -> None:
+    assert flat_kernels.sound[LONG].verdict is CellVerdict.HOLDS
+    result = flat_kernels.edited(LONG, UNBOUNDED_SUMS, name="unbounded")
     assert result.verdict is CellVerdict.WRONG
     assert result.not_finite > 0
 

@@ -36,8 +36,7 @@ uint32_t aligned_lanes(Warp & warp, const Inst & inst, uint32_t mask, const Lane
     for (int i = 0; i < lanes; ++i) low |= (mask >> i) & 1 ? address.at[i] : 0;
     if ((low & (bytes - 1)) == 0) return mask;
     uint32_t good = 0;
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(mask)) {
         if ((address.at[lane] & (bytes - 1)) == 0) {
             good |= 1u << lane;
         } else {
@@ -94,84 +93,150 @@ struct SectorCounter {
     }
 };
 
-}  // namespace
+// What one warp instruction does in global memory.
+class GlobalAccess {
+public:
+    GlobalAccess(Warp & warp, const Inst & inst, const Lanes64 & address, uint32_t bytes,
+                 bool write, HostLanes & host)
+        : warp_(warp),
+          inst_(inst),
+          worker_(*warp.worker),
+          address_(address),
+          bytes_(bytes),
+          write_(write),
+          host_(host) {}
 
-uint32_t access_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
-                       uint32_t bytes, bool write, HostLanes & host) {
-    Worker & worker = *warp.worker;
-    mask = aligned_lanes(warp, inst, mask, address, bytes);
-    if (mask == 0) return 0;
-    const int first = first_lane(mask);
-    uint64_t low = address.at[first], high = low;
-    for (int i = 0; i < lanes; ++i) {
-        const uint64_t a = (mask >> i) & 1 ? address.at[i] : address.at[first];
-        low = std::min(low, a);
-        high = std::max(high, a);
+    uint32_t carry_out(uint32_t mask) {
+        mask = aligned_lanes(warp_, inst_, mask, address_, bytes_);
+        if (mask == 0) return 0;
+        const uint32_t good = all_in_one_allocation(mask) ? take_all(mask) : take_each(mask);
+        if (good == 0) return 0;
+        const bool check = worker_.launch->check;
+        if (check && !write_ && !(shared_ != nullptr && shared_->all_written)) report_unread(good);
+        Counts & counts = worker_.counts;
+        (write_ ? counts.global_bytes_written : counts.global_bytes_read) +=
+            uint64_t(bytes_) * static_cast<uint64_t>(__builtin_popcount(good));
+        if (check) count_sectors(good);
+        return good;
     }
-    Allocation *& remembered = worker.allocation_of[inst.pc];
-    const auto holds_all = [&](const Allocation * a) {
-        return a != nullptr && a->holds(low, bytes) && a->holds(high, bytes);
-    };
-    if (!holds_all(remembered)) {
-        Allocation * found = worker.launch->memory->find(low);
-        if (found != nullptr) remembered = found;
+
+private:
+    bool holds_all(const Allocation * allocation, uint64_t low, uint64_t high) const {
+        return allocation != nullptr && allocation->holds(low, bytes_) &&
+               allocation->holds(high, bytes_);
     }
-    const bool uniform = holds_all(remembered);
-    Allocation * of_lane[lanes];
-    uint32_t good = 0;
-    if (uniform) {
-        good = mask;
-        const uint8_t * delta = remembered->host - remembered->base;
-        for (int i = 0; i < lanes; ++i) host.at[i] = const_cast<uint8_t *>(delta + address.at[i]);
-    } else {
-        for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-            const int lane = __builtin_ctz(rest);
-            Allocation * allocation = worker.launch->memory->find(address.at[lane]);
-            if (allocation == nullptr || !allocation->holds(address.at[lane], bytes)) {
-                worker.report(FindingKind::out_of_bounds, warp, inst, lane, address.at[lane], [&] {
-                    return std::string(write ? "a write of " : "a read of ") +
-                           std::to_string(bytes) + " bytes at " + hexadecimal(address.at[lane]) +
-                           ", " + place_in_words(*worker.launch->memory, address.at[lane], bytes);
-                });
+
+    // As nearly always: then no lane needs looking up.
+    bool all_in_one_allocation(uint32_t mask) {
+        const uint64_t first = address_.at[first_lane(mask)];
+        uint64_t low = first, high = first;
+        for (int i = 0; i < lanes; ++i) {
+            const uint64_t a = (mask >> i) & 1 ? address_.at[i] : first;
+            low = std::min(low, a);
+            high = std::max(high, a);
+        }
+        Allocation *& remembered = worker_.allocation_of[inst_.pc];
+        if (!holds_all(remembered, low, high)) {
+            Allocation * const found = worker_.launch->memory->find(low);
+            if (found != nullptr) remembered = found;
+        }
+        shared_ = holds_all(remembered, low, high) ? remembered : nullptr;
+        return shared_ != nullptr;
+    }
+
+    uint32_t take_all(uint32_t mask) {
+        uint8_t * const delta = shared_->host - shared_->base;
+        for (int i = 0; i < lanes; ++i) host_.at[i] = delta + address_.at[i];
+        return mask;
+    }
+
+    uint32_t take_each(uint32_t mask) {
+        uint32_t good = 0;
+        for (const int lane : lanes_of(mask)) {
+            const uint64_t address = address_.at[lane];
+            Allocation * const allocation = worker_.launch->memory->find(address);
+            if (allocation == nullptr || !allocation->holds(address, bytes_)) {
+                report_outside(lane);
                 continue;
             }
-            of_lane[lane] = allocation;
-            host.at[lane] = allocation->at(address.at[lane]);
+            of_lane_[lane] = allocation;
+            host_.at[lane] = allocation->at(address);
             good |= 1u << lane;
         }
-        if (good == 0) return 0;
+        return good;
     }
-    const bool check = worker.launch->check;
-    if (check && !write && !(uniform && remembered->all_written)) {
-        for (uint32_t rest = good; rest != 0; rest &= rest - 1) {
-            const int lane = __builtin_ctz(rest);
-            const Allocation & allocation = uniform ? *remembered : *of_lane[lane];
-            if (allocation.is_written(address.at[lane], bytes)) continue;
-            worker.report(FindingKind::uninitialised_read, warp, inst, lane, address.at[lane], [&] {
-                return "a read of " + std::to_string(bytes) + " bytes at " +
-                       hexadecimal(address.at[lane]) + ", offset " +
-                       std::to_string(address.at[lane] - allocation.base) +
+
+    const Allocation & allocation_of(int lane) const {
+        return shared_ != nullptr ? *shared_ : *of_lane_[lane];
+    }
+
+    void report_outside(int lane) {
+        const uint64_t address = address_.at[lane];
+        worker_.report(FindingKind::out_of_bounds, warp_, inst_, lane, address, [&] {
+            return std::string(write_ ? "a write of " : "a read of ") + std::to_string(bytes_) +
+                   " bytes at " + hexadecimal(address) + ", " +
+                   place_in_words(*worker_.launch->memory, address, bytes_);
+        });
+    }
+
+    void report_unread(uint32_t mask) {
+        for (const int lane : lanes_of(mask)) {
+            const uint64_t address = address_.at[lane];
+            const Allocation & allocation = allocation_of(lane);
+            if (allocation.is_written(address, bytes_)) continue;
+            worker_.report(FindingKind::uninitialised_read, warp_, inst_, lane, address, [&] {
+                return "a read of " + std::to_string(bytes_) + " bytes at " + hexadecimal(address) +
+                       ", offset " + std::to_string(address - allocation.base) +
                        " of the allocation of " + std::to_string(allocation.size) +
                        " bytes, that nothing has written";
             });
         }
     }
-    const uint64_t total = uint64_t(bytes) * static_cast<uint64_t>(__builtin_popcount(good));
-    (write ? worker.counts.global_bytes_written : worker.counts.global_bytes_read) += total;
-    if (check) {
-        SectorCounter counter{worker, write, 0, {}, 0, 0};
-        uint32_t * stamps = uniform ? stamps_of(worker, *remembered, write) : nullptr;
-        for (uint32_t rest = good; rest != 0; rest &= rest - 1) {
-            const int lane = __builtin_ctz(rest);
-            const Allocation & allocation = uniform ? *remembered : *of_lane[lane];
-            uint32_t * table = uniform ? stamps : stamps_of(worker, allocation, write);
-            counter.touch(allocation, table, allocation.sector_of(address.at[lane]),
-                          address.at[lane] >> 5);
+
+    void count_sectors(uint32_t mask) {
+        SectorCounter counter{worker_, write_, 0, {}, 0, 0};
+        uint32_t * const shared = shared_ ? stamps_of(worker_, *shared_, write_) : nullptr;
+        for (const int lane : lanes_of(mask)) {
+            const Allocation & allocation = allocation_of(lane);
+            uint32_t * const stamps = shared ? shared : stamps_of(worker_, allocation, write_);
+            const uint64_t address = address_.at[lane];
+            counter.touch(allocation, stamps, allocation.sector_of(address), address >> 5);
         }
-        (write ? worker.counts.sectors_written_requested : worker.counts.sectors_read_requested) +=
+        Counts & counts = worker_.counts;
+        (write_ ? counts.sectors_written_requested : counts.sectors_read_requested) +=
             counter.requested;
     }
-    return good;
+
+    Warp & warp_;
+    const Inst & inst_;
+    Worker & worker_;
+    const Lanes64 & address_;
+    const uint32_t bytes_;
+    const bool write_;
+    HostLanes & host_;
+    Allocation * shared_ = nullptr;  // that of all lanes, where it is one
+    Allocation * of_lane_[lanes];    // else each lane's
+};
+
+}  // namespace
+
+void add_offset(Warp & warp, uint32_t row, uint32_t row_bytes, uint64_t offset, Lanes64 & address) {
+    if (row_bytes == 8) {
+        const uint64_t * base = warp.row<uint64_t>(row);
+        for (int i = 0; i < lanes; ++i) address.at[i] = base[i] + offset;
+    } else if (row_bytes == 4) {
+        const uint32_t * base = warp.row<uint32_t>(row);
+        for (int i = 0; i < lanes; ++i) {
+            address.at[i] = static_cast<uint32_t>(base[i] + static_cast<uint32_t>(offset));
+        }
+    } else {
+        for (uint64_t & a : address.at) a = offset;
+    }
+}
+
+uint32_t access_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
+                       uint32_t bytes, bool write, HostLanes & host) {
+    return GlobalAccess(warp, inst, address, bytes, write, host).carry_out(mask);
 }
 
 void mark_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
@@ -179,8 +244,7 @@ void mark_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & 
     Worker & worker = *warp.worker;
     if (!worker.launch->check) return;
     Allocation * remembered = worker.allocation_of[inst.pc];
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(mask)) {
         Allocation * allocation = remembered;
         if (allocation == nullptr || !allocation->holds(address.at[lane], bytes)) {
             allocation = worker.launch->memory->find(address.at[lane]);
@@ -191,36 +255,71 @@ void mark_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & 
 
 namespace {
 
-// One lane's bytes in the race tables; false where another warp is in the way.
-bool note_shared(Block & block, uint32_t granule_first, uint32_t granules, uint32_t warp_tag,
-                 SharedUse use, bool & pending) {
-    uint32_t * written = block.tags.written.data() + granule_first;
-    uint32_t * read = block.tags.read.data() + granule_first;
-    const uint32_t epoch = block.epoch, mine = epoch << 8 | warp_tag,
-                   pending_mine = pending_epoch << 8 | warp_tag;
-    bool clean = true;
-    for (uint32_t g = 0; g < granules; ++g) {
-        const bool in_flight = written[g] >> 8 == pending_epoch;
-        if (use == SharedUse::async_end) {
-            if (written[g] == pending_mine) written[g] = mine;
-            continue;
-        }
-        if (in_flight) {
-            pending = true;
-            clean = false;
-            continue;
-        }
-        const bool foreign_write = written[g] >> 8 == epoch && written[g] != mine;
-        if (use == SharedUse::read) {
-            clean = clean && !foreign_write;
-            read[g] = read[g] >> 8 == epoch && read[g] != mine ? (epoch << 8 | 0xff) : mine;
-        } else {
-            const bool foreign_read = read[g] >> 8 == epoch && read[g] != mine;
-            clean = clean && !foreign_write && !foreign_read;
-            written[g] = use == SharedUse::async_begin ? pending_mine : mine;
-        }
+// The race tables where one lane's bytes are.
+struct Tags {
+    uint32_t * written;
+    uint32_t * read;
+    uint32_t granules;
+    uint32_t epoch;
+    uint32_t mine, pending_mine;
+
+    Tags(Block & block, uint32_t first, uint32_t count, uint32_t warp_tag)
+        : written(block.tags.written.data() + first),
+          read(block.tags.read.data() + first),
+          granules(count),
+          epoch(block.epoch),
+          mine(block.epoch << 8 | warp_tag),
+          pending_mine(pending_epoch << 8 | warp_tag) {}
+
+    bool foreign(uint32_t tag) const { return tag >> 8 == epoch && tag != mine; }
+    bool read_by_others() const {
+        return std::any_of(read, read + granules, [&](uint32_t tag) { return foreign(tag); });
     }
-    return clean;
+};
+
+enum class Noted { clean, raced, in_flight };
+
+void note_landing(const Tags & tags) {
+    for (uint32_t g = 0; g < tags.granules; ++g) {
+        if (tags.written[g] == tags.pending_mine) tags.written[g] = tags.mine;
+    }
+}
+
+Noted note_read(const Tags & tags) {
+    Noted noted = Noted::clean;
+    for (uint32_t g = 0; g < tags.granules; ++g) {
+        if (tags.written[g] >> 8 == pending_epoch) {
+            noted = Noted::in_flight;
+            continue;
+        }
+        if (tags.foreign(tags.written[g]) && noted == Noted::clean) noted = Noted::raced;
+        tags.read[g] = tags.foreign(tags.read[g]) ? (tags.epoch << 8 | 0xff) : tags.mine;
+    }
+    return noted;
+}
+
+Noted note_write(const Tags & tags, uint32_t tag) {
+    Noted noted = Noted::clean;
+    for (uint32_t g = 0; g < tags.granules; ++g) {
+        if (tags.written[g] >> 8 == pending_epoch) {
+            noted = Noted::in_flight;
+            continue;
+        }
+        const bool foreign = tags.foreign(tags.written[g]) || tags.foreign(tags.read[g]);
+        if (foreign && noted == Noted::clean) noted = Noted::raced;
+        tags.written[g] = tag;
+    }
+    return noted;
+}
+
+Noted note(const Tags & tags, SharedUse use) {
+    switch (use) {
+        case SharedUse::read: return note_read(tags);
+        case SharedUse::write: return note_write(tags, tags.mine);
+        case SharedUse::async_begin: return note_write(tags, tags.pending_mine);
+        case SharedUse::async_end: note_landing(tags);
+    }
+    return Noted::clean;
 }
 
 // The common case, 16 bytes a lane in granules of 4, without a branch inside.
@@ -240,69 +339,103 @@ bool note_read_of_four(Block & block, uint32_t granule_first, uint32_t warp_tag)
     return bad == 0;
 }
 
+// The lanes whose bytes are within shared memory; reports the others.
+uint32_t lanes_inside(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
+                      uint32_t bytes) {
+    const uint64_t size = warp.block->shared_bytes;
+    uint64_t high = 0;
+    for (int i = 0; i < lanes; ++i) high = std::max(high, (mask >> i) & 1 ? address.at[i] : 0);
+    if (high + bytes <= size && high + bytes >= high) return mask;
+    uint32_t good = 0;
+    for (const int lane : lanes_of(mask)) {
+        const uint64_t at = address.at[lane];
+        if (at <= size && size - at >= bytes) {
+            good |= 1u << lane;
+            continue;
+        }
+        warp.worker->report(FindingKind::out_of_bounds, warp, inst, lane, at, [&] {
+            return "an access of " + std::to_string(bytes) + " bytes at " + hexadecimal(at) +
+                   " of shared memory, which has " + std::to_string(size) + " bytes";
+        });
+    }
+    return good;
+}
+
+void report_in_flight(Warp & warp, const Inst & inst, int lane, uint32_t at) {
+    warp.worker->report(FindingKind::async_not_waited, warp, inst, lane, at, [&] {
+        return "shared memory at " + hexadecimal(at) +
+               " is the target of an asynchronous copy that was not waited for";
+    });
+}
+
+void report_race(Warp & warp, const Inst & inst, int lane, uint32_t at, SharedUse use) {
+    const bool reads = use == SharedUse::read;
+    warp.worker->report(FindingKind::shared_race, warp, inst, lane, at, [&] {
+        return std::string(reads ? "a read" : "a write") + " of shared memory at " +
+               hexadecimal(at) + " that another warp " + (reads ? "writes" : "reads or writes") +
+               " with no barrier between";
+    });
+}
+
+// Passes over the banks that one phase takes beyond the first: the most distinct words of a bank.
+uint32_t conflicts_of_phase(uint32_t phase, const Lanes64 & address) {
+    uint32_t heads[lanes];
+    uint32_t next[lanes];
+    uint32_t degree[lanes] = {};
+    uint32_t used = 0, most = 1;
+    for (const int i : lanes_of(phase)) {
+        const auto lane = static_cast<uint32_t>(i);
+        const uint64_t word = address.at[lane] >> 2;
+        const uint32_t bank = word & 31;
+        if (((used >> bank) & 1) == 0) heads[bank] = lanes;
+        used |= 1u << bank;
+        bool known = false;
+        for (uint32_t other = heads[bank]; other != lanes; other = next[other]) {
+            known = known || address.at[other] >> 2 == word;
+        }
+        if (known) continue;
+        next[lane] = heads[bank];
+        heads[bank] = lane;
+        most = std::max(most, ++degree[bank]);
+    }
+    return most - 1;
+}
+
+uint32_t banks_of(uint32_t phase, const Lanes64 & address, int begin, int end) {
+    uint32_t banks = 0;
+    for (int i = begin; i < end; ++i) {
+        const uint32_t bit = 1u << ((address.at[i] >> 2) & 31);
+        banks |= (phase >> i) & 1 ? bit : 0;
+    }
+    return banks;
+}
+
 }  // namespace
 
 uint32_t access_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
                        uint32_t bytes, SharedUse use, const uint8_t * value) {
-    Worker & worker = *warp.worker;
     Block & block = *warp.block;
     mask = aligned_lanes(warp, inst, mask, address, bytes);
-    if (mask == 0) return 0;
-    uint64_t high = 0;
-    for (int i = 0; i < lanes; ++i) high = std::max(high, (mask >> i) & 1 ? address.at[i] : 0);
-    const uint64_t size = block.shared_bytes;
-    if (high + bytes > size || high + bytes < high) {
-        uint32_t good = 0;
-        for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-            const int lane = __builtin_ctz(rest);
-            if (address.at[lane] <= size && size - address.at[lane] >= bytes) {
-                good |= 1u << lane;
-                continue;
-            }
-            worker.report(FindingKind::out_of_bounds, warp, inst, lane, address.at[lane], [&] {
-                return "an access of " + std::to_string(bytes) + " bytes at " +
-                       hexadecimal(address.at[lane]) + " of shared memory, which has " +
-                       std::to_string(size) + " bytes";
-            });
-        }
-        mask = good;
-        if (mask == 0) return 0;
-    }
-    if (!worker.launch->check) return mask;
-    const uint32_t granule = worker.launch->kernel->shared_granule;
-    const uint32_t granules = std::max(1u, bytes / granule);
-    const uint32_t tag = warp.index + 1;
+    if (mask != 0) mask = lanes_inside(warp, inst, mask, address, bytes);
+    if (mask == 0 || !warp.worker->launch->check) return mask;
+    const uint32_t granule = warp.worker->launch->kernel->shared_granule;
+    const uint32_t granules = std::max(1u, bytes / granule), tag = warp.index + 1;
     const bool four = use == SharedUse::read && granule == 4 && bytes == 16;
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(mask)) {
         const auto at = static_cast<uint32_t>(address.at[lane]);
-        bool pending = false;
         if (four && note_read_of_four(block, at / 4, tag)) continue;
-        if (note_shared(block, at / granule, granules, tag, use, pending)) continue;
-        if (pending) {
-            worker.report(FindingKind::async_not_waited, warp, inst, lane, at, [&] {
-                return "shared memory at " + hexadecimal(at) +
-                       " is the target of an asynchronous copy that was not waited for";
-            });
+        const Tags tags(block, at / granule, granules, tag);
+        const Noted noted = note(tags, use);
+        if (noted == Noted::clean) continue;
+        if (noted == Noted::in_flight) {
+            report_in_flight(warp, inst, lane, at);
             continue;
         }
-        if (value != nullptr &&
-            std::memcmp(block.shared + at, value + static_cast<size_t>(lane) * bytes, bytes) == 0) {
-            const uint32_t * read = block.tags.read.data() + at / granule;
-            bool others_read = false;
-            for (uint32_t g = 0; g < granules; ++g) {
-                others_read = others_read ||
-                              (read[g] >> 8 == block.epoch && read[g] != (block.epoch << 8 | tag));
-            }
-            // Writing what is there already harms nobody.
-            if (!others_read) continue;
-        }
-        worker.report(FindingKind::shared_race, warp, inst, lane, at, [&] {
-            return std::string(use == SharedUse::read ? "a read" : "a write") +
-                   " of shared memory at " + hexadecimal(at) + " that another warp " +
-                   (use == SharedUse::read ? "writes" : "reads or writes") +
-                   " with no barrier between";
-        });
+        const bool changes =
+            value == nullptr ||
+            std::memcmp(block.shared + at, value + static_cast<size_t>(lane) * bytes, bytes) != 0;
+        // Writing what is there already harms nobody who does not read it.
+        if (changes || tags.read_by_others()) report_race(warp, inst, lane, at, use);
     }
     return mask;
 }
@@ -314,38 +447,10 @@ void count_banks(Warp & warp, uint32_t mask, const Lanes64 & address, uint32_t b
     // Lanes go in phases of 128 bytes: 32 lanes of 4, 16 of 8, 8 of 16.
     const int per_phase = bytes <= 4 ? 32 : bytes == 8 ? 16 : 8;
     for (int begin = 0; begin < lanes; begin += per_phase) {
-        const uint32_t phase =
-            mask & (per_phase == 32 ? full_mask : ((1u << per_phase) - 1) << begin);
-        if (phase == 0) continue;
-        uint32_t banks = 0;
-        for (int i = begin; i < begin + per_phase; ++i) {
-            const uint32_t bit = 1u << ((address.at[i] >> 2) & 31);
-            banks |= (phase >> i) & 1 ? bit : 0;
-        }
+        const uint32_t phase = mask & ((full_mask >> (lanes - per_phase)) << begin);
+        const uint32_t banks = banks_of(phase, address, begin, begin + per_phase);
         if (__builtin_popcount(banks) == __builtin_popcount(phase)) continue;
-        uint32_t heads[lanes];
-        uint32_t next[lanes];
-        uint32_t degree[lanes] = {};
-        uint32_t used = 0, most = 1;
-        for (uint32_t rest = phase; rest != 0; rest &= rest - 1) {
-            const auto lane = static_cast<uint32_t>(__builtin_ctz(rest));
-            const uint32_t bank = (address.at[lane] >> 2) & 31;
-            const uint64_t word = address.at[lane] >> 2;
-            bool known = false;
-            if ((used >> bank) & 1) {
-                for (uint32_t other = heads[bank]; other != lanes; other = next[other]) {
-                    known = known || address.at[other] >> 2 == word;
-                }
-            } else {
-                heads[bank] = lanes;
-                used |= 1u << bank;
-            }
-            if (known) continue;
-            next[lane] = heads[bank];
-            heads[bank] = lane;
-            most = std::max(most, ++degree[bank]);
-        }
-        counts.shared_conflicts += most - 1;
+        counts.shared_conflicts += conflicts_of_phase(phase, address);
     }
 }
 

@@ -14,6 +14,9 @@ struct HostLanes {
     uint8_t * at[lanes];
 };
 
+// An address register's row (of 4 or 8 bytes; 0 where there is none) plus an offset.
+void add_offset(Warp & warp, uint32_t row, uint32_t row_bytes, uint64_t offset, Lanes64 & address);
+
 // Checks `bytes` at each active lane's global address, counts what is touched, and fills the host
 // pointers. Returns the lanes whose access is good. `vector` is the alignment asked for.
 uint32_t access_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,

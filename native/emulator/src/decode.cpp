@@ -1,6 +1,10 @@
 #include "decode.h"
 
 #include <algorithm>
+#include <set>
+
+#include "opcodes.h"
+#include "reals.h"
 
 namespace llamaproof::emulator {
 
@@ -17,21 +21,10 @@ uint64_t narrowed(uint64_t value, int bytes) {
 
 uint64_t immediate_bits(const Operand & operand, int bytes) {
     if (operand.kind == OperandKind::real64 && bytes == 4) {
-        double wide;
-        std::memcpy(&wide, &operand.bits, sizeof wide);
-        const float value = static_cast<float>(wide);
-        uint32_t bits;
-        std::memcpy(&bits, &value, sizeof bits);
-        return bits;
+        return bits_of(static_cast<float>(double_of(operand.bits)));
     }
     if (operand.kind == OperandKind::real32 && bytes == 8) {
-        float narrow;
-        const auto bits32 = static_cast<uint32_t>(operand.bits);
-        std::memcpy(&narrow, &bits32, sizeof narrow);
-        const double value = narrow;
-        uint64_t bits;
-        std::memcpy(&bits, &value, sizeof bits);
-        return bits;
+        return bits_of(static_cast<double>(float_of(static_cast<uint32_t>(operand.bits))));
     }
     return operand.bits;
 }
@@ -88,13 +81,18 @@ std::optional<SpecialRegister> special_named(std::string_view name) {
     return std::nullopt;
 }
 
+void note_names(const Operand & operand, std::set<std::string_view> & names) {
+    names.insert(operand.name);
+    for (const Operand & item : operand.items) note_names(item, names);
+}
+
 uint32_t align_up(uint32_t value, uint32_t alignment) {
     return (value + alignment - 1) & ~(alignment - 1);
 }
 
 }  // namespace
 
-Decoding::Decoding(Decoder & decoder, const ptx::Statement & statement, Inst &)
+Decoding::Decoding(Decoder & decoder, const ptx::Statement & statement)
     : decoder_(decoder), statement_(statement) {
     const std::string_view opcode = statement.opcode;
     size_t begin = opcode.find('.');
@@ -210,6 +208,12 @@ uint32_t Decoding::destination(const Operand & operand, int bytes) {
     if (operand.kind == OperandKind::sink) return scratch(bytes);
     if (operand.kind != OperandKind::reg) fail("its destination is no register");
     return row(operand, bytes);
+}
+
+void Decoding::push_alike(size_t sources, int bytes) {
+    expect_count(sources + 1);
+    push(destination(0, bytes));
+    for (size_t i = 1; i <= sources; ++i) push(row(i, bytes));
 }
 
 uint32_t Decoding::scratch(int bytes) { return decoder_.scratch_row(bytes); }
@@ -359,48 +363,41 @@ void Decoder::lay_out_params() {
     kernel_->param_bytes = at;
 }
 
+void Decoder::place(uint64_t & at, const ptx::Variable & variable) {
+    const auto alignment = static_cast<uint64_t>(variable.alignment);
+    at = (at + alignment - 1) / alignment * alignment;
+    locals_[variable.name] = {variable.space, at};
+    at += static_cast<uint64_t>(variable.bytes());
+    if (at > (uint64_t(1) << 26)) {
+        throw ptx::Error(variable.line, "the variables of this kernel take too much memory");
+    }
+}
+
+std::vector<const ptx::Variable *> Decoder::own_variables() const {
+    std::set<std::string_view> named;
+    for (const ptx::Statement & statement : function_.statements) {
+        for (const Operand & operand : statement.operands) note_names(operand, named);
+    }
+    std::vector<const ptx::Variable *> own;
+    for (const ptx::Variable & variable : module_.variables) {
+        // Module-level shared variables belong to a kernel only where it names them.
+        if (variable.space == Space::shared && named.count(variable.name) != 0) {
+            own.push_back(&variable);
+        }
+    }
+    for (const ptx::Variable & variable : function_.variables) own.push_back(&variable);
+    return own;
+}
+
 void Decoder::lay_out_variables() {
     // Static shared memory first, then, aligned, what all `extern .shared` arrays share.
-    uint64_t shared = 0;
-    uint64_t local = 0;
-    uint64_t call = 0;
-    uint32_t dynamic_alignment = 16;
+    uint64_t shared = 0, local = 0, call = 0;
+    int dynamic_alignment = 16;
     std::vector<std::string> dynamic;
-    const auto place = [&](uint64_t & at, const ptx::Variable & variable) {
-        const auto alignment = static_cast<uint64_t>(variable.alignment);
-        at = (at + alignment - 1) / alignment * alignment;
-        locals_[variable.name] = {variable.space, at};
-        at += static_cast<uint64_t>(variable.bytes());
-        if (at > (uint64_t(1) << 26)) {
-            throw ptx::Error(variable.line, "the variables of this kernel take too much memory");
-        }
-    };
-    std::vector<const ptx::Variable *> all;
-    for (const ptx::Variable & variable : module_.variables) {
-        if (variable.space == Space::shared) all.push_back(&variable);
-    }
-    // Module-level shared variables belong to a kernel only where it names them.
-    std::map<std::string, bool> named;
-    for (const ptx::Variable * variable : all) named[variable->name] = false;
-    const std::function<void(const Operand &)> note = [&](const Operand & operand) {
-        if (!operand.name.empty()) {
-            const auto found = named.find(operand.name);
-            if (found != named.end()) found->second = true;
-        }
-        for (const Operand & item : operand.items) note(item);
-    };
-    for (const ptx::Statement & statement : function_.statements) {
-        for (const Operand & operand : statement.operands) note(operand);
-    }
-    all.erase(std::remove_if(all.begin(), all.end(),
-                             [&](const ptx::Variable * v) { return !named[v->name]; }),
-              all.end());
-    for (const ptx::Variable & variable : function_.variables) all.push_back(&variable);
-    for (const ptx::Variable * variable : all) {
+    for (const ptx::Variable * variable : own_variables()) {
         if (variable->space == Space::shared && (variable->external || variable->count == 0)) {
             dynamic.push_back(variable->name);
-            dynamic_alignment =
-                std::max(dynamic_alignment, static_cast<uint32_t>(variable->alignment));
+            dynamic_alignment = std::max(dynamic_alignment, variable->alignment);
         } else if (variable->space == Space::shared) {
             place(shared, *variable);
         } else if (variable->space == Space::local) {
@@ -415,11 +412,40 @@ void Decoder::lay_out_variables() {
         }
     }
     kernel_->static_shared = static_cast<uint32_t>(shared);
-    kernel_->dynamic_shared_at = align_up(static_cast<uint32_t>(shared), dynamic_alignment);
+    kernel_->dynamic_shared_at =
+        align_up(kernel_->static_shared, static_cast<uint32_t>(dynamic_alignment));
     kernel_->local_bytes = align_up(static_cast<uint32_t>(local), 16);
     kernel_->call_param_bytes = align_up(static_cast<uint32_t>(call), 16);
     for (const std::string & name : dynamic) {
         locals_[name] = {Space::shared, kernel_->dynamic_shared_at};
+    }
+}
+
+void Decoder::decode_at(size_t index, const ptx::Statement & statement) {
+    Inst & inst = kernel_->code[index];
+    statement_index_ = static_cast<int>(index);
+    inst.pc = static_cast<uint32_t>(index);
+    inst.line = statement.line;
+    if (statement.guard >= 0) {
+        inst.guard = static_cast<int32_t>(rows_.offset[static_cast<size_t>(statement.guard)]);
+        inst.guard_flip = statement.guard_negated ? full_mask : 0;
+    }
+    kernel_->text[index] = statement.opcode;
+    Decoding decoding(*this, statement);
+    decode_statement(decoding);
+    decoding.done(inst, operands_[index]);
+    const int meet = flow_.reconverge_of(index);
+    if (meet >= 0) kernel_->reconverge[index] = static_cast<uint32_t>(meet);
+}
+
+// All operands into one array that stays where it is.
+void Decoder::lay_out_operands() {
+    size_t total = 0;
+    for (const auto & list : operands_) total += list.size();
+    kernel_->operands.reserve(total);
+    for (size_t i = 0; i < operands_.size(); ++i) {
+        kernel_->code[i].op = kernel_->operands.data() + kernel_->operands.size();
+        kernel_->operands.insert(kernel_->operands.end(), operands_[i].begin(), operands_[i].end());
     }
 }
 
@@ -438,57 +464,14 @@ std::unique_ptr<Kernel> Decoder::decode() {
     kernel_->code.resize(count + 1);
     kernel_->reconverge.assign(count + 1, no_pc);
     kernel_->text.resize(count + 1);
-    std::vector<std::vector<uint32_t>> operands(count + 1);
-    static constexpr bool (*families[])(Decoding &) = {
-        decode_move,    decode_integer, decode_real, decode_half,   decode_memory, decode_compare,
-        decode_convert, decode_control, decode_warp, decode_matrix, decode_wmma,   decode_atomic};
-    for (size_t i = 0; i < count; ++i) {
-        const ptx::Statement & statement = function_.statements[i];
-        Inst & inst = kernel_->code[i];
-        statement_index_ = static_cast<int>(i);
-        inst.pc = static_cast<uint32_t>(i);
-        inst.line = statement.line;
-        if (statement.guard >= 0) {
-            inst.guard = static_cast<int32_t>(rows_.offset[static_cast<size_t>(statement.guard)]);
-            inst.guard_flip = statement.guard_negated ? full_mask : 0;
-        }
-        kernel_->text[i] = statement.opcode;
-        Decoding decoding(*this, statement, inst);
-        bool known = false;
-        for (const auto family : families) {
-            if (family(decoding)) {
-                known = true;
-                break;
-            }
-        }
-        if (!known) decoding.fail("it is not known");
-        decoding.done(inst, operands[i]);
-        const int meet = flow_.reconverge[static_cast<size_t>(flow_.block_of[i])];
-        if (meet >= 0) kernel_->reconverge[i] = static_cast<uint32_t>(meet);
-    }
+    operands_.resize(count + 1);
+    for (size_t i = 0; i < count; ++i) decode_at(i, function_.statements[i]);
     // Falling off the end is a return.
     ptx::Statement end;
     end.opcode = "ret";
-    end.line = function_.statements.empty() ? function_.line : function_.statements.back().line;
-    Inst & last = kernel_->code[count];
-    last.pc = static_cast<uint32_t>(count);
-    last.line = end.line;
-    kernel_->text[count] = "ret";
-    Decoding decoding(*this, end, last);
-    decode_control(decoding);
-    decoding.done(last, operands[count]);
-
-    size_t total = 0;
-    for (const auto & list : operands) total += list.size();
-    kernel_->operands.reserve(total);
-    for (const auto & list : operands) {
-        kernel_->operands.insert(kernel_->operands.end(), list.begin(), list.end());
-    }
-    size_t at = 0;
-    for (size_t i = 0; i <= count; ++i) {
-        kernel_->code[i].op = kernel_->operands.data() + at;
-        at += operands[i].size();
-    }
+    end.line = count == 0 ? function_.line : function_.statements.back().line;
+    decode_at(count, end);
+    lay_out_operands();
     kernel_->predicates = rows_.predicates + 1;
     // The statements have done their duty.
     function_.statements.clear();

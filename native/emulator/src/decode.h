@@ -2,7 +2,6 @@
 // are settled.
 #pragma once
 
-#include <functional>
 #include <initializer_list>
 #include <map>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "flow.h"
 #include "machine.h"
 #include "ptx.h"
+#include "register_rows.h"
 
 namespace llamaproof::emulator {
 
@@ -45,7 +45,7 @@ struct AddressRef {
 // One statement being decoded.
 class Decoding {
 public:
-    Decoding(class Decoder & decoder, const ptx::Statement & statement, Inst & inst);
+    Decoding(class Decoder & decoder, const ptx::Statement & statement);
 
     std::string_view root() const { return root_; }
 
@@ -88,6 +88,8 @@ public:
     }
     void push(uint32_t value) { operands_.push_back(value); }
     void push(std::initializer_list<uint32_t> values) { operands_.insert(operands_.end(), values); }
+    // The rows of a destination and of `sources` operands that are all `bytes` wide, and no others.
+    void push_alike(size_t sources, int bytes);
     void imm(uint64_t value) { imm_ = value; }
 
     [[noreturn]] void fail(const std::string & what) const;
@@ -104,21 +106,17 @@ private:
     std::vector<uint32_t> operands_;
 };
 
-// Each family answers whether the root is its own; forms of its own that it does not know it
-// refuses by fail().
-bool decode_integer(Decoding & d);
-bool decode_real(Decoding & d);
-bool decode_half(Decoding & d);
-bool decode_compare(Decoding & d);
-bool decode_convert(Decoding & d);
-bool decode_move(Decoding & d);
-bool decode_memory(Decoding & d);
-bool decode_atomic(Decoding & d);
-bool decode_control(Decoding & d);
-bool decode_warp(Decoding & d);
-bool decode_matrix(Decoding & d);
-bool decode_wmma(Decoding & d);
 void decode_quad_mma(Decoding & d);  // mma.m8n8k4, from its layouts on
+
+// Null for a width that has no handler.
+inline Handler by_bytes(int bytes, Handler two, Handler four, Handler eight) {
+    switch (bytes) {
+        case 2: return two;
+        case 4: return four;
+        case 8: return eight;
+        default: return nullptr;
+    }
+}
 
 class Decoder {
 public:
@@ -139,8 +137,12 @@ public:
     const Flow & flow() const { return flow_; }
 
 private:
-    void lay_out_variables();
     void lay_out_params();
+    void place(uint64_t & at, const ptx::Variable & variable);
+    std::vector<const ptx::Variable *> own_variables() const;
+    void lay_out_variables();
+    void decode_at(size_t index, const ptx::Statement & statement);
+    void lay_out_operands();
 
     const ptx::Module & module_;
     ptx::Function & function_;
@@ -149,6 +151,7 @@ private:
     Flow flow_;
     Rows rows_;
     std::unique_ptr<Kernel> kernel_;
+    std::vector<std::vector<uint32_t>> operands_;  // of each instruction
     std::map<std::pair<uint64_t, int>, uint32_t> constants_;
     std::map<std::string, uint32_t> specials_;
     std::map<int, uint32_t> scratch_;

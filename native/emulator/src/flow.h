@@ -1,5 +1,4 @@
-// Control flow of one function: basic blocks, where divergent lanes meet again, which registers
-// share a row.
+// Control flow of one function: basic blocks, and where divergent lanes meet again.
 #pragma once
 
 #include <cstdint>
@@ -13,32 +12,21 @@ struct BasicBlock {
     int first = 0;  // statements [first, last)
     int last = 0;
     std::vector<int> next;  // block indices; the number of blocks stands for the exit
-    std::vector<int> previous;
 };
 
 struct Flow {
     std::vector<BasicBlock> blocks;
-    std::vector<int> block_of;    // by statement
+    std::vector<int> block_of;    // by statement; the exit's after the last
     std::vector<int> reconverge;  // by block: the statement where lanes that part at its end meet,
                                   // -1 at the exit
+
+    int reconverge_of(size_t statement) const {
+        const auto block = static_cast<size_t>(block_of[statement]);
+        return block < reconverge.size() ? reconverge[block] : -1;
+    }
 };
 
 // Throws ptx::Error for a jump to a label that is not there.
 Flow flow_of(const ptx::Function & function);
-
-// True for `bra`, `brx`, `ret`, `exit`: the statement ends a basic block.
-bool ends_block(const ptx::Statement & statement);
-
-// Whether the first operand is written.
-bool has_destination(const ptx::Statement & statement);
-
-struct Rows {
-    std::vector<uint32_t> offset;  // by register: its row's byte offset; for predicates their index
-    uint32_t bytes = 0;
-    uint32_t predicates = 0;
-};
-
-// Gives each register a row; registers that are never alive together share one.
-Rows assign_rows(const ptx::Function & function, const Flow & flow);
 
 }  // namespace llamaproof::emulator

@@ -279,6 +279,9 @@ struct SharedTags {
     std::vector<uint32_t> written, read;
 };
 
+// imm of bar.red.
+constexpr uint64_t reduce_and = 0, reduce_or = 1, reduce_popc = 2;
+
 struct Barrier {
     uint32_t arrived = 0;  // threads that arrived without waiting
 };
@@ -340,6 +343,29 @@ void finish_copies(Warp & warp, const Inst & inst, uint32_t mask, uint32_t keep_
 void check_members(Warp & warp, const Inst & inst, uint32_t mask, const uint32_t * members);
 
 inline int first_lane(uint32_t mask) { return __builtin_ctz(mask); }
+
+// The lanes of a mask, for a range-based loop.
+class LanesOf {
+public:
+    class Iterator {
+    public:
+        explicit Iterator(uint32_t rest) : rest_(rest) {}
+        int operator*() const { return __builtin_ctz(rest_); }
+        void operator++() { rest_ &= rest_ - 1; }
+        bool operator!=(const Iterator & other) const { return rest_ != other.rest_; }
+
+    private:
+        uint32_t rest_;
+    };
+    explicit LanesOf(uint32_t mask) : mask_(mask) {}
+    Iterator begin() const { return Iterator(mask_); }
+    Iterator end() const { return Iterator(0); }
+
+private:
+    uint32_t mask_;
+};
+
+inline LanesOf lanes_of(uint32_t mask) { return LanesOf(mask); }
 
 // Stops the launch: what was asked for cannot be carried out.
 class Stop : public std::runtime_error {

@@ -71,142 +71,191 @@ uint64_t result_of(Op op, Type type, uint64_t old, uint64_t b, uint64_t c) {
     }
 }
 
-// op: base row, its bytes, destination row, b row, c row, operation, type, space (0 global, 1
-// shared, 2 generic); imm offset.
-void atomic(Warp & warp, const Inst & inst, uint32_t mask) {
-    const auto op = static_cast<Op>(inst.op[5]);
-    const auto type = static_cast<Type>(inst.op[6]);
-    const auto bytes = static_cast<uint32_t>(ptx::size_of(type));
-    Lanes64 address;
-    for (int i = 0; i < lanes; ++i) {
-        address.at[i] = inst.op[1] == 8 ? warp.row<uint64_t>(inst.op[0])[i] + inst.imm
-                        : inst.op[1] == 4
-                            ? static_cast<uint32_t>(warp.row<uint32_t>(inst.op[0])[i] +
-                                                    static_cast<uint32_t>(inst.imm))
-                            : inst.imm;
+enum class Where : uint32_t { global, shared, generic };
+
+enum : size_t { base_row, base_bytes, target_row, b_row, c_row, operation, type_at, where_at };
+
+struct Split {
+    uint32_t shared = 0, global = 0;
+};
+
+// Which lanes go where; addresses in shared memory become offsets.
+Split split(Warp & warp, const Inst & inst, uint32_t mask, Lanes64 & address) {
+    const auto where = static_cast<Where>(inst.op[where_at]);
+    if (where == Where::shared) return {mask, 0};
+    if (where == Where::global) return {0, mask};
+    Split result;
+    for (const int lane : lanes_of(mask)) {
+        if (address.at[lane] - local_window < window_size) {
+            stop_at(warp, inst, "an atomic on local memory");
+        }
+        const bool shared = address.at[lane] - shared_window < window_size;
+        if (shared) address.at[lane] -= shared_window;
+        (shared ? result.shared : result.global) |= 1u << lane;
     }
-    uint32_t shared = inst.op[7] == 1 ? mask : 0, global = inst.op[7] == 0 ? mask : 0;
-    if (inst.op[7] == 2) {
-        for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-            const int lane = __builtin_ctz(rest);
-            if (address.at[lane] - shared_window < window_size) {
-                shared |= 1u << lane;
-                address.at[lane] -= shared_window;
-            } else if (address.at[lane] - local_window < window_size) {
-                stop_at(warp, inst, "an atomic on local memory");
-            } else {
-                global |= 1u << lane;
-            }
+    return result;
+}
+
+// Atomics do not race with each other: the tables of races are left alone.
+uint32_t shared_lanes(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
+                      uint32_t bytes, HostLanes & host) {
+    const uint32_t size = warp.block->shared_bytes;
+    uint32_t good = 0;
+    for (const int lane : lanes_of(mask)) {
+        const uint64_t at = address.at[lane];
+        if (at > size || size - at < bytes) {
+            warp.worker->report(FindingKind::out_of_bounds, warp, inst, lane, at,
+                                "an atomic beyond shared memory");
+        } else if (at & (bytes - 1)) {
+            warp.worker->report(FindingKind::misaligned, warp, inst, lane, at,
+                                "an atomic on shared memory");
+        } else {
+            host.at[lane] = warp.block->shared + at;
+            good |= 1u << lane;
         }
     }
+    return good;
+}
+
+// Puts what `next` makes of a word in its place, and returns what was there.
+template <class Word, class Next> uint64_t exchange(uint8_t * at, const Next & next) {
+    auto * const word = reinterpret_cast<Word *>(at);
+    Word seen = __atomic_load_n(word, __ATOMIC_RELAXED);
+    Word wanted;
+    do {
+        wanted = static_cast<Word>(next(seen));
+    } while (!__atomic_compare_exchange_n(word, &seen, wanted, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+    return seen;
+}
+
+template <class Next> uint64_t exchange(uint32_t bytes, uint8_t * at, const Next & next) {
+    switch (bytes) {
+        case 2: return exchange<uint16_t>(at, next);
+        case 4: return exchange<uint32_t>(at, next);
+        default: return exchange<uint64_t>(at, next);
+    }
+}
+
+uint64_t value_at(const uint8_t * row, size_t lane, uint32_t bytes) {
+    uint64_t value = 0;
+    std::memcpy(&value, row + lane * bytes, bytes);
+    return value;
+}
+
+// op as above; imm: the address's offset.
+void atomic(Warp & warp, const Inst & inst, uint32_t mask) {
+    const auto op = static_cast<Op>(inst.op[operation]);
+    const auto type = static_cast<Type>(inst.op[type_at]);
+    const auto bytes = static_cast<uint32_t>(ptx::size_of(type));
+    Lanes64 address;
+    add_offset(warp, inst.op[base_row], inst.op[base_bytes], inst.imm, address);
+    const Split where = split(warp, inst, mask, address);
     HostLanes host;
     uint32_t good = 0;
-    if (global) {
-        good = access_global(warp, inst, global, address, bytes, false, host);
+    if (where.global) {
+        good = access_global(warp, inst, where.global, address, bytes, false, host);
         HostLanes same;
         good &= access_global(warp, inst, good, address, bytes, true, same);
     }
-    if (shared) {
-        // Atomics do not race with each other: the tables of races are left alone.
-        const uint32_t size = warp.block->shared_bytes;
-        for (uint32_t rest = shared; rest != 0; rest &= rest - 1) {
-            const int lane = __builtin_ctz(rest);
-            if (address.at[lane] > size || size - address.at[lane] < bytes) {
-                warp.worker->report(FindingKind::out_of_bounds, warp, inst, lane, address.at[lane],
-                                    "an atomic beyond shared memory");
-            } else if (address.at[lane] & (bytes - 1)) {
-                warp.worker->report(FindingKind::misaligned, warp, inst, lane, address.at[lane],
-                                    "an atomic on shared memory");
-            } else {
-                host.at[lane] = warp.block->shared + address.at[lane];
-                good |= 1u << lane;
-            }
-        }
-    }
-    const uint8_t * b = warp.row<uint8_t>(inst.op[3]);
-    const uint8_t * c = warp.row<uint8_t>(inst.op[4]);
-    uint8_t * d = warp.row<uint8_t>(inst.op[2]);
-    for (uint32_t rest = good; rest != 0; rest &= rest - 1) {
-        const auto lane = static_cast<size_t>(__builtin_ctz(rest));
-        uint64_t x = 0, y = 0, old = 0;
-        std::memcpy(&x, b + lane * bytes, bytes);
-        std::memcpy(&y, c + lane * bytes, bytes);
-        const auto exchange = [&](auto * word) {
-            using Word = std::remove_reference_t<decltype(*word)>;
-            Word seen = __atomic_load_n(word, __ATOMIC_RELAXED);
-            Word next;
-            do {
-                next = static_cast<Word>(result_of(op, type, seen, x, y));
-            } while (!__atomic_compare_exchange_n(word, &seen, next, false, __ATOMIC_SEQ_CST,
-                                                  __ATOMIC_RELAXED));
-            old = seen;
-        };
-        if (bytes == 2) {
-            exchange(reinterpret_cast<uint16_t *>(host.at[lane]));
-        } else if (bytes == 4) {
-            exchange(reinterpret_cast<uint32_t *>(host.at[lane]));
-        } else {
-            exchange(reinterpret_cast<uint64_t *>(host.at[lane]));
-        }
+    if (where.shared) good |= shared_lanes(warp, inst, where.shared, address, bytes, host);
+    const uint8_t * b = warp.row<uint8_t>(inst.op[b_row]);
+    const uint8_t * c = warp.row<uint8_t>(inst.op[c_row]);
+    uint8_t * d = warp.row<uint8_t>(inst.op[target_row]);
+    for (const int i : lanes_of(good)) {
+        const auto lane = static_cast<size_t>(i);
+        const uint64_t x = value_at(b, lane, bytes), y = value_at(c, lane, bytes);
+        const uint64_t old = exchange(
+            bytes, host.at[lane], [&](uint64_t seen) { return result_of(op, type, seen, x, y); });
         std::memcpy(d + lane * bytes, &old, bytes);
     }
-    if (global) mark_global(warp, inst, good & global, address, bytes);
+    if (where.global) mark_global(warp, inst, good & where.global, address, bytes);
     warp.worker->counts.atomics += static_cast<uint64_t>(__builtin_popcount(good));
 }
 
-}  // namespace
-
-bool decode_atomic(Decoding & d) {
-    const bool reduces = d.root() == "red";
-    if (!reduces && d.root() != "atom") return false;
-    for (const char * word : {"relaxed", "acquire", "release", "acq_rel", "cta", "gpu", "sys",
-                              "cluster", "noftz", "L2::cache_hint"}) {
-        d.take(word);
-    }
-    uint32_t place = 2;
-    Space space = Space::generic;
-    if (d.take("global")) {
-        place = 0;
-        space = Space::global;
-    } else if (d.take("shared") || d.take("shared::cta")) {
-        place = 1;
-        space = Space::shared;
-    }
+Op take_operation(Decoding & d) {
     static constexpr struct {
         std::string_view name;
         Op op;
     } names[] = {{"add", Op::add}, {"min", Op::min},  {"max", Op::max},   {"and", Op::band},
                  {"or", Op::bor},  {"xor", Op::bxor}, {"exch", Op::exch}, {"cas", Op::cas},
                  {"inc", Op::inc}, {"dec", Op::dec}};
-    std::optional<Op> op;
     for (const auto & entry : names) {
-        if (d.take(entry.name)) op = entry.op;
+        if (d.take(entry.name)) return entry.op;
     }
-    if (!op) d.fail("it names no operation");
+    d.fail("it names no operation");
+}
+
+// Whether the result of several does not depend on their order.
+bool commutes(Op op, Type type) {
+    if (ptx::is_float(type)) return false;
+    switch (op) {
+        case Op::add:
+        case Op::min:
+        case Op::max:
+        case Op::band:
+        case Op::bor:
+        case Op::bxor: return true;
+        default: return false;
+    }
+}
+
+Type take_type(Decoding & d, Op op) {
     const Type type = d.take_type();
     const bool real = ptx::is_float(type);
     const int bytes = ptx::size_of(type);
-    if (real && *op != Op::add) d.fail("reals are carried out for add alone");
-    if (bytes == 1 || bytes > 8 || (bytes == 2 && !real && *op != Op::cas)) {
+    if (real && op != Op::add) d.fail("reals are carried out for add alone");
+    if (bytes == 1 || bytes > 8 || (bytes == 2 && !real && op != Op::cas)) {
         d.fail("not a type of an atomic");
     }
-    if ((*op == Op::inc || *op == Op::dec) && type != Type::u32) d.fail("it is for u32");
-    const size_t first = reduces ? 0 : 1, sources = *op == Op::cas ? 2 : 1;
-    d.expect_count(first + 1 + sources);
-    const AddressRef ref = d.address(d.arg(first), space);
-    if (ref.symbol_space && place == 2) d.fail("a generic atomic on a named variable");
-    const bool discards = reduces || d.arg(0).kind == ptx::OperandKind::sink;
-    const uint32_t b = d.row(first + 1, bytes);
-    d.push({ref.base.offset, ref.has_base ? static_cast<uint32_t>(ref.base.bytes) : 0,
-            discards ? d.scratch(bytes) : d.destination(0, bytes), b,
-            sources == 2 ? d.row(first + 2, bytes) : b, static_cast<uint32_t>(*op),
-            static_cast<uint32_t>(type), place});
-    d.imm(static_cast<uint64_t>(ref.offset));
-    const bool commutes = !real && (*op == Op::add || *op == Op::min || *op == Op::max ||
-                                    *op == Op::band || *op == Op::bor || *op == Op::bxor);
-    if (place != 1 && !(commutes && discards)) d.kernel().ordered_atomics = true;
-    d.emit(atomic, InstClass::atomic);
-    return true;
+    if ((op == Op::inc || op == Op::dec) && type != Type::u32) d.fail("it is for u32");
+    return type;
 }
+
+Where take_where(Decoding & d) {
+    if (d.take("global")) return Where::global;
+    if (d.take("shared") || d.take("shared::cta")) return Where::shared;
+    return Where::generic;
+}
+
+Space space_of(Where where) {
+    switch (where) {
+        case Where::global: return Space::global;
+        case Where::shared: return Space::shared;
+        case Where::generic: break;
+    }
+    return Space::generic;
+}
+
+// `first`: the operand that holds the address; a destination stands before it in atom, not in red.
+void emit_atomic(Decoding & d, size_t first) {
+    for (const char * word : {"relaxed", "acquire", "release", "acq_rel", "cta", "gpu", "sys",
+                              "cluster", "noftz", "L2::cache_hint"}) {
+        d.take(word);
+    }
+    const Where where = take_where(d);
+    const Op op = take_operation(d);
+    const Type type = take_type(d, op);
+    const int bytes = ptx::size_of(type);
+    const bool two = op == Op::cas;
+    d.expect_count(first + (two ? 3 : 2));
+    const AddressRef ref = d.address(d.arg(first), space_of(where));
+    if (ref.symbol_space && where == Where::generic) d.fail("a generic atomic on a named variable");
+    const bool discards = first == 0 || d.arg(0).kind == ptx::OperandKind::sink;
+    const uint32_t b = d.row(first + 1, bytes), c = two ? d.row(first + 2, bytes) : b;
+    d.push({ref.base.offset, ref.has_base ? static_cast<uint32_t>(ref.base.bytes) : 0,
+            discards ? d.scratch(bytes) : d.destination(0, bytes), b, c, static_cast<uint32_t>(op),
+            static_cast<uint32_t>(type), static_cast<uint32_t>(where)});
+    d.imm(static_cast<uint64_t>(ref.offset));
+    if (where != Where::shared && !(commutes(op, type) && discards)) {
+        d.kernel().ordered_atomics = true;
+    }
+    d.emit(atomic, InstClass::atomic);
+}
+
+}  // namespace
+
+void decode_atom(Decoding & d) { emit_atomic(d, 1); }
+void decode_red(Decoding & d) { emit_atomic(d, 0); }
 
 }  // namespace llamaproof::emulator

@@ -137,36 +137,41 @@ template <class C> Choice real_choice(Type type, bool ftz) {
     }
 }
 
-Choice choose(Decoding & d, std::string_view name, Type type, bool ftz) {
-    if (ptx::is_float(type)) {
-        if (ftz && type != Type::f32) d.fail(".ftz is carried out for f32 alone");
-        if (name == "eq") return real_choice<Eq>(type, ftz);
-        if (name == "ne") return real_choice<Ne>(type, ftz);
-        if (name == "lt") return real_choice<Lt>(type, ftz);
-        if (name == "le") return real_choice<Le>(type, ftz);
-        if (name == "gt") return real_choice<Gt>(type, ftz);
-        if (name == "ge") return real_choice<Ge>(type, ftz);
-        if (name == "equ") return real_choice<Equ>(type, ftz);
-        if (name == "neu") return real_choice<Neu>(type, ftz);
-        if (name == "ltu") return real_choice<Ltu>(type, ftz);
-        if (name == "leu") return real_choice<Leu>(type, ftz);
-        if (name == "gtu") return real_choice<Gtu>(type, ftz);
-        if (name == "geu") return real_choice<Geu>(type, ftz);
-        if (name == "num") return real_choice<Num>(type, ftz);
-        if (name == "nan") return real_choice<Nan>(type, ftz);
-        return {};
-    }
+constexpr struct {
+    std::string_view name;
+    Choice (*reals)(Type type, bool ftz);
+    Choice (*integers)(Type type);  // null for a comparison of reals alone
+} comparisons[] = {
+    {"eq", real_choice<Eq>, integer_choice<Eq>}, {"ne", real_choice<Ne>, integer_choice<NeBits>},
+    {"lt", real_choice<Lt>, integer_choice<Lt>}, {"le", real_choice<Le>, integer_choice<Le>},
+    {"gt", real_choice<Gt>, integer_choice<Gt>}, {"ge", real_choice<Ge>, integer_choice<Ge>},
+    {"lo", nullptr, integer_choice<Lt>},         {"ls", nullptr, integer_choice<Le>},
+    {"hi", nullptr, integer_choice<Gt>},         {"hs", nullptr, integer_choice<Ge>},
+    {"equ", real_choice<Equ>, nullptr},          {"neu", real_choice<Neu>, nullptr},
+    {"ltu", real_choice<Ltu>, nullptr},          {"leu", real_choice<Leu>, nullptr},
+    {"gtu", real_choice<Gtu>, nullptr},          {"geu", real_choice<Geu>, nullptr},
+    {"num", real_choice<Num>, nullptr},          {"nan", real_choice<Nan>, nullptr},
+};
+using NamedComparison = std::remove_reference_t<decltype(comparisons[0])>;
+
+bool goes_with(const NamedComparison & comparison, Type type) {
+    if (ptx::is_float(type)) return comparison.reals != nullptr;
+    if (comparison.integers == nullptr) return false;
     const bool untyped = type == Type::b16 || type == Type::b32 || type == Type::b64;
-    if (name == "eq") return integer_choice<Eq>(type);
-    if (name == "ne") return integer_choice<NeBits>(type);
-    if (untyped) return {};
-    const bool alias = name == "lo" || name == "ls" || name == "hi" || name == "hs";
-    if (alias && ptx::is_signed(type)) return {};
-    if (name == "lt" || name == "lo") return integer_choice<Lt>(type);
-    if (name == "le" || name == "ls") return integer_choice<Le>(type);
-    if (name == "gt" || name == "hi") return integer_choice<Gt>(type);
-    if (name == "ge" || name == "hs") return integer_choice<Ge>(type);
-    return {};
+    if (untyped) return comparison.name == "eq" || comparison.name == "ne";
+    const bool of_unsigned = comparison.reals == nullptr;
+    return !(of_unsigned && ptx::is_signed(type));
+}
+
+Choice choose(Decoding & d, const NamedComparison & comparison, Type type, bool ftz) {
+    Choice choice;
+    if (goes_with(comparison, type)) {
+        const bool real = ptx::is_float(type);
+        if (real && ftz && type != Type::f32) d.fail(".ftz is carried out for f32 alone");
+        choice = real ? comparison.reals(type, ftz) : comparison.integers(type);
+    }
+    if (choice.low == nullptr) d.fail("the comparison does not go with the type");
+    return choice;
 }
 
 constexpr uint64_t combine_none = 0, combine_and = 1, combine_or = 2, combine_xor = 3;
@@ -244,82 +249,43 @@ uint64_t take_combination(Decoding & d) {
     return combine_none;
 }
 
-std::string_view take_comparison(Decoding & d) {
-    const auto name = d.take_one_of({"equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan", "eq",
-                                     "ne", "lt", "le", "gt", "ge", "lo", "ls", "hi", "hs"});
-    if (!name) d.fail("it names no comparison");
-    return *name;
+const NamedComparison & take_comparison(Decoding & d) {
+    for (const NamedComparison & comparison : comparisons) {
+        if (d.take(comparison.name)) return comparison;
+    }
+    d.fail("it names no comparison");
 }
 
-bool decode_setp(Decoding & d) {
-    const std::string_view name = take_comparison(d);
-    const uint64_t how = take_combination(d);
-    const bool ftz = d.take("ftz");
-    const Type type = d.take_type();
-    const Choice choice = choose(d, name, type, ftz);
-    if (!choice.low) d.fail("the comparison does not go with the type");
-    d.expect_count(how == combine_none ? 3 : 4);
-    const ptx::Operand & target = d.arg(0);
-    ptx::Operand first = target;
-    first.pair = -1;
-    const int bytes = ptx::size_of(type);
-    d.push(
-        {d.predicate(first), d.predicate_or_sink(target.pair), d.row(1, bytes), d.row(2, bytes)});
-    push_comparison(d, choice.low);
+// What the comparison is combined with, and the comparison of the high halves.
+void push_rest(Decoding & d, const Choice & choice, uint64_t how) {
     if (how != combine_none) {
         d.push_predicate(d.arg(3));
     } else {
         d.push({0, 0});
     }
     if (choice.high) push_comparison(d, choice.high);
-    d.imm(how);
-    d.emit(choice.high ? setp_pair : setp, InstClass::predicate);
-    return true;
 }
 
-bool decode_set(Decoding & d) {
-    const std::string_view name = take_comparison(d);
-    const uint64_t how = take_combination(d);
-    const bool ftz = d.take("ftz");
-    const Type result = d.take_type();
-    const Type type = d.take_type_if_any().value_or(result);
-    const Choice choice = choose(d, name, type, ftz);
-    if (!choice.low) d.fail("the comparison does not go with the type");
-    uint64_t on = 0;
+// The value of `set` where the comparison holds.
+uint64_t true_value(Decoding & d, Type result) {
     switch (result) {
         case Type::u32:
         case Type::s32:
-        case Type::b32: on = 0xffffffffu; break;
+        case Type::b32: return 0xffffffffu;
         case Type::u16:
-        case Type::s16: on = 0xffff; break;
-        case Type::f32: on = 0x3f800000u; break;
+        case Type::s16: return 0xffff;
+        case Type::f32: return 0x3f800000u;
         case Type::f16:
-        case Type::f16x2: on = 0x3c00; break;
+        case Type::f16x2: return 0x3c00;
         case Type::bf16:
-        case Type::bf16x2: on = 0x3f80; break;
+        case Type::bf16x2: return 0x3f80;
         default: d.fail("not a result type of set");
     }
-    const bool pair = choice.high != nullptr;
-    if (pair != (result == Type::f16x2 || result == Type::bf16x2) &&
-        !(pair && ptx::size_of(result) == 4 && !ptx::is_float(result))) {
-        d.fail("its result type does not go with the type compared");
-    }
-    d.expect_count(how == combine_none ? 3 : 4);
-    const int bytes = ptx::size_of(type), wide = ptx::size_of(result);
-    d.push({d.destination(0, wide), d.row(1, bytes), d.row(2, bytes)});
-    push_comparison(d, choice.low);
-    if (how != combine_none) {
-        d.push_predicate(d.arg(3));
-    } else {
-        d.push({0, 0});
-    }
-    if (pair) push_comparison(d, choice.high);
-    d.imm(how | (on << 8));
-    d.emit(pair        ? set_pair
-           : wide == 4 ? Handler(set<uint32_t>)
-                       : Handler(set<uint16_t>),
-           InstClass::predicate);
-    return true;
+}
+
+bool result_goes_with_pairs(Type result) {
+    const bool word = ptx::size_of(result) == 4 && !ptx::is_float(result);
+    return word || result == Type::f16x2 || result == Type::bf16x2;
 }
 
 // op: d, a, b, predicate, flip.
@@ -352,40 +318,67 @@ template <class T> Handler slct_by(bool real, bool ftz) {
 
 }  // namespace
 
-bool decode_compare(Decoding & d) {
-    const std::string_view root = d.root();
-    if (root == "setp") return decode_setp(d);
-    if (root == "set") return decode_set(d);
-    if (root == "selp") {
-        const Type type = d.take_type();
-        const int bytes = ptx::size_of(type);
-        d.expect_count(4);
-        d.push({d.destination(0, bytes), d.row(1, bytes), d.row(2, bytes)});
-        d.push_predicate(d.arg(3));
-        d.emit(bytes == 2   ? Handler(selp<uint16_t>)
-               : bytes == 4 ? Handler(selp<uint32_t>)
-               : bytes == 8 ? Handler(selp<uint64_t>)
-                            : nullptr,
-               InstClass::predicate);
-        return true;
+void decode_setp(Decoding & d) {
+    const NamedComparison & comparison = take_comparison(d);
+    const uint64_t how = take_combination(d);
+    const bool ftz = d.take("ftz");
+    const Type type = d.take_type();
+    const Choice choice = choose(d, comparison, type, ftz);
+    d.expect_count(how == combine_none ? 3 : 4);
+    ptx::Operand first = d.arg(0);
+    const int second = first.pair;
+    first.pair = -1;
+    const int bytes = ptx::size_of(type);
+    d.push({d.predicate(first), d.predicate_or_sink(second), d.row(1, bytes), d.row(2, bytes)});
+    push_comparison(d, choice.low);
+    push_rest(d, choice, how);
+    d.imm(how);
+    d.emit(choice.high ? setp_pair : setp, InstClass::predicate);
+}
+
+void decode_set(Decoding & d) {
+    const NamedComparison & comparison = take_comparison(d);
+    const uint64_t how = take_combination(d);
+    const bool ftz = d.take("ftz");
+    const Type result = d.take_type();
+    const Type type = d.take_type_if_any().value_or(result);
+    const Choice choice = choose(d, comparison, type, ftz);
+    const uint64_t on = true_value(d, result);
+    const bool pair = choice.high != nullptr;
+    const bool packed = result == Type::f16x2 || result == Type::bf16x2;
+    if (pair ? !result_goes_with_pairs(result) : packed) {
+        d.fail("its result type does not go with the type compared");
     }
-    if (root == "slct") {
-        const bool ftz = d.take("ftz");
-        const Type type = d.take_type();
-        const Type selector = d.take_type_if_any().value_or(type);
-        if (selector != Type::s32 && selector != Type::f32) d.fail("its selector is s32 or f32");
-        const bool real = selector == Type::f32;
-        const int bytes = ptx::size_of(type);
-        d.expect_count(4);
-        d.push({d.destination(0, bytes), d.row(1, bytes), d.row(2, bytes), d.row(3, 4)});
-        d.emit(bytes == 2   ? slct_by<uint16_t>(real, ftz)
-               : bytes == 4 ? slct_by<uint32_t>(real, ftz)
-               : bytes == 8 ? slct_by<uint64_t>(real, ftz)
-                            : nullptr,
-               InstClass::predicate);
-        return true;
-    }
-    return false;
+    d.expect_count(how == combine_none ? 3 : 4);
+    const int bytes = ptx::size_of(type), wide = ptx::size_of(result);
+    d.push({d.destination(0, wide), d.row(1, bytes), d.row(2, bytes)});
+    push_comparison(d, choice.low);
+    push_rest(d, choice, how);
+    d.imm(how | (on << 8));
+    const Handler single = wide == 4 ? set<uint32_t> : set<uint16_t>;
+    d.emit(pair ? set_pair : single, InstClass::predicate);
+}
+
+void decode_selp(Decoding & d) {
+    const int bytes = ptx::size_of(d.take_type());
+    d.expect_count(4);
+    d.push({d.destination(0, bytes), d.row(1, bytes), d.row(2, bytes)});
+    d.push_predicate(d.arg(3));
+    d.emit(by_bytes(bytes, selp<uint16_t>, selp<uint32_t>, selp<uint64_t>), InstClass::predicate);
+}
+
+void decode_slct(Decoding & d) {
+    const bool ftz = d.take("ftz");
+    const Type type = d.take_type();
+    const Type selector = d.take_type_if_any().value_or(type);
+    if (selector != Type::s32 && selector != Type::f32) d.fail("its selector is s32 or f32");
+    const bool real = selector == Type::f32;
+    const int bytes = ptx::size_of(type);
+    d.expect_count(4);
+    d.push({d.destination(0, bytes), d.row(1, bytes), d.row(2, bytes), d.row(3, 4)});
+    d.emit(by_bytes(bytes, slct_by<uint16_t>(real, ftz), slct_by<uint32_t>(real, ftz),
+                    slct_by<uint64_t>(real, ftz)),
+           InstClass::predicate);
 }
 
 }  // namespace llamaproof::emulator

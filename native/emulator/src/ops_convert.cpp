@@ -88,6 +88,19 @@ struct Plan {
     }
 };
 
+void clamp(const Plan & plan, int64_t (&values)[lanes]) {
+    const Range range = range_of(plan.to);
+    for (int64_t & value : values) {
+        const long double exact = plan.from == Type::u64
+                                      ? static_cast<long double>(static_cast<uint64_t>(value))
+                                      : static_cast<long double>(value);
+        if (exact < range.low) value = static_cast<int64_t>(range.low);
+        if (exact > range.high) {
+            value = plan.to == Type::u64 ? -1 : static_cast<int64_t>(range.high);
+        }
+    }
+}
+
 void integer_to_integer(Warp & warp, const Inst & inst, uint32_t mask) {
     const Plan plan = Plan::of(inst.imm);
     alignas(64) int64_t wide[lanes];
@@ -97,18 +110,7 @@ void integer_to_integer(Warp & warp, const Inst & inst, uint32_t mask) {
         case 4: widen_by<uint32_t>(plan.from, wide, from); break;
         default: widen_by<uint64_t>(plan.from, wide, from); break;
     }
-    if (plan.sat) {
-        const Range range = range_of(plan.to);
-        for (int64_t & value : wide) {
-            const long double exact = plan.from == Type::u64
-                                          ? static_cast<long double>(static_cast<uint64_t>(value))
-                                          : static_cast<long double>(value);
-            if (exact < range.low) value = static_cast<int64_t>(range.low);
-            if (exact > range.high) {
-                value = plan.to == Type::u64 ? -1 : static_cast<int64_t>(range.high);
-            }
-        }
-    }
+    if (plan.sat) clamp(plan, wide);
     void * to = warp.row<uint8_t>(inst.op[0]);
     switch (plan.to_bytes) {
         case 2: narrow_by<uint16_t>(plan.to, to, wide, mask); break;
@@ -166,20 +168,19 @@ uint64_t real_bits(Type type, long double value) {
     }
 }
 
+uint64_t converted_to_integer(const Plan & plan, long double value) {
+    // The ISA: NaN gives 0 for 32-bit and narrower results, 0x8000000000000000 for 64-bit ones.
+    if (value != value) return ptx::size_of(plan.to) == 8 ? uint64_t(1) << 63 : 0;
+    const Range range = range_of(plan.to);
+    const long double rounded = rounded_to_integer(value, plan.rounding);
+    const long double clamped = std::min(std::max(rounded, range.low), range.high);
+    return ptx::is_signed(plan.to) ? static_cast<uint64_t>(static_cast<int64_t>(clamped))
+                                   : static_cast<uint64_t>(clamped);
+}
+
 uint64_t converted(const Plan & plan, long double value) {
-    if (!ptx::is_float(plan.to)) {
-        if (value != value) {
-            // The ISA: NaN gives 0 for 32-bit and narrower results, 0x8000000000000000 for 64-bit
-            // ones.
-            return ptx::size_of(plan.to) == 8 ? uint64_t(1) << 63 : 0;
-        }
-        const long double rounded = rounded_to_integer(value, plan.rounding);
-        const Range range = range_of(plan.to);
-        const long double clamped = std::min(std::max(rounded, range.low), range.high);
-        return ptx::is_signed(plan.to) ? static_cast<uint64_t>(static_cast<int64_t>(clamped))
-                                       : static_cast<uint64_t>(clamped);
-    }
-    if (value == value && std::isfinite(value)) {
+    if (!ptx::is_float(plan.to)) return converted_to_integer(plan, value);
+    if (std::isfinite(value)) {
         if (plan.to_integral) value = rounded_to_integer(value, plan.rounding);
         value = rounded_to(value, format_of(plan.to),
                            plan.to_integral ? Rounding::nearest_even : plan.rounding);
@@ -194,8 +195,7 @@ void with_reals(Warp & warp, const Inst & inst, uint32_t mask) {
     const Plan plan = Plan::of(inst.imm);
     const uint8_t * from = warp.row<uint8_t>(inst.op[1]);
     uint8_t * to = warp.row<uint8_t>(inst.op[0]);
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(mask)) {
         uint64_t bits = converted(plan, read_value(plan, from, lane));
         if (!ptx::is_float(plan.to) && plan.to_bytes > ptx::size_of(plan.to)) {
             // A narrow integer in a wider register is extended as its type says.
@@ -218,8 +218,7 @@ void pack_halves(Warp & warp, const Inst & inst, uint32_t mask) {
     const uint8_t * a = warp.row<uint8_t>(inst.op[1]);
     const uint8_t * b = warp.row<uint8_t>(inst.op[2]);
     uint32_t * d = warp.row<uint32_t>(inst.op[0]);
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(mask)) {
         d[lane] = static_cast<uint32_t>(converted(half, read_value(half, a, lane)) << 16 |
                                         converted(half, read_value(half, b, lane)));
     }
@@ -250,8 +249,7 @@ uint16_t half_of_e4m3(uint8_t bits) {
 void unpack_bytes(Warp & warp, const Inst & inst, uint32_t mask) {
     const uint16_t * a = warp.row<uint16_t>(inst.op[1]);
     uint32_t * d = warp.row<uint32_t>(inst.op[0]);
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(mask)) {
         uint32_t packed = 0;
         for (int i = 0; i < 2; ++i) {
             const auto byte = static_cast<uint8_t>(a[lane] >> (8 * i));
@@ -339,158 +337,185 @@ Handler frequent_integer(Type to, int to_bytes, Type from, int from_bytes) {
     }
 }
 
+Handler frequent_to_nearest(const Plan & plan) {
+    switch (key(plan.to, plan.to_bytes, plan.from, plan.from_bytes)) {
+        case key(Type::f32, 4, Type::s32, 4): return unary<CastTo<float, int32_t>, float, int32_t>;
+        case key(Type::f32, 4, Type::u32, 4):
+            return unary<CastTo<float, uint32_t>, float, uint32_t>;
+        case key(Type::f32, 4, Type::s16, 2): return unary<CastTo<float, int16_t>, float, int16_t>;
+        case key(Type::f32, 4, Type::u16, 2):
+            return unary<CastTo<float, uint16_t>, float, uint16_t>;
+        case key(Type::f32, 4, Type::s8, 2):
+            return unary<CastThrough<float, int8_t, uint16_t>, float, uint16_t>;
+        case key(Type::f32, 4, Type::u8, 2):
+            return unary<CastThrough<float, uint8_t, uint16_t>, float, uint16_t>;
+        case key(Type::f32, 4, Type::f16, 2):
+            return plan.ftz ? single_from_half<HalfRow, true> : single_from_half<HalfRow, false>;
+        case key(Type::f32, 4, Type::bf16, 2):
+            return plan.ftz ? single_from_half<BfloatRow, true>
+                            : single_from_half<BfloatRow, false>;
+        case key(Type::f16, 2, Type::f32, 4):
+            return plan.ftz ? half_from_single<HalfRow, true> : half_from_single<HalfRow, false>;
+        case key(Type::bf16, 2, Type::f32, 4):
+            return plan.ftz ? half_from_single<BfloatRow, true>
+                            : half_from_single<BfloatRow, false>;
+        default: return nullptr;
+    }
+}
+
 Handler frequent_real(const Plan & plan) {
     if (plan.sat || plan.relu) return nullptr;
     if (plan.rounding == Rounding::nearest_even && !plan.to_integral) {
-        switch (key(plan.to, plan.to_bytes, plan.from, plan.from_bytes)) {
-            case key(Type::f32, 4, Type::s32, 4):
-                return unary<CastTo<float, int32_t>, float, int32_t>;
-            case key(Type::f32, 4, Type::u32, 4):
-                return unary<CastTo<float, uint32_t>, float, uint32_t>;
-            case key(Type::f32, 4, Type::s16, 2):
-                return unary<CastTo<float, int16_t>, float, int16_t>;
-            case key(Type::f32, 4, Type::u16, 2):
-                return unary<CastTo<float, uint16_t>, float, uint16_t>;
-            case key(Type::f32, 4, Type::s8, 2):
-                return unary<CastThrough<float, int8_t, uint16_t>, float, uint16_t>;
-            case key(Type::f32, 4, Type::u8, 2):
-                return unary<CastThrough<float, uint8_t, uint16_t>, float, uint16_t>;
-            case key(Type::f32, 4, Type::f16, 2):
-                return plan.ftz ? single_from_half<HalfRow, true>
-                                : single_from_half<HalfRow, false>;
-            case key(Type::f32, 4, Type::bf16, 2):
-                return plan.ftz ? single_from_half<BfloatRow, true>
-                                : single_from_half<BfloatRow, false>;
-            case key(Type::f16, 2, Type::f32, 4):
-                return plan.ftz ? half_from_single<HalfRow, true>
-                                : half_from_single<HalfRow, false>;
-            case key(Type::bf16, 2, Type::f32, 4):
-                return plan.ftz ? half_from_single<BfloatRow, true>
-                                : half_from_single<BfloatRow, false>;
-            default: return nullptr;
-        }
+        return frequent_to_nearest(plan);
     }
-    if (plan.rounding == Rounding::toward_zero &&
-        key(plan.to, plan.to_bytes, plan.from, plan.from_bytes) ==
-            key(Type::s32, 4, Type::f32, 4)) {
-        return plan.ftz ? unary<TruncateSigned<true>, int32_t, float>
-                        : unary<TruncateSigned<false>, int32_t, float>;
-    }
-    return nullptr;
+    const bool truncates = plan.rounding == Rounding::toward_zero;
+    const int types = key(plan.to, plan.to_bytes, plan.from, plan.from_bytes);
+    if (!truncates || types != key(Type::s32, 4, Type::f32, 4)) return nullptr;
+    return plan.ftz ? unary<TruncateSigned<true>, int32_t, float>
+                    : unary<TruncateSigned<false>, int32_t, float>;
 }
 
-}  // namespace
-
-bool decode_convert(Decoding & d) {
-    if (d.root() != "cvt") return false;
+// What stands in the opcode: Plan, and whether it names a rounding mode.
+struct Named {
     Plan plan{};
-    std::optional<Rounding> rounding;
+    bool rounds = false;
+};
+
+void take_rounding(Decoding & d, Named & named) {
     static constexpr struct {
         std::string_view name;
         Rounding rounding;
         bool integral;
-    } modes[] = {{"rn", Rounding::nearest_even, false},
-                 {"rz", Rounding::toward_zero, false},
-                 {"rm", Rounding::down, false},
-                 {"rp", Rounding::up, false},
-                 {"rna", Rounding::nearest_away, false},
-                 {"rni", Rounding::nearest_even, true},
-                 {"rzi", Rounding::toward_zero, true},
-                 {"rmi", Rounding::down, true},
-                 {"rpi", Rounding::up, true}};
+    } modes[] = {
+        {"rn", Rounding::nearest_even, false},
+        {"rz", Rounding::toward_zero, false},
+        {"rm", Rounding::down, false},
+        {"rp", Rounding::up, false},
+        {"rna", Rounding::nearest_away, false},
+        {"rni", Rounding::nearest_even, true},
+        {"rzi", Rounding::toward_zero, true},
+        {"rmi", Rounding::down, true},
+        {"rpi", Rounding::up, true},
+    };
     for (const auto & mode : modes) {
         if (!d.take(mode.name)) continue;
-        if (rounding) d.fail("two rounding modes");
-        rounding = mode.rounding;
-        plan.to_integral = mode.integral;
+        if (named.rounds) d.fail("two rounding modes");
+        named.rounds = true;
+        named.plan.rounding = mode.rounding;
+        named.plan.to_integral = mode.integral;
     }
+}
+
+bool to_nearest(const Named & named) {
+    return named.rounds && named.plan.rounding == Rounding::nearest_even && !named.plan.to_integral;
+}
+
+// cvt.rn.f16x2.e4m3x2 and .e5m2x2.
+bool emit_unpacked_bytes(Decoding & d, const Named & named) {
+    const auto bytes = d.take_one_of({"e4m3x2", "e5m2x2"});
+    if (!bytes) return false;
+    if (!to_nearest(named) || named.plan.ftz || named.plan.sat) d.fail("this form is not known");
+    d.expect_count(2);
+    d.push({d.destination(0, 4), d.row(1, 2)});
+    d.imm((*bytes == "e5m2x2" ? 1u : 0u) | (named.plan.relu ? 2u : 0u));
+    d.emit(unpack_bytes, InstClass::convert);
+    return true;
+}
+
+void emit_packed(Decoding & d, Named & named) {
+    Plan & plan = named.plan;
+    if (plan.from != Type::f32 || !named.rounds || plan.to_integral) {
+        d.fail("this form is not known");
+    }
+    plan.to_bytes = plan.from_bytes = 4;
+    d.push_alike(2, 4);
+    d.imm(plan.packed());
+    const bool simple = to_nearest(named) && !plan.relu && !plan.sat;
+    const Handler nearest =
+        plan.to == Type::f16x2 ? pack_nearest<HalfRow> : pack_nearest<BfloatRow>;
+    d.emit(simple ? nearest : pack_halves, InstClass::convert);
+}
+
+RowRef target_row(Decoding & d) {
+    const ptx::Operand & target = d.arg(0);
+    if (target.kind == ptx::OperandKind::sink) return {d.scratch(8), 8};
+    if (target.kind != ptx::OperandKind::reg) d.fail("its destination is no register");
+    return d.any_row(target, 0);
+}
+
+// An integer may stand in a wider register, a real may not.
+bool fits(int bytes, Type type) {
+    const int least = std::max(2, ptx::size_of(type));
+    return ptx::is_float(type) ? bytes == least : bytes >= least;
+}
+
+void push_rows(Decoding & d, Plan & plan) {
+    d.expect_count(2);
+    const RowRef to = target_row(d), from = d.any_row(d.arg(1), ptx::size_of(plan.from));
+    if (!fits(to.bytes, plan.to) || !fits(from.bytes, plan.from)) {
+        d.fail("a register is of the wrong width");
+    }
+    plan.to_bytes = static_cast<uint8_t>(to.bytes);
+    plan.from_bytes = static_cast<uint8_t>(from.bytes);
+    d.push({to.offset, from.offset});
+}
+
+void check_rounding_between_reals(Decoding & d, const Named & named) {
+    const Type to = named.plan.to, from = named.plan.from;
+    const bool between_halves = to != from && (to == Type::bf16 || from == Type::bf16) &&
+                                to != Type::f32 && to != Type::f64;
+    const bool narrows = format_of(to).precision < format_of(from).precision || between_halves;
+    if (narrows && !named.rounds) d.fail("it needs a rounding mode");
+}
+
+void check_rounding(Decoding & d, const Named & named) {
+    const bool to_real = ptx::is_float(named.plan.to), from_real = ptx::is_float(named.plan.from);
+    if (to_real && from_real) return check_rounding_between_reals(d, named);
+    if (!to_real && !from_real) {
+        if (named.rounds) d.fail("a rounding mode between integers");
+        return;
+    }
+    if (!named.rounds) d.fail("it needs a rounding mode");
+    if (from_real && !named.plan.to_integral) d.fail("it needs an integer rounding mode");
+    if (to_real && named.plan.to_integral) d.fail("an integer rounding mode from an integer");
+}
+
+Handler handler_of(const Plan & plan) {
+    if (ptx::is_float(plan.to) || ptx::is_float(plan.from)) {
+        const Handler quick = frequent_real(plan);
+        return quick != nullptr ? quick : with_reals;
+    }
+    if (plan.sat) return integer_to_integer;
+    const Handler quick = frequent_integer(plan.to, plan.to_bytes, plan.from, plan.from_bytes);
+    return quick != nullptr ? quick : integer_to_integer;
+}
+
+bool is_packed(Type type) { return type == Type::f16x2 || type == Type::bf16x2; }
+
+}  // namespace
+
+void decode_cvt(Decoding & d) {
+    Named named;
+    Plan & plan = named.plan;
+    take_rounding(d, named);
     plan.ftz = d.take("ftz");
     plan.sat = d.take("sat");
     plan.relu = d.take("relu");
     plan.to = d.take_type();
-    if (plan.to == Type::f16x2) {
-        if (const auto bytes = d.take_one_of({"e4m3x2", "e5m2x2"})) {
-            if (rounding != Rounding::nearest_even || plan.to_integral || plan.ftz || plan.sat) {
-                d.fail("this form is not known");
-            }
-            d.expect_count(2);
-            d.push({d.destination(0, 4), d.row(1, 2)});
-            d.imm((*bytes == "e5m2x2" ? 1u : 0u) | (plan.relu ? 2u : 0u));
-            d.emit(unpack_bytes, InstClass::convert);
-            return true;
-        }
-    }
-    const auto from = d.take_type_if_any();
+    if (plan.to == Type::f16x2 && emit_unpacked_bytes(d, named)) return;
     // Of two equal types one name is left when the other was taken: cvt.f32.f32 still has both.
+    const auto from = d.take_type_if_any();
     if (!from) d.fail("it names one type");
     plan.from = *from;
-    if (plan.to == Type::f16x2 || plan.to == Type::bf16x2) {
-        if (plan.from != Type::f32 || !rounding || plan.to_integral) {
-            d.fail("this form is not known");
-        }
-        d.expect_count(3);
-        d.push({d.destination(0, 4), d.row(1, 4), d.row(2, 4)});
-        plan.rounding = *rounding;
-        plan.to_bytes = 4;
-        plan.from_bytes = 4;
-        d.imm(plan.packed());
-        const bool simple = *rounding == Rounding::nearest_even && !plan.relu && !plan.sat;
-        d.emit(!simple                  ? Handler(pack_halves)
-               : plan.to == Type::f16x2 ? Handler(pack_nearest<HalfRow>)
-                                        : Handler(pack_nearest<BfloatRow>),
-               InstClass::convert);
-        return true;
-    }
+    if (is_packed(plan.to)) return emit_packed(d, named);
     if (plan.to == Type::pred || plan.from == Type::pred || ptx::size_of(plan.to) > 8 ||
-        plan.from == Type::f16x2 || plan.from == Type::bf16x2 || plan.from == Type::tf32) {
+        is_packed(plan.from) || plan.from == Type::tf32) {
         d.fail("this form is not known");
     }
-    d.expect_count(2);
-    const bool to_real = ptx::is_float(plan.to), from_real = ptx::is_float(plan.from);
-    const ptx::Operand & target = d.arg(0);
-    RowRef to{d.scratch(8), 8};
-    if (target.kind == ptx::OperandKind::reg) {
-        to = d.any_row(target, 0);
-    } else if (target.kind != ptx::OperandKind::sink) {
-        d.fail("its destination is no register");
-    }
-    const RowRef source = d.any_row(d.arg(1), ptx::size_of(plan.from));
-    const auto fits = [&](int bytes, Type type, bool real) {
-        const int least = std::max(2, ptx::size_of(type));
-        return real ? bytes == least : bytes >= least;
-    };
-    if (!fits(to.bytes, plan.to, to_real) || !fits(source.bytes, plan.from, from_real)) {
-        d.fail("a register is of the wrong width");
-    }
-    plan.to_bytes = static_cast<uint8_t>(to.bytes);
-    plan.from_bytes = static_cast<uint8_t>(source.bytes);
-    d.push({to.offset, source.offset});
-    if (!to_real && !from_real) {
-        if (rounding) d.fail("a rounding mode between integers");
-        d.imm(plan.packed());
-        const Handler quick =
-            plan.sat ? nullptr
-                     : frequent_integer(plan.to, plan.to_bytes, plan.from, plan.from_bytes);
-        d.emit(quick ? quick : integer_to_integer, InstClass::convert);
-        return true;
-    }
-    if (to_real && from_real) {
-        const bool narrows =
-            format_of(plan.to).precision < format_of(plan.from).precision ||
-            (plan.to != plan.from && (plan.to == Type::bf16 || plan.from == Type::bf16) &&
-             plan.to != Type::f32 && plan.to != Type::f64);
-        if (narrows && !rounding) d.fail("it needs a rounding mode");
-        plan.rounding = rounding.value_or(Rounding::nearest_even);
-    } else {
-        if (!rounding) d.fail("it needs a rounding mode");
-        if (from_real && !plan.to_integral) d.fail("it needs an integer rounding mode");
-        if (to_real && plan.to_integral) d.fail("an integer rounding mode from an integer");
-        plan.rounding = *rounding;
-    }
+    push_rows(d, plan);
+    check_rounding(d, named);
     d.imm(plan.packed());
-    const Handler quick = frequent_real(plan);
-    d.emit(quick ? quick : with_reals, InstClass::convert);
-    return true;
+    d.emit(handler_of(plan), InstClass::convert);
 }
 
 }  // namespace llamaproof::emulator

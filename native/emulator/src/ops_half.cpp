@@ -66,38 +66,41 @@ struct Tanh {
     }
 };
 
+// A row of halves, or of pairs of them, as floats.
+template <class H, int N> void fetch(Warp & warp, uint32_t offset, bool flush, float (&to)[N]) {
+    const uint16_t * from = warp.row<uint16_t>(offset);
+    if (!flush) return H::widen(to, from, N);
+    alignas(64) uint16_t plain[N];
+    for (int i = 0; i < N; ++i) plain[i] = H::flush(from[i]);
+    H::widen(to, plain, N);
+}
+
+template <class H, int N> void round_row(uint16_t (&to)[N], float (&from)[N], uint64_t flags) {
+    if (flags & saturate_bit) {
+        for (float & x : from) x = saturated<true>(x);
+    }
+    if (flags & relu_bit) {
+        for (float & x : from) x = x < 0.0f ? 0.0f : x;
+    }
+    H::narrow(to, from, N);
+    if (flags & flush_bit) {
+        for (uint16_t & x : to) x = H::flush(x);
+    }
+}
+
 template <class F, class H, bool Pair, int Sources>
 void half_op(Warp & warp, const Inst & inst, uint32_t mask) {
     constexpr int n = Pair ? 2 * lanes : lanes;
     alignas(64) float a[n], b[n], c[n];
     alignas(64) uint16_t result[n];
     const bool flush = inst.imm & flush_bit;
-    const auto fetch = [&](float * to, uint32_t offset) {
-        const uint16_t * from = warp.row<uint16_t>(offset);
-        if (flush) {
-            alignas(64) uint16_t plain[n];
-            for (int i = 0; i < n; ++i) plain[i] = H::flush(from[i]);
-            H::widen(to, plain, n);
-        } else {
-            H::widen(to, from, n);
-        }
-    };
-    fetch(a, inst.op[1]);
-    if constexpr (Sources > 1) fetch(b, inst.op[2]);
-    if constexpr (Sources > 2) fetch(c, inst.op[3]);
+    fetch<H>(warp, inst.op[1], flush, a);
+    if constexpr (Sources > 1) fetch<H>(warp, inst.op[2], flush, b);
+    if constexpr (Sources > 2) fetch<H>(warp, inst.op[3], flush, c);
     for (int i = 0; i < n; ++i) {
         a[i] = F::apply(a[i], Sources > 1 ? b[i] : 0.0f, Sources > 2 ? c[i] : 0.0f);
     }
-    if (inst.imm & saturate_bit) {
-        for (int i = 0; i < n; ++i) a[i] = saturated<true>(a[i]);
-    }
-    if (inst.imm & relu_bit) {
-        for (int i = 0; i < n; ++i) a[i] = a[i] < 0.0f ? 0.0f : a[i];
-    }
-    H::narrow(result, a, n);
-    if (flush) {
-        for (int i = 0; i < n; ++i) result[i] = H::flush(result[i]);
-    }
+    round_row<H>(result, a, inst.imm);
     if constexpr (Pair) {
         blend(warp.row<uint32_t>(inst.op[0]), reinterpret_cast<const uint32_t *>(result), mask);
     } else {
@@ -121,81 +124,80 @@ void sign_op(Warp & warp, const Inst & inst, uint32_t mask) {
     blend(warp.row<Word>(inst.op[0]), result, mask);
 }
 
-struct Kind {
-    bool bfloat, pair;
+struct Form {
+    bool bfloat = false, pair = false;
+    uint64_t flags = 0;
+
+    int bytes() const { return pair ? 4 : 2; }
 };
 
-template <class F16, class FB, int Sources> Handler of(Kind kind) {
-    if (kind.bfloat) {
-        return kind.pair ? Handler(half_op<FB, BfloatRow, true, Sources>)
+Form take_form(Decoding & d) {
+    Form form;
+    d.take("rn");
+    if (d.take("ftz")) form.flags |= flush_bit;
+    if (d.take("sat")) form.flags |= saturate_bit;
+    const Type type = d.take_type();
+    form.bfloat = type == Type::bf16 || type == Type::bf16x2;
+    form.pair = type == Type::f16x2 || type == Type::bf16x2;
+    return form;
+}
+
+// F16 is the operation on halves, FB that on bfloats.
+template <class F16, class FB, int Sources> Handler handler_of(const Form & form) {
+    if (form.bfloat) {
+        return form.pair ? Handler(half_op<FB, BfloatRow, true, Sources>)
                          : Handler(half_op<FB, BfloatRow, false, Sources>);
     }
-    return kind.pair ? Handler(half_op<F16, HalfRow, true, Sources>)
+    return form.pair ? Handler(half_op<F16, HalfRow, true, Sources>)
                      : Handler(half_op<F16, HalfRow, false, Sources>);
+}
+
+template <class F16, class FB, int Sources>
+void emit(Decoding & d, const Form & form, InstClass cls = InstClass::f16) {
+    d.push_alike(Sources, form.bytes());
+    d.imm(form.flags);
+    d.emit(handler_of<F16, FB, Sources>(form), cls);
+}
+
+template <class F, class WithNan> void emit_extreme(Decoding & d) {
+    const bool nan = d.take("NaN");
+    const Form form = take_form(d);
+    if (nan) return emit<WithNan, WithNan, 2>(d, form);
+    emit<F, F, 2>(d, form);
+}
+
+template <class F> void emit_approximate(Decoding & d) {
+    if (!d.take("approx")) d.fail("it needs .approx");
+    emit<F, F, 1>(d, take_form(d), InstClass::special_function);
+}
+
+template <bool Clear> void emit_sign(Decoding & d) {
+    const Form form = take_form(d);
+    if (form.bfloat && (form.flags & flush_bit)) d.fail("bf16 has no .ftz here");
+    d.push_alike(1, form.bytes());
+    d.imm(form.flags);
+    d.emit(form.pair ? Handler(sign_op<uint32_t, 0x80008000u, Clear>)
+                     : Handler(sign_op<uint16_t, 0x8000u, Clear>),
+           InstClass::f16);
 }
 
 }  // namespace
 
-bool decode_half(Decoding & d) {
-    const std::string_view root = d.root();
-    static constexpr std::string_view roots[] = {"add", "sub", "mul", "fma", "min",
-                                                 "max", "abs", "neg", "ex2", "tanh"};
-    bool mine = false;
-    for (const std::string_view name : roots) mine = mine || name == root;
-    if (!mine) return false;
-    if (!d.peek("f16") && !d.peek("f16x2") && !d.peek("bf16") && !d.peek("bf16x2")) return false;
-    const bool approximate = d.take("approx");
-    d.take("rn");
-    const bool nan = d.take("NaN");
-    uint64_t flags = 0;
-    if (d.take("ftz")) flags |= flush_bit;
-    if (d.take("sat")) flags |= saturate_bit;
-    if (d.take("relu")) flags |= relu_bit;
-    const Type type = d.take_type();
-    const Kind kind{type == Type::bf16 || type == Type::bf16x2,
-                    type == Type::f16x2 || type == Type::bf16x2};
-    const int bytes = kind.pair ? 4 : 2;
-    Handler handler = nullptr;
-    size_t sources = 2;
-    InstClass cls = InstClass::f16;
-    if (root == "add") {
-        handler = of<Add, Add, 2>(kind);
-    } else if (root == "sub") {
-        handler = of<Sub, Sub, 2>(kind);
-    } else if (root == "mul") {
-        handler = of<MulExact, MulWide, 2>(kind);
-    } else if (root == "fma") {
-        handler = of<FmaExact, FmaWide, 3>(kind);
-        sources = 3;
-    } else if (root == "min") {
-        handler = nan ? of<MinNan, MinNan, 2>(kind) : of<Min, Min, 2>(kind);
-    } else if (root == "max") {
-        handler = nan ? of<MaxNan, MaxNan, 2>(kind) : of<Max, Max, 2>(kind);
-    } else {
-        sources = 1;
-        if (root == "abs") {
-            handler = kind.pair ? Handler(sign_op<uint32_t, 0x80008000u, true>)
-                                : Handler(sign_op<uint16_t, 0x8000u, true>);
-        } else if (root == "neg") {
-            handler = kind.pair ? Handler(sign_op<uint32_t, 0x80008000u, false>)
-                                : Handler(sign_op<uint16_t, 0x8000u, false>);
-        } else {
-            if (!approximate) d.fail("it needs .approx");
-            handler = root == "ex2" ? of<Ex2, Ex2, 1>(kind) : of<Tanh, Tanh, 1>(kind);
-            cls = InstClass::special_function;
-        }
-        if (kind.bfloat && (root == "abs" || root == "neg") && (flags & flush_bit)) {
-            d.fail("bf16 has no .ftz here");
-        }
-    }
-    if (nan && root != "min" && root != "max") d.fail(".NaN is for min and max");
-    if ((flags & relu_bit) && root != "fma") d.fail(".relu is for fma");
-    d.expect_count(sources + 1);
-    d.push(d.destination(0, bytes));
-    for (size_t i = 1; i <= sources; ++i) d.push(d.row(i, bytes));
-    d.imm(flags);
-    d.emit(handler, cls);
-    return true;
+void half_add(Decoding & d) { emit<Add, Add, 2>(d, take_form(d)); }
+void half_sub(Decoding & d) { emit<Sub, Sub, 2>(d, take_form(d)); }
+void half_mul(Decoding & d) { emit<MulExact, MulWide, 2>(d, take_form(d)); }
+void half_min(Decoding & d) { emit_extreme<Min, MinNan>(d); }
+void half_max(Decoding & d) { emit_extreme<Max, MaxNan>(d); }
+void half_abs(Decoding & d) { emit_sign<true>(d); }
+void half_neg(Decoding & d) { emit_sign<false>(d); }
+void half_ex2(Decoding & d) { emit_approximate<Ex2>(d); }
+void half_tanh(Decoding & d) { emit_approximate<Tanh>(d); }
+
+void half_fma(Decoding & d) {
+    const bool relu = d.take("relu");
+    Form form = take_form(d);
+    if (relu) form.flags |= relu_bit;
+    emit<FmaExact, FmaWide, 3>(d, form);
 }
 
 }  // namespace llamaproof::emulator

@@ -253,22 +253,31 @@ struct Fns {
     }
 };
 
+// Signedness of the elements is that of A and B.
+template <class Like> using Byte = std::conditional_t<std::is_signed_v<Like>, int8_t, uint8_t>;
+template <class Like>
+using HalfWord = std::conditional_t<std::is_signed_v<Like>, int16_t, uint16_t>;
 template <class A, class B> struct Dp4a {
     static uint32_t apply(uint32_t a, uint32_t b, uint32_t c) {
         for (int i = 0; i < 4; ++i) {
-            c += static_cast<uint32_t>(int32_t(static_cast<A>(a >> (8 * i))) *
-                                       int32_t(static_cast<B>(b >> (8 * i))));
+            c += static_cast<uint32_t>(int32_t(static_cast<Byte<A>>(a >> (8 * i))) *
+                                       int32_t(static_cast<Byte<B>>(b >> (8 * i))));
         }
         return c;
     }
 };
-template <class A, class B, bool High> struct Dp2a {
+template <class A, class B> struct Dp2aLow {
     static uint32_t apply(uint32_t a, uint32_t b, uint32_t c) {
         for (int i = 0; i < 2; ++i) {
-            c += static_cast<uint32_t>(int32_t(static_cast<A>(a >> (16 * i))) *
-                                       int32_t(static_cast<B>(b >> (8 * i + (High ? 16 : 0)))));
+            c += static_cast<uint32_t>(int32_t(static_cast<HalfWord<A>>(a >> (16 * i))) *
+                                       int32_t(static_cast<Byte<B>>(b >> (8 * i))));
         }
         return c;
+    }
+};
+template <class A, class B> struct Dp2aHigh {
+    static uint32_t apply(uint32_t a, uint32_t b, uint32_t c) {
+        return Dp2aLow<A, B>::apply(a, b >> 16, c);
     }
 };
 
@@ -338,27 +347,28 @@ template <class T> void bfi(Warp & warp, const Inst & inst, uint32_t mask) {
     blend(warp.row<T>(inst.op[0]), result, mask);
 }
 
-// add.cc, addc, sub.cc, subc, mad.lo.cc, madc: imm bit 0 reads the carry, bit 1 writes it, bit 2
-// subtracts, bit 3 multiplies first, bit 4 takes the product's high half.
+// imm of the handler below.
+constexpr uint64_t reads_carry = 1, writes_carry = 2, subtracts = 4, multiplies = 8,
+                   takes_high = 16;
+
+// add.cc, addc, sub.cc, subc, mad.lo.cc, madc.
 template <class T> void with_carry(Warp & warp, const Inst & inst, uint32_t mask) {
-    const bool reads = inst.imm & 1, writes = inst.imm & 2, subtracts = inst.imm & 4,
-               multiplies = inst.imm & 8;
+    const uint64_t how = inst.imm;
     T * d = warp.row<T>(inst.op[0]);
     const T * a = warp.row<T>(inst.op[1]);
     const T * b = warp.row<T>(inst.op[2]);
-    const T * c = multiplies ? warp.row<T>(inst.op[3]) : nullptr;
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    const T * c = how & multiplies ? warp.row<T>(inst.op[3]) : nullptr;
+    for (const int lane : lanes_of(mask)) {
         const uint32_t bit = uint32_t(1) << lane;
-        const uint128 carry = reads && (warp.carry & bit) ? 1 : 0;
+        const uint128 carry = (how & reads_carry) != 0 && (warp.carry & bit) != 0;
         uint128 x = a[lane], y = b[lane];
-        if (multiplies) {
-            const uint128 product = uint128(a[lane]) * b[lane];
-            x = static_cast<T>(inst.imm & 16 ? product >> (8 * sizeof(T)) : product);
+        if (how & multiplies) {
+            const uint128 product = x * y;
+            x = static_cast<T>(how & takes_high ? product >> (8 * sizeof(T)) : product);
             y = c[lane];
         }
-        const uint128 sum = subtracts ? x - y - carry : x + y + carry;
-        if (writes) {
+        const uint128 sum = how & subtracts ? x - y - carry : x + y + carry;
+        if (how & writes_carry) {
             const bool out = ((sum >> (8 * sizeof(T))) & 1) != 0;
             warp.carry = out ? warp.carry | bit : warp.carry & ~bit;
         }
@@ -415,147 +425,89 @@ template <class F> constexpr Six ternary_three() {
             ternary<F, uint64_t, uint64_t, uint64_t, uint64_t>};
 }
 
-void emit(Decoding & d, Handler handler, Type type, size_t sources,
-          InstClass cls = InstClass::integer) {
-    d.expect_count(sources + 1);
-    const int bytes = ptx::size_of(type);
-    d.push(d.destination(0, bytes));
-    for (size_t i = 1; i <= sources; ++i) d.push(d.row(i, bytes));
-    d.emit(handler, cls);
+void emit(Decoding & d, Handler handler, Type type, size_t sources) {
+    d.push_alike(sources, ptx::size_of(type));
+    d.emit(handler, InstClass::integer);
 }
 
-bool is_integer(Type type) {
-    switch (type) {
-        case Type::u16:
-        case Type::s16:
-        case Type::u32:
-        case Type::s32:
-        case Type::u64:
-        case Type::s64: return true;
-        default: return false;
-    }
+template <class F> void emit_unary(Decoding & d) {
+    const Type type = d.take_type();
+    if (!ptx::is_signed(type)) d.fail("it is for signed types");
+    emit(d, unary_six<F>().of(type), type, 1);
 }
 
-// add, sub, mul, mad, min and max exist for reals too: those belong to the other families.
-bool names_integer(Decoding & d) {
-    for (const char * name : {"u16", "s16", "u32", "s32", "u64", "s64"}) {
-        if (d.peek(name)) return true;
-    }
-    return false;
+template <class F> void emit_binary(Decoding & d) {
+    const Type type = d.take_type();
+    emit(d, binary_six<F>().of(type), type, 2);
 }
 
 Handler carry_handler(Type type) {
-    return ptx::size_of(type) == 4   ? Handler(with_carry<uint32_t>)
-           : ptx::size_of(type) == 8 ? Handler(with_carry<uint64_t>)
-                                     : nullptr;
-}
-
-bool decode_arithmetic(Decoding & d) {
-    const std::string_view root = d.root();
-    const bool known = root == "add" || root == "sub" || root == "mul" || root == "mad" ||
-                       root == "min" || root == "max" || root == "div" || root == "rem" ||
-                       root == "abs" || root == "neg" || root == "sad" || root == "addc" ||
-                       root == "subc" || root == "madc" || root == "mul24" || root == "mad24";
-    if (!known || !names_integer(d)) return false;
-    const Type type = d.take_type();
-    const int bytes = ptx::size_of(type);
-    if (root == "add" || root == "sub" || root == "addc" || root == "subc") {
-        const bool subtract = root == "sub" || root == "subc";
-        const bool reads = root == "addc" || root == "subc";
-        const bool writes = d.take("cc");
-        if (reads || writes) {
-            emit(d, carry_handler(type), type, 2);
-            d.imm((reads ? 1u : 0u) | (writes ? 2u : 0u) | (subtract ? 4u : 0u));
-        } else if (d.take("sat")) {
-            if (type != Type::s32) d.fail(".sat is for s32 alone");
-            emit(d,
-                 subtract ? Handler(binary<SubSat, int32_t, int32_t, int32_t>)
-                          : Handler(binary<AddSat, int32_t, int32_t, int32_t>),
-                 type, 2);
-        } else {
-            emit(d, (subtract ? binary_three<Sub>() : binary_three<Add>()).of(type), type, 2);
-        }
-    } else if (root == "mul") {
-        if (d.take("lo")) {
-            emit(d, binary_three<Mul>().of(type), type, 2);
-        } else if (d.take("hi")) {
-            emit(d, binary_six<MulHigh>().of(type), type, 2);
-        } else if (d.take("wide")) {
-            if (bytes == 8) d.fail(".wide has no 64-bit form");
-            static constexpr Six wide = {binary<MulWide, uint32_t, uint16_t, uint16_t>,
-                                         binary<MulWide, int32_t, int16_t, int16_t>,
-                                         binary<MulWide, uint64_t, uint32_t, uint32_t>,
-                                         binary<MulWide, int64_t, int32_t, int32_t>,
-                                         nullptr,
-                                         nullptr};
-            d.expect_count(3);
-            d.push({d.destination(0, 2 * bytes), d.row(1, bytes), d.row(2, bytes)});
-            d.emit(wide.of(type), InstClass::integer);
-        } else {
-            d.fail("it needs .lo, .hi or .wide");
-        }
-    } else if (root == "mad" || root == "madc") {
-        const bool reads = root == "madc";
-        const bool writes = d.take("cc");
-        const bool high = d.take("hi");
-        if (reads || writes) {
-            if (!high && !d.take("lo")) d.fail("it needs .lo or .hi");
-            if (high && ptx::is_signed(type)) {
-                d.fail("the signed high product with carry is not carried out");
-            }
-            emit(d, carry_handler(type), type, 3);
-            d.imm((reads ? 1u : 0u) | (writes ? 2u : 0u) | 8u | (high ? 16u : 0u));
-        } else if (high) {
-            emit(d, ternary_six<MadHigh>().of(type), type, 3);
-        } else if (d.take("lo")) {
-            emit(d, ternary_three<Mad>().of(type), type, 3);
-        } else if (d.take("wide")) {
-            if (bytes == 8) d.fail(".wide has no 64-bit form");
-            static constexpr Six wide = {ternary<MadWide, uint32_t, uint16_t, uint16_t, uint32_t>,
-                                         ternary<MadWide, int32_t, int16_t, int16_t, int32_t>,
-                                         ternary<MadWide, uint64_t, uint32_t, uint32_t, uint64_t>,
-                                         ternary<MadWide, int64_t, int32_t, int32_t, int64_t>,
-                                         nullptr,
-                                         nullptr};
-            d.expect_count(4);
-            d.push({d.destination(0, 2 * bytes), d.row(1, bytes), d.row(2, bytes),
-                    d.row(3, 2 * bytes)});
-            d.emit(wide.of(type), InstClass::integer);
-        } else {
-            d.fail("it needs .lo, .hi or .wide");
-        }
-    } else if (root == "mul24" || root == "mad24") {
-        if (bytes != 4 || !d.take("lo")) d.fail("only .lo of 32 bits is carried out");
-        const bool is_signed = type == Type::s32;
-        if (root == "mul24") {
-            emit(d,
-                 is_signed ? Handler(binary<Mul24Low, int32_t, int32_t, int32_t>)
-                           : Handler(binary<Mul24Low, uint32_t, uint32_t, uint32_t>),
-                 type, 2);
-        } else {
-            emit(d,
-                 is_signed ? Handler(ternary<Mad24Low, int32_t, int32_t, int32_t, int32_t>)
-                           : Handler(ternary<Mad24Low, uint32_t, uint32_t, uint32_t, uint32_t>),
-                 type, 3);
-        }
-    } else if (root == "div") {
-        emit(d, binary_six<Div>().of(type), type, 2);
-    } else if (root == "rem") {
-        emit(d, binary_six<Rem>().of(type), type, 2);
-    } else if (root == "min") {
-        emit(d, binary_six<Min>().of(type), type, 2);
-    } else if (root == "max") {
-        emit(d, binary_six<Max>().of(type), type, 2);
-    } else if (root == "sad") {
-        emit(d, ternary_six<Sad>().of(type), type, 3);
-    } else {
-        if (!ptx::is_signed(type)) d.fail("it is for signed types");
-        emit(d, (root == "abs" ? unary_six<Abs>() : unary_six<Neg>()).of(type), type, 1);
+    switch (ptx::size_of(type)) {
+        case 4: return with_carry<uint32_t>;
+        case 8: return with_carry<uint64_t>;
+        default: return nullptr;
     }
-    return true;
 }
 
-template <class F> Handler by_width(Type type) {
+// `flags` as with_carry() has them.
+template <class F, class Saturating> void emit_sum(Decoding & d, uint64_t flags) {
+    const Type type = d.take_type();
+    if (d.take("cc")) flags |= writes_carry;
+    if (flags & (reads_carry | writes_carry)) {
+        emit(d, carry_handler(type), type, 2);
+        d.imm(flags);
+    } else if (d.take("sat")) {
+        if (type != Type::s32) d.fail(".sat is for s32 alone");
+        emit(d, binary<Saturating, int32_t, int32_t, int32_t>, type, 2);
+    } else {
+        emit(d, binary_three<F>().of(type), type, 2);
+    }
+}
+
+// The forms with .wide: the result, and what is added, are twice as wide.
+void emit_wide(Decoding & d, const Six & handlers, Type type, bool adds) {
+    if (!d.take("wide")) d.fail("it needs .lo, .hi or .wide");
+    const int bytes = ptx::size_of(type);
+    if (bytes == 8) d.fail(".wide has no 64-bit form");
+    d.expect_count(adds ? 4 : 3);
+    d.push({d.destination(0, 2 * bytes), d.row(1, bytes), d.row(2, bytes)});
+    if (adds) d.push(d.row(3, 2 * bytes));
+    d.emit(handlers.of(type), InstClass::integer);
+}
+
+void emit_mad_with_carry(Decoding & d, Type type, uint64_t flags) {
+    if (d.take("hi")) {
+        flags |= takes_high;
+        if (ptx::is_signed(type)) d.fail("the signed high product with carry is not carried out");
+    } else if (!d.take("lo")) {
+        d.fail("it needs .lo or .hi");
+    }
+    emit(d, carry_handler(type), type, 3);
+    d.imm(flags);
+}
+
+void emit_mad(Decoding & d, uint64_t flags) {
+    static constexpr Six wide = {ternary<MadWide, uint32_t, uint16_t, uint16_t, uint32_t>,
+                                 ternary<MadWide, int32_t, int16_t, int16_t, int32_t>,
+                                 ternary<MadWide, uint64_t, uint32_t, uint32_t, uint64_t>,
+                                 ternary<MadWide, int64_t, int32_t, int32_t, int64_t>,
+                                 nullptr,
+                                 nullptr};
+    const Type type = d.take_type();
+    if (d.take("cc")) flags |= writes_carry;
+    if (flags & (reads_carry | writes_carry)) return emit_mad_with_carry(d, type, flags);
+    if (d.take("hi")) return emit(d, ternary_six<MadHigh>().of(type), type, 3);
+    if (d.take("lo")) return emit(d, ternary_three<Mad>().of(type), type, 3);
+    emit_wide(d, wide, type, true);
+}
+
+Type take_24_bit_type(Decoding & d) {
+    const Type type = d.take_type();
+    if (ptx::size_of(type) != 4 || !d.take("lo")) d.fail("only .lo of 32 bits is carried out");
+    return type;
+}
+
+template <class F> Handler binary_by_width(Type type) {
     switch (ptx::size_of(type)) {
         case 2: return binary<F, uint16_t, uint16_t, uint16_t>;
         case 4: return binary<F, uint32_t, uint32_t, uint32_t>;
@@ -573,254 +525,292 @@ template <class F> Handler unary_by_width(Type type) {
     }
 }
 
-// Operation 0 and, 1 or, 2 xor, 3 not, 4 copy.
-void predicate_logic(Warp & warp, const Inst & inst, uint32_t mask) {
+// Predicates hold a bit a lane. op: p, a, its flip, b, its flip.
+template <class F> void predicate_logic(Warp & warp, const Inst & inst, uint32_t mask) {
     const uint32_t a = warp.predicates[inst.op[1]] ^ inst.op[2];
-    uint32_t result = a;
-    if (inst.imm < 3) {
-        const uint32_t b = warp.predicates[inst.op[3]] ^ inst.op[4];
-        result = inst.imm == 0 ? a & b : inst.imm == 1 ? a | b : a ^ b;
-    } else if (inst.imm == 3) {
-        result = ~a;
-    }
-    set_predicate(warp, inst.op[0], result, mask);
+    const uint32_t b = warp.predicates[inst.op[3]] ^ inst.op[4];
+    set_predicate(warp, inst.op[0], F::template apply<uint32_t>(a, b), mask);
 }
 
-bool decode_logic(Decoding & d) {
-    const std::string_view root = d.root();
-    if (root == "and" || root == "or" || root == "xor" || root == "not" || root == "cnot") {
-        if (d.take("pred")) {
-            const bool one = root == "not";
-            if (root == "cnot") d.fail("it has no predicate form");
-            d.expect_count(one ? 2 : 3);
-            d.push(d.predicate(d.arg(0)));
-            d.push_predicate(d.arg(1));
-            if (!one) d.push_predicate(d.arg(2));
-            d.imm(root == "and" ? 0 : root == "or" ? 1 : root == "xor" ? 2 : 3);
-            d.emit(predicate_logic, InstClass::predicate);
-            return true;
-        }
-        const Type type = d.take_type();
-        if (type != Type::b16 && type != Type::b32 && type != Type::b64) {
-            d.fail("it is for untyped bits");
-        }
-        if (root == "not") {
-            emit(d, unary_by_width<Not>(type), type, 1);
-        } else if (root == "cnot") {
-            emit(d, unary_by_width<Cnot>(type), type, 1);
-        } else {
-            emit(d,
-                 root == "and"  ? by_width<And>(type)
-                 : root == "or" ? by_width<Or>(type)
-                                : by_width<Xor>(type),
-                 type, 2);
-        }
-        return true;
+void predicate_not(Warp & warp, const Inst & inst, uint32_t mask) {
+    set_predicate(warp, inst.op[0], ~(warp.predicates[inst.op[1]] ^ inst.op[2]), mask);
+}
+
+Type take_bits_type(Decoding & d) {
+    const Type type = d.take_type();
+    if (type != Type::b16 && type != Type::b32 && type != Type::b64) {
+        d.fail("it is for untyped bits");
     }
-    if (root == "shl" || root == "shr") {
-        Type type = d.take_type();
-        const bool right = root == "shr";
-        if (type == Type::b16) type = Type::u16;
-        if (type == Type::b32) type = Type::u32;
-        if (type == Type::b64) type = Type::u64;
-        if (!is_integer(type)) d.fail("not a type to shift");
-        static constexpr Six left_of = {binary<Shl, uint16_t, uint16_t, uint32_t>, nullptr,
-                                        binary<Shl, uint32_t, uint32_t, uint32_t>, nullptr,
-                                        binary<Shl, uint64_t, uint64_t, uint32_t>, nullptr};
-        static constexpr Six right_of = {
-            binary<Shr, uint16_t, uint16_t, uint32_t>, binary<Shr, int16_t, int16_t, uint32_t>,
-            binary<Shr, uint32_t, uint32_t, uint32_t>, binary<Shr, int32_t, int32_t, uint32_t>,
-            binary<Shr, uint64_t, uint64_t, uint32_t>, binary<Shr, int64_t, int64_t, uint32_t>};
-        const int bytes = ptx::size_of(type);
+    return type;
+}
+
+template <class F> void emit_logic(Decoding & d) {
+    if (d.take("pred")) {
         d.expect_count(3);
-        d.push({d.destination(0, bytes), d.row(1, bytes), d.row(2, 4)});
-        d.emit((right ? right_of : left_of).of(type), InstClass::integer);
-        return true;
+        d.push(d.predicate(d.arg(0)));
+        d.push_predicate(d.arg(1));
+        d.push_predicate(d.arg(2));
+        d.emit(predicate_logic<F>, InstClass::predicate);
+        return;
     }
-    if (root == "shf") {
-        const bool left = d.take("l");
-        if (!left && !d.take("r")) d.fail("it needs .l or .r");
-        const bool wraps = d.take("wrap");
-        if (!wraps && !d.take("clamp")) d.fail("it needs .wrap or .clamp");
-        const Type type = d.take_type();
-        if (type != Type::b32) d.fail("it is for b32");
-        emit(
-            d,
-            left
-                ? (wraps
-                       ? Handler(
-                             ternary<Funnel<true, true>, uint32_t, uint32_t, uint32_t, uint32_t>)
-                       : Handler(
-                             ternary<Funnel<true, false>, uint32_t, uint32_t, uint32_t, uint32_t>))
-                : (wraps ? Handler(
-                               ternary<Funnel<false, true>, uint32_t, uint32_t, uint32_t, uint32_t>)
-                         : Handler(ternary<Funnel<false, false>, uint32_t, uint32_t, uint32_t,
-                                           uint32_t>)),
-            type, 3);
-        return true;
-    }
-    if (root == "lop3") {
-        if (d.take_type() != Type::b32) d.fail("it is for b32");
-        d.expect_count(5);
-        d.push({d.destination(0, 4), d.row(1, 4), d.row(2, 4), d.row(3, 4)});
-        const int64_t table = d.need_constant(d.arg(4), "the table");
-        if (table < 0 || table > 255) d.fail("the table is not within 0 to 255");
-        d.imm(static_cast<uint64_t>(table));
-        d.emit(lop3, InstClass::integer);
-        return true;
-    }
-    return false;
+    const Type type = take_bits_type(d);
+    emit(d, binary_by_width<F>(type), type, 2);
 }
 
-template <PrmtMode Mode> constexpr Handler prmt_in() {
-    return ternary<PrmtIn<Mode>, uint32_t, uint32_t, uint32_t, uint32_t>;
+// A shift has no sign but to the right.
+Type take_shifted_type(Decoding & d) {
+    switch (const Type type = d.take_type()) {
+        case Type::b16: return Type::u16;
+        case Type::b32: return Type::u32;
+        case Type::b64: return Type::u64;
+        case Type::u16:
+        case Type::s16:
+        case Type::u32:
+        case Type::s32:
+        case Type::u64:
+        case Type::s64: return type;
+        default: d.fail("not a type to shift");
+    }
 }
 
-bool decode_bits(Decoding & d) {
-    const std::string_view root = d.root();
-    if (root == "popc" || root == "clz") {
-        const Type type = d.take_type();
-        if (type != Type::b32 && type != Type::b64) d.fail("it is for b32 and b64");
-        const bool wide = type == Type::b64;
-        d.expect_count(2);
-        d.push({d.destination(0, 4), d.row(1, wide ? 8 : 4)});
-        if (root == "popc") {
-            d.emit(wide ? Handler(unary<Popc64, uint32_t, uint64_t>)
-                        : Handler(unary<Popc32, uint32_t, uint32_t>),
-                   InstClass::integer);
-        } else {
-            d.emit(wide ? Handler(unary<Clz64, uint32_t, uint64_t>)
-                        : Handler(unary<Clz32, uint32_t, uint32_t>),
-                   InstClass::integer);
-        }
-        return true;
+void emit_shift(Decoding & d, const Six & handlers) {
+    const Type type = take_shifted_type(d);
+    const int bytes = ptx::size_of(type);
+    d.expect_count(3);
+    d.push({d.destination(0, bytes), d.row(1, bytes), d.row(2, 4)});
+    d.emit(handlers.of(type), InstClass::integer);
+}
+
+// Of 32 or 64 bits.
+Type take_word_type(Decoding & d) {
+    const Type type = d.take_type();
+    if (type != Type::b32 && type != Type::b64) d.fail("it is for b32 and b64");
+    return type;
+}
+
+void need_b32(Decoding & d) {
+    if (d.take_type() != Type::b32) d.fail("it is for b32");
+}
+
+void emit_count_of_bits(Decoding & d, Handler narrow, Handler wide) {
+    const bool is_wide = take_word_type(d) == Type::b64;
+    d.expect_count(2);
+    d.push({d.destination(0, 4), d.row(1, is_wide ? 8 : 4)});
+    d.emit(is_wide ? wide : narrow, InstClass::integer);
+}
+
+template <class F> constexpr Handler three_words() {
+    return ternary<F, uint32_t, uint32_t, uint32_t, uint32_t>;
+}
+
+template <template <class, class> class F> Handler dot_product(bool a_signed, bool b_signed) {
+    if (a_signed) return b_signed ? three_words<F<int, int>>() : three_words<F<int, unsigned>>();
+    return b_signed ? three_words<F<unsigned, int>>() : three_words<F<unsigned, unsigned>>();
+}
+
+template <template <class, class> class F> void emit_dot_product(Decoding & d) {
+    const Type a = d.take_type(), b = d.take_type();
+    for (const Type type : {a, b}) {
+        if (type != Type::u32 && type != Type::s32) d.fail("its types are u32 and s32");
     }
-    if (root == "brev") {
-        const Type type = d.take_type();
-        if (type != Type::b32 && type != Type::b64) d.fail("it is for b32 and b64");
-        emit(d, unary_by_width<Brev>(type), type, 1);
-        return true;
-    }
-    if (root == "bfind") {
-        const bool shift = d.take("shiftamt");
-        const Type type = d.take_type();
-        static constexpr Six plain = {nullptr,
-                                      nullptr,
-                                      unary<Bfind<false>, uint32_t, uint32_t>,
-                                      unary<Bfind<false>, uint32_t, int32_t>,
-                                      unary<Bfind<false>, uint32_t, uint64_t>,
-                                      unary<Bfind<false>, uint32_t, int64_t>};
-        static constexpr Six amount = {nullptr,
-                                       nullptr,
-                                       unary<Bfind<true>, uint32_t, uint32_t>,
-                                       unary<Bfind<true>, uint32_t, int32_t>,
-                                       unary<Bfind<true>, uint32_t, uint64_t>,
-                                       unary<Bfind<true>, uint32_t, int64_t>};
-        d.expect_count(2);
-        d.push({d.destination(0, 4), d.row(1, ptx::size_of(type))});
-        d.emit((shift ? amount : plain).of(type), InstClass::integer);
-        return true;
-    }
-    if (root == "bfe") {
-        const Type type = d.take_type();
-        static constexpr Six of = {nullptr,
-                                   nullptr,
-                                   ternary<Bfe, uint32_t, uint32_t, uint32_t, uint32_t>,
-                                   ternary<Bfe, int32_t, int32_t, uint32_t, uint32_t>,
-                                   ternary<Bfe, uint64_t, uint64_t, uint32_t, uint32_t>,
-                                   ternary<Bfe, int64_t, int64_t, uint32_t, uint32_t>};
-        const int bytes = ptx::size_of(type);
-        d.expect_count(4);
-        d.push({d.destination(0, bytes), d.row(1, bytes), d.row(2, 4), d.row(3, 4)});
-        d.emit(of.of(type), InstClass::integer);
-        return true;
-    }
-    if (root == "bfi") {
-        const Type type = d.take_type();
-        if (type != Type::b32 && type != Type::b64) d.fail("it is for b32 and b64");
-        const int bytes = ptx::size_of(type);
-        d.expect_count(5);
-        d.push(
-            {d.destination(0, bytes), d.row(1, bytes), d.row(2, bytes), d.row(3, 4), d.row(4, 4)});
-        d.emit(bytes == 4 ? Handler(bfi<uint32_t>) : Handler(bfi<uint64_t>), InstClass::integer);
-        return true;
-    }
-    if (root == "bmsk") {
-        const bool clamps = d.take("clamp");
-        if (!clamps && !d.take("wrap")) d.fail("it names neither .clamp nor .wrap");
-        if (d.take_type() != Type::b32) d.fail("it is for b32");
-        d.expect_count(3);
-        d.push({d.destination(0, 4), d.row(1, 4), d.row(2, 4)});
-        d.emit(clamps ? Handler(binary<MaskOfBits<true>, uint32_t, uint32_t, uint32_t>)
-                      : Handler(binary<MaskOfBits<false>, uint32_t, uint32_t, uint32_t>),
-               InstClass::integer);
-        return true;
-    }
-    if (root == "fns") {
-        if (d.take_type() != Type::b32) d.fail("it is for b32");
-        emit(d, ternary<Fns, uint32_t, uint32_t, uint32_t, int32_t>, Type::b32, 3);
-        return true;
-    }
-    if (root == "prmt") {
-        if (d.take_type() != Type::b32) d.fail("it is for b32");
-        static constexpr struct {
-            std::string_view name;
-            Handler handler;
-        } modes[] = {{"f4e", prmt_in<PrmtMode::f4e>()}, {"b4e", prmt_in<PrmtMode::b4e>()},
-                     {"rc8", prmt_in<PrmtMode::rc8>()}, {"ecl", prmt_in<PrmtMode::ecl>()},
-                     {"ecr", prmt_in<PrmtMode::ecr>()}, {"rc16", prmt_in<PrmtMode::rc16>()}};
-        Handler handler = ternary<Prmt, uint32_t, uint32_t, uint32_t, uint32_t>;
-        for (const auto & mode : modes) {
-            if (d.take(mode.name)) handler = mode.handler;
-        }
-        emit(d, handler, Type::b32, 3);
-        return true;
-    }
-    if (root == "dp4a" || root == "dp2a") {
-        // The two types come in order, .atype then .btype; the opcode's text tells them apart.
-        const std::string & opcode = d.statement().opcode;
-        const bool a_signed =
-            opcode.find(".s32") != std::string::npos &&
-            (opcode.find(".u32") == std::string::npos || opcode.find(".s32") < opcode.find(".u32"));
-        const Type first = d.take_type();
-        const Type second = d.take_type();
-        if (ptx::size_of(first) != 4 || ptx::size_of(second) != 4) {
-            d.fail("its types are u32 and s32");
-        }
-        const bool same = first == second;
-        const bool b_signed = same ? a_signed : !a_signed;
-        const int index = (a_signed ? 2 : 0) + (b_signed ? 1 : 0);
-        if (root == "dp4a") {
-            static constexpr Handler of[4] = {
-                ternary<Dp4a<uint8_t, uint8_t>, uint32_t, uint32_t, uint32_t, uint32_t>,
-                ternary<Dp4a<uint8_t, int8_t>, uint32_t, uint32_t, uint32_t, uint32_t>,
-                ternary<Dp4a<int8_t, uint8_t>, uint32_t, uint32_t, uint32_t, uint32_t>,
-                ternary<Dp4a<int8_t, int8_t>, uint32_t, uint32_t, uint32_t, uint32_t>};
-            emit(d, of[index], Type::b32, 3);
-        } else {
-            const bool high = d.take("hi");
-            if (!high && !d.take("lo")) d.fail("it needs .lo or .hi");
-            static constexpr Handler low_of[4] = {
-                ternary<Dp2a<uint16_t, uint8_t, false>, uint32_t, uint32_t, uint32_t, uint32_t>,
-                ternary<Dp2a<uint16_t, int8_t, false>, uint32_t, uint32_t, uint32_t, uint32_t>,
-                ternary<Dp2a<int16_t, uint8_t, false>, uint32_t, uint32_t, uint32_t, uint32_t>,
-                ternary<Dp2a<int16_t, int8_t, false>, uint32_t, uint32_t, uint32_t, uint32_t>};
-            static constexpr Handler high_of[4] = {
-                ternary<Dp2a<uint16_t, uint8_t, true>, uint32_t, uint32_t, uint32_t, uint32_t>,
-                ternary<Dp2a<uint16_t, int8_t, true>, uint32_t, uint32_t, uint32_t, uint32_t>,
-                ternary<Dp2a<int16_t, uint8_t, true>, uint32_t, uint32_t, uint32_t, uint32_t>,
-                ternary<Dp2a<int16_t, int8_t, true>, uint32_t, uint32_t, uint32_t, uint32_t>};
-            emit(d, (high ? high_of : low_of)[index], Type::b32, 3);
-        }
-        return true;
-    }
-    return false;
+    emit(d, dot_product<F>(ptx::is_signed(a), ptx::is_signed(b)), Type::b32, 3);
 }
 
 }  // namespace
 
-bool decode_integer(Decoding & d) {
-    return decode_arithmetic(d) || decode_logic(d) || decode_bits(d);
+void integer_abs(Decoding & d) { emit_unary<Abs>(d); }
+void integer_neg(Decoding & d) { emit_unary<Neg>(d); }
+void integer_add(Decoding & d) { emit_sum<Add, AddSat>(d, 0); }
+void integer_addc(Decoding & d) { emit_sum<Add, AddSat>(d, reads_carry); }
+void integer_sub(Decoding & d) { emit_sum<Sub, SubSat>(d, subtracts); }
+void integer_subc(Decoding & d) { emit_sum<Sub, SubSat>(d, subtracts | reads_carry); }
+void integer_div(Decoding & d) { emit_binary<Div>(d); }
+void integer_rem(Decoding & d) { emit_binary<Rem>(d); }
+void integer_min(Decoding & d) { emit_binary<Min>(d); }
+void integer_max(Decoding & d) { emit_binary<Max>(d); }
+void integer_mad(Decoding & d) { emit_mad(d, multiplies); }
+void integer_madc(Decoding & d) { emit_mad(d, multiplies | reads_carry); }
+
+void integer_mul(Decoding & d) {
+    static constexpr Six wide = {binary<MulWide, uint32_t, uint16_t, uint16_t>,
+                                 binary<MulWide, int32_t, int16_t, int16_t>,
+                                 binary<MulWide, uint64_t, uint32_t, uint32_t>,
+                                 binary<MulWide, int64_t, int32_t, int32_t>,
+                                 nullptr,
+                                 nullptr};
+    const Type type = d.take_type();
+    if (d.take("lo")) return emit(d, binary_three<Mul>().of(type), type, 2);
+    if (d.take("hi")) return emit(d, binary_six<MulHigh>().of(type), type, 2);
+    emit_wide(d, wide, type, false);
+}
+
+void integer_mul24(Decoding & d) {
+    const Type type = take_24_bit_type(d);
+    emit(d, binary_six<Mul24Low>().of(type), type, 2);
+}
+
+void integer_mad24(Decoding & d) {
+    const Type type = take_24_bit_type(d);
+    emit(d, ternary_six<Mad24Low>().of(type), type, 3);
+}
+
+void integer_sad(Decoding & d) {
+    const Type type = d.take_type();
+    emit(d, ternary_six<Sad>().of(type), type, 3);
+}
+
+void decode_and(Decoding & d) { emit_logic<And>(d); }
+void decode_or(Decoding & d) { emit_logic<Or>(d); }
+void decode_xor(Decoding & d) { emit_logic<Xor>(d); }
+
+void decode_not(Decoding & d) {
+    if (d.take("pred")) {
+        d.expect_count(2);
+        d.push(d.predicate(d.arg(0)));
+        d.push_predicate(d.arg(1));
+        d.emit(predicate_not, InstClass::predicate);
+        return;
+    }
+    const Type type = take_bits_type(d);
+    emit(d, unary_by_width<Not>(type), type, 1);
+}
+
+void decode_cnot(Decoding & d) {
+    const Type type = take_bits_type(d);
+    emit(d, unary_by_width<Cnot>(type), type, 1);
+}
+
+void decode_shl(Decoding & d) {
+    emit_shift(d, {binary<Shl, uint16_t, uint16_t, uint32_t>, nullptr,
+                   binary<Shl, uint32_t, uint32_t, uint32_t>, nullptr,
+                   binary<Shl, uint64_t, uint64_t, uint32_t>, nullptr});
+}
+
+void decode_shr(Decoding & d) {
+    emit_shift(
+        d, {binary<Shr, uint16_t, uint16_t, uint32_t>, binary<Shr, int16_t, int16_t, uint32_t>,
+            binary<Shr, uint32_t, uint32_t, uint32_t>, binary<Shr, int32_t, int32_t, uint32_t>,
+            binary<Shr, uint64_t, uint64_t, uint32_t>, binary<Shr, int64_t, int64_t, uint32_t>});
+}
+
+void decode_shf(Decoding & d) {
+    const bool left = d.take("l");
+    if (!left && !d.take("r")) d.fail("it needs .l or .r");
+    const bool wraps = d.take("wrap");
+    if (!wraps && !d.take("clamp")) d.fail("it needs .wrap or .clamp");
+    need_b32(d);
+    static constexpr Handler handlers[2][2] = {
+        {three_words<Funnel<false, false>>(), three_words<Funnel<false, true>>()},
+        {three_words<Funnel<true, false>>(), three_words<Funnel<true, true>>()}};
+    emit(d, handlers[left][wraps], Type::b32, 3);
+}
+
+void decode_lop3(Decoding & d) {
+    need_b32(d);
+    d.expect_count(5);
+    d.push({d.destination(0, 4), d.row(1, 4), d.row(2, 4), d.row(3, 4)});
+    const int64_t table = d.need_constant(d.arg(4), "the table");
+    if (table < 0 || table > 255) d.fail("the table is not within 0 to 255");
+    d.imm(static_cast<uint64_t>(table));
+    d.emit(lop3, InstClass::integer);
+}
+
+void decode_popc(Decoding & d) {
+    emit_count_of_bits(d, unary<Popc32, uint32_t, uint32_t>, unary<Popc64, uint32_t, uint64_t>);
+}
+
+void decode_clz(Decoding & d) {
+    emit_count_of_bits(d, unary<Clz32, uint32_t, uint32_t>, unary<Clz64, uint32_t, uint64_t>);
+}
+
+void decode_brev(Decoding & d) {
+    const Type type = take_word_type(d);
+    emit(d, unary_by_width<Brev>(type), type, 1);
+}
+
+void decode_bfind(Decoding & d) {
+    static constexpr Six plain = {nullptr,
+                                  nullptr,
+                                  unary<Bfind<false>, uint32_t, uint32_t>,
+                                  unary<Bfind<false>, uint32_t, int32_t>,
+                                  unary<Bfind<false>, uint32_t, uint64_t>,
+                                  unary<Bfind<false>, uint32_t, int64_t>};
+    static constexpr Six amount = {nullptr,
+                                   nullptr,
+                                   unary<Bfind<true>, uint32_t, uint32_t>,
+                                   unary<Bfind<true>, uint32_t, int32_t>,
+                                   unary<Bfind<true>, uint32_t, uint64_t>,
+                                   unary<Bfind<true>, uint32_t, int64_t>};
+    const bool shift = d.take("shiftamt");
+    const Type type = d.take_type();
+    d.expect_count(2);
+    d.push({d.destination(0, 4), d.row(1, ptx::size_of(type))});
+    d.emit((shift ? amount : plain).of(type), InstClass::integer);
+}
+
+void decode_bfe(Decoding & d) {
+    static constexpr Six handlers = {nullptr,
+                                     nullptr,
+                                     ternary<Bfe, uint32_t, uint32_t, uint32_t, uint32_t>,
+                                     ternary<Bfe, int32_t, int32_t, uint32_t, uint32_t>,
+                                     ternary<Bfe, uint64_t, uint64_t, uint32_t, uint32_t>,
+                                     ternary<Bfe, int64_t, int64_t, uint32_t, uint32_t>};
+    const Type type = d.take_type();
+    const int bytes = ptx::size_of(type);
+    d.expect_count(4);
+    d.push({d.destination(0, bytes), d.row(1, bytes), d.row(2, 4), d.row(3, 4)});
+    d.emit(handlers.of(type), InstClass::integer);
+}
+
+void decode_bfi(Decoding & d) {
+    const int bytes = ptx::size_of(take_word_type(d));
+    d.expect_count(5);
+    d.push({d.destination(0, bytes), d.row(1, bytes), d.row(2, bytes), d.row(3, 4), d.row(4, 4)});
+    d.emit(bytes == 4 ? Handler(bfi<uint32_t>) : Handler(bfi<uint64_t>), InstClass::integer);
+}
+
+void decode_bmsk(Decoding & d) {
+    const bool clamps = d.take("clamp");
+    if (!clamps && !d.take("wrap")) d.fail("it names neither .clamp nor .wrap");
+    need_b32(d);
+    emit(d,
+         clamps ? Handler(binary<MaskOfBits<true>, uint32_t, uint32_t, uint32_t>)
+                : Handler(binary<MaskOfBits<false>, uint32_t, uint32_t, uint32_t>),
+         Type::b32, 2);
+}
+
+void decode_fns(Decoding & d) {
+    need_b32(d);
+    emit(d, ternary<Fns, uint32_t, uint32_t, uint32_t, int32_t>, Type::b32, 3);
+}
+
+void decode_prmt(Decoding & d) {
+    static constexpr struct {
+        std::string_view name;
+        Handler handler;
+    } modes[] = {
+        {"f4e", three_words<PrmtIn<PrmtMode::f4e>>()},
+        {"b4e", three_words<PrmtIn<PrmtMode::b4e>>()},
+        {"rc8", three_words<PrmtIn<PrmtMode::rc8>>()},
+        {"ecl", three_words<PrmtIn<PrmtMode::ecl>>()},
+        {"ecr", three_words<PrmtIn<PrmtMode::ecr>>()},
+        {"rc16", three_words<PrmtIn<PrmtMode::rc16>>()},
+    };
+    need_b32(d);
+    Handler handler = three_words<Prmt>();
+    for (const auto & mode : modes) {
+        if (d.take(mode.name)) handler = mode.handler;
+    }
+    emit(d, handler, Type::b32, 3);
+}
+
+// The two types come in order, .atype then .btype.
+void decode_dp4a(Decoding & d) { emit_dot_product<Dp4a>(d); }
+
+void decode_dp2a(Decoding & d) {
+    if (d.take("hi")) return emit_dot_product<Dp2aHigh>(d);
+    if (!d.take("lo")) d.fail("it needs .lo or .hi");
+    emit_dot_product<Dp2aLow>(d);
 }
 
 }  // namespace llamaproof::emulator

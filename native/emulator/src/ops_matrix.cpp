@@ -51,19 +51,13 @@ void transpose(const uint16_t * from, uint16_t * to) {
     }
 }
 
-// op: base row, base bytes, registers...; imm: offset. op[2] count, op[3] flags: 1 trans, 2 generic
-// address.
+// op: base row, base bytes, number of matrices, flags, registers...; imm: offset.
+constexpr uint32_t transposes = 1, generic_address = 2;
+
 void matrix_addresses(Warp & warp, const Inst & inst, Lanes64 & address, uint32_t mask) {
-    for (int i = 0; i < lanes; ++i) {
-        address.at[i] = inst.op[1] == 8 ? warp.row<uint64_t>(inst.op[0])[i] + inst.imm
-                        : inst.op[1] == 4
-                            ? static_cast<uint32_t>(warp.row<uint32_t>(inst.op[0])[i] +
-                                                    static_cast<uint32_t>(inst.imm))
-                            : inst.imm;
-    }
-    if ((inst.op[3] & 2) == 0) return;
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    add_offset(warp, inst.op[0], inst.op[1], inst.imm, address);
+    if ((inst.op[3] & generic_address) == 0) return;
+    for (const int lane : lanes_of(mask)) {
         if (address.at[lane] - shared_window >= window_size) {
             stop_at(warp, inst, "a matrix address outside shared memory");
         }
@@ -90,7 +84,7 @@ void load_matrix(Warp & warp, const Inst & inst, uint32_t mask) {
                 std::memset(rows + 8 * r, 0, 16);
             }
         }
-        if (inst.op[3] & 1) {
+        if (inst.op[3] & transposes) {
             transpose(rows, loaded[m]);
         } else {
             std::memcpy(loaded[m], rows, sizeof rows);
@@ -111,7 +105,7 @@ void store_matrix(Warp & warp, const Inst & inst, uint32_t mask) {
     alignas(64) uint16_t rows[4][64];
     for (int m = 0; m < matrices; ++m) {
         const uint16_t * from = warp.row<uint16_t>(inst.op[4 + m]);
-        if (inst.op[3] & 1) {
+        if (inst.op[3] & transposes) {
             transpose(from, rows[m]);
         } else {
             std::memcpy(rows[m], from, sizeof rows[m]);
@@ -120,8 +114,7 @@ void store_matrix(Warp & warp, const Inst & inst, uint32_t mask) {
     const uint32_t good = access_shared(warp, inst, givers & mask, address, 16, SharedUse::write,
                                         reinterpret_cast<const uint8_t *>(rows));
     count_banks(warp, good, address, 16);
-    for (uint32_t rest = good; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(good)) {
         std::memcpy(warp.block->shared + address.at[lane], rows[lane / 8] + 8 * (lane % 8), 16);
     }
 }
@@ -242,69 +235,128 @@ struct Tf32Element {
     }
 };
 
-// op: d registers, a, b, c. Half: d and c are f16 in two registers, else f32 in four.
-template <class E, int K, bool Half> void mma_real(Warp & warp, const Inst & inst, uint32_t mask) {
-    check_whole(warp, inst, mask);
-    constexpr int p = E::per_register, chunk = 4 * p, a_registers = 2 * K / chunk,
-                  b_registers = K / chunk, c_registers = Half ? 2 : 4;
-    constexpr int a_at = c_registers, b_at = a_at + a_registers, c_at = b_at + b_registers;
-    alignas(64) float a[16][K];
-    alignas(64) float b[K][8];
-    alignas(64) float c[16][8];
+// The registers of a: row g + 8 (r & 1) from column chunk (r >> 1) on.
+template <class E, int K> void take_a(Warp & warp, const uint32_t * registers, float (&a)[16][K]) {
+    constexpr int chunk = 4 * E::per_register;
     alignas(64) float plain[8 * chunk];
-    for (int r = 0; r < a_registers; ++r) {
-        E::widen(plain, warp.row<uint32_t>(inst.op[a_at + r]));
+    for (int r = 0; r < 2 * K / chunk; ++r) {
+        E::widen(plain, warp.row<uint32_t>(registers[r]));
         for (int g = 0; g < 8; ++g) {
             std::memcpy(&a[g + 8 * (r & 1)][chunk * (r >> 1)], plain + chunk * g,
                         sizeof(float) * chunk);
         }
     }
-    for (int r = 0; r < b_registers; ++r) {
-        E::widen(plain, warp.row<uint32_t>(inst.op[b_at + r]));
+}
+
+template <class E, int K> void take_b(Warp & warp, const uint32_t * registers, float (&b)[K][8]) {
+    constexpr int chunk = 4 * E::per_register;
+    alignas(64) float plain[8 * chunk];
+    for (int r = 0; r < K / chunk; ++r) {
+        E::widen(plain, warp.row<uint32_t>(registers[r]));
         if constexpr (chunk == 8) {
             transpose8(plain, 8, &b[chunk * r]);
         } else {
-            for (int g = 0; g < 8; ++g) {
-                for (int k = 0; k < chunk; ++k) b[chunk * r + k][g] = plain[chunk * g + k];
+            for (int k = 0; k < chunk; ++k) {
+                for (int g = 0; g < 8; ++g) b[chunk * r + k][g] = plain[chunk * g + k];
             }
         }
     }
-    if constexpr (Half) {
-        for (int r = 0; r < 2; ++r) {
-            HalfRow::widen(c[8 * r], warp.row<uint16_t>(inst.op[c_at + r]), 64);
-        }
-    } else {
-        for (int half = 0; half < 2; ++half) {
-            const float * even = warp.row<float>(inst.op[c_at + 2 * half]);
-            const float * odd = warp.row<float>(inst.op[c_at + 2 * half + 1]);
-            float * to = c[8 * half];
+}
+
+// Half: an accumulator is f16 in two registers, else f32 in four.
+template <bool Half> void take_c(Warp & warp, const uint32_t * registers, float (&c)[16][8]) {
+    for (int half = 0; half < 2; ++half) {
+        float * to = c[8 * half];
+        if constexpr (Half) {
+            HalfRow::widen(to, warp.row<uint16_t>(registers[half]), 64);
+        } else {
+            const float * even = warp.row<float>(registers[2 * half]);
+            const float * odd = warp.row<float>(registers[2 * half + 1]);
             for (int i = 0; i < lanes; ++i) {
                 to[2 * i] = even[i];
                 to[2 * i + 1] = odd[i];
             }
         }
     }
-    multiply<16, K>(a, b, c);
-    count_mma(warp, inst, 16, a_registers, b_registers, a_at, b_at, uint64_t(16) * 8 * K,
-              E::magnitude);
-    if constexpr (Half) {
-        for (int r = 0; r < 2; ++r) {
+}
+
+template <bool Half>
+void put_d(Warp & warp, const uint32_t * registers, const float (&d)[16][8], uint32_t mask) {
+    for (int half = 0; half < 2; ++half) {
+        const float * from = d[8 * half];
+        if constexpr (Half) {
             alignas(64) uint16_t out[64];
-            HalfRow::narrow(out, c[8 * r], 64);
-            blend(warp.row<uint32_t>(inst.op[r]), reinterpret_cast<const uint32_t *>(out), mask);
-        }
-    } else {
-        for (int half = 0; half < 2; ++half) {
+            HalfRow::narrow(out, from, 64);
+            blend(warp.row<uint32_t>(registers[half]), reinterpret_cast<const uint32_t *>(out),
+                  mask);
+        } else {
             alignas(64) float even[lanes], odd[lanes];
-            const float * from = c[8 * half];
             for (int i = 0; i < lanes; ++i) {
                 even[i] = canonical(from[2 * i]);
                 odd[i] = canonical(from[2 * i + 1]);
             }
-            blend(warp.row<float>(inst.op[2 * half]), even, mask);
-            blend(warp.row<float>(inst.op[2 * half + 1]), odd, mask);
+            blend(warp.row<float>(registers[2 * half]), even, mask);
+            blend(warp.row<float>(registers[2 * half + 1]), odd, mask);
         }
     }
+}
+
+// op: d registers, a, b, c.
+template <class E, int K, bool Half> void mma_real(Warp & warp, const Inst & inst, uint32_t mask) {
+    check_whole(warp, inst, mask);
+    constexpr int chunk = 4 * E::per_register, a_registers = 2 * K / chunk, b_registers = K / chunk,
+                  c_registers = Half ? 2 : 4;
+    constexpr int a_at = c_registers, b_at = a_at + a_registers, c_at = b_at + b_registers;
+    alignas(64) float a[16][K];
+    alignas(64) float b[K][8];
+    alignas(64) float c[16][8];
+    take_a<E>(warp, inst.op + a_at, a);
+    take_b<E>(warp, inst.op + b_at, b);
+    take_c<Half>(warp, inst.op + c_at, c);
+    multiply<16, K>(a, b, c);
+    count_mma(warp, inst, 16, a_registers, b_registers, a_at, b_at, uint64_t(16) * 8 * K,
+              E::magnitude);
+    put_d<Half>(warp, inst.op, c, mask);
+}
+
+// Elements of 8 bits: register r covers rows 8 (r % halves) and columns 16 (r / halves).
+template <class A, int Rows, int K>
+void take_bytes_a(Warp & warp, const uint32_t * registers, int32_t (&a)[Rows][K]) {
+    constexpr int halves = Rows / 8, chunk = 16;
+    for (int r = 0; r < halves * K / chunk; ++r) {
+        const A * from = warp.row<A>(registers[r]);
+        for (int g = 0; g < 8; ++g) {
+            int32_t * to = &a[g + 8 * (r % halves)][chunk * (r / halves)];
+            for (int k = 0; k < chunk; ++k) to[k] = from[chunk * g + k];
+        }
+    }
+}
+
+template <class B, int K>
+void take_bytes_b(Warp & warp, const uint32_t * registers, int32_t (&b)[K][8]) {
+    constexpr int chunk = 16;
+    for (int r = 0; r < K / chunk; ++r) {
+        const B * from = warp.row<B>(registers[r]);
+        for (int g = 0; g < 8; ++g) {
+            for (int k = 0; k < chunk; ++k) b[chunk * r + k][g] = from[chunk * g + k];
+        }
+    }
+}
+
+template <int Rows, int K>
+void multiply(const int32_t (&a)[Rows][K], const int32_t (&b)[K][8], int64_t (&product)[Rows][8]) {
+    for (int i = 0; i < Rows; ++i) {
+        int32_t sum[8] = {};
+        for (int k = 0; k < K; ++k) {
+            for (int j = 0; j < 8; ++j) sum[j] += a[i][k] * b[k][j];
+        }
+        for (int j = 0; j < 8; ++j) product[i][j] = sum[j];
+    }
+}
+
+int32_t limited(int64_t sum, bool saturates) {
+    if (!saturates) return static_cast<int32_t>(sum);
+    return static_cast<int32_t>(std::min<int64_t>(std::max<int64_t>(sum, INT32_MIN), INT32_MAX));
 }
 
 // imm: 1 saturates at the limits of s32.
@@ -316,50 +368,21 @@ void mma_integer(Warp & warp, const Inst & inst, uint32_t mask) {
     constexpr int a_at = c_registers, b_at = a_at + a_registers, c_at = b_at + b_registers;
     alignas(64) int32_t a[Rows][K];
     alignas(64) int32_t b[K][8];
-    alignas(64) int64_t wide[Rows][8];
-    for (int r = 0; r < a_registers; ++r) {
-        const A * from = warp.row<A>(inst.op[a_at + r]);
-        for (int g = 0; g < 8; ++g) {
-            for (int k = 0; k < chunk; ++k) {
-                a[g + 8 * (r % halves)][chunk * (r / halves) + k] = from[chunk * g + k];
-            }
-        }
-    }
-    for (int r = 0; r < b_registers; ++r) {
-        const B * from = warp.row<B>(inst.op[b_at + r]);
-        for (int g = 0; g < 8; ++g) {
-            for (int k = 0; k < chunk; ++k) b[chunk * r + k][g] = from[chunk * g + k];
-        }
-    }
-    for (int i = 0; i < Rows; ++i) {
-        int32_t sum[8] = {};
-        for (int k = 0; k < K; ++k) {
-            for (int j = 0; j < 8; ++j) sum[j] += a[i][k] * b[k][j];
-        }
-        for (int j = 0; j < 8; ++j) wide[i][j] = sum[j];
-    }
+    alignas(64) int64_t product[Rows][8];
+    take_bytes_a<A>(warp, inst.op + a_at, a);
+    take_bytes_b<B>(warp, inst.op + b_at, b);
+    multiply(a, b, product);
     count_mma(warp, inst, Rows, a_registers, b_registers, a_at, b_at, uint64_t(Rows) * 8 * K,
               0xffffffffu);
     alignas(64) int32_t out[c_registers][lanes];
     for (int r = 0; r < c_registers; ++r) {
         const int32_t * c = warp.row<int32_t>(inst.op[c_at + r]);
         for (int i = 0; i < lanes; ++i) {
-            const int64_t sum = wide[(i >> 2) + 8 * (r >> 1)][2 * (i & 3) + (r & 1)] + c[i];
-            out[r][i] = static_cast<int32_t>(
-                inst.imm & 1 ? std::min<int64_t>(std::max<int64_t>(sum, INT32_MIN), INT32_MAX)
-                             : sum);
+            const int64_t sum = product[(i >> 2) + 8 * (r >> 1)][2 * (i & 3) + (r & 1)] + c[i];
+            out[r][i] = limited(sum, inst.imm & 1);
         }
     }
     for (int r = 0; r < c_registers; ++r) blend(warp.row<int32_t>(inst.op[r]), out[r], mask);
-}
-
-template <int Rows, int K> Handler integer_of(Type a, Type b) {
-    if (a == Type::s8) {
-        return b == Type::s8 ? Handler(mma_integer<int8_t, int8_t, Rows, K>)
-                             : Handler(mma_integer<int8_t, uint8_t, Rows, K>);
-    }
-    return b == Type::s8 ? Handler(mma_integer<uint8_t, int8_t, Rows, K>)
-                         : Handler(mma_integer<uint8_t, uint8_t, Rows, K>);
 }
 
 void push_vector(Decoding & d, const Operand & operand, int count, bool destination) {
@@ -375,90 +398,85 @@ void push_vector(Decoding & d, const Operand & operand, int count, bool destinat
     }
 }
 
-// The last four types among an opcode's modifiers, in order: d, a, b, c.
-std::array<Type, 4> four_types(Decoding & d) {
-    std::array<Type, 4> types{};
-    for (Type & type : types) {
-        // take_type() takes the first that is left, so the order is kept.
-        type = d.take_type();
-    }
-    return types;
+// One form of mma.row.col: its shape, types and handler.
+struct Form {
+    std::string_view shape;
+    Type d, a, b;
+    Handler handler;
+    int a_registers, b_registers, c_registers;
+};
+
+template <class E, int K, bool Half> constexpr Form real(std::string_view shape, Type type) {
+    constexpr int chunk = 4 * E::per_register;
+    return {shape,
+            Half ? Type::f16 : Type::f32,
+            type,
+            type,
+            mma_real<E, K, Half>,
+            2 * K / chunk,
+            K / chunk,
+            Half ? 2 : 4};
 }
 
-bool decode_mma(Decoding & d) {
-    if (!d.take("sync")) d.fail("this form is not known");
-    d.take("aligned");
-    if (d.take("m8n8k4")) {
-        decode_quad_mma(d);
-        return true;
-    }
+template <class A, class B, int Rows, int K>
+constexpr Form integers(std::string_view shape, Type a, Type b) {
+    return {shape,  Type::s32, a, b, mma_integer<A, B, Rows, K>, Rows / 8 * K / 16,
+            K / 16, Rows / 4};
+}
+
+constexpr Form forms[] = {
+    real<HalfElement, 16, true>("m16n8k16", Type::f16),
+    real<HalfElement, 16, false>("m16n8k16", Type::f16),
+    real<HalfElement, 8, true>("m16n8k8", Type::f16),
+    real<HalfElement, 8, false>("m16n8k8", Type::f16),
+    real<BfloatElement, 16, false>("m16n8k16", Type::bf16),
+    real<BfloatElement, 8, false>("m16n8k8", Type::bf16),
+    real<Tf32Element, 8, false>("m16n8k8", Type::tf32),
+    real<Tf32Element, 4, false>("m16n8k4", Type::tf32),
+    integers<int8_t, int8_t, 16, 32>("m16n8k32", Type::s8, Type::s8),
+    integers<int8_t, uint8_t, 16, 32>("m16n8k32", Type::s8, Type::u8),
+    integers<uint8_t, int8_t, 16, 32>("m16n8k32", Type::u8, Type::s8),
+    integers<uint8_t, uint8_t, 16, 32>("m16n8k32", Type::u8, Type::u8),
+    integers<int8_t, int8_t, 16, 16>("m16n8k16", Type::s8, Type::s8),
+    integers<int8_t, uint8_t, 16, 16>("m16n8k16", Type::s8, Type::u8),
+    integers<uint8_t, int8_t, 16, 16>("m16n8k16", Type::u8, Type::s8),
+    integers<uint8_t, uint8_t, 16, 16>("m16n8k16", Type::u8, Type::u8),
+    integers<int8_t, int8_t, 8, 16>("m8n8k16", Type::s8, Type::s8),
+    integers<int8_t, uint8_t, 8, 16>("m8n8k16", Type::s8, Type::u8),
+    integers<uint8_t, int8_t, 8, 16>("m8n8k16", Type::u8, Type::s8),
+    integers<uint8_t, uint8_t, 8, 16>("m8n8k16", Type::u8, Type::u8),
+};
+
+const Form & take_form(Decoding & d) {
     const auto shape = d.take_one_of({"m16n8k4", "m16n8k8", "m16n8k16", "m16n8k32", "m8n8k16"});
     if (!shape) d.fail("its shape is not known");
     if (d.take_earliest_of({"row", "col"}) != "row" || !d.take("col")) {
         d.fail("its layout is not row.col");
     }
-    const bool saturates = d.take("satfinite");
-    const auto [td, ta, tb, tc] = four_types(d);
+    // In order: d, a, b, c.
+    const Type td = d.take_type(), ta = d.take_type(), tb = d.take_type(), tc = d.take_type();
     if (td != tc) d.fail("its accumulators have two types");
-    d.expect_count(4);
-    const std::string_view s = *shape;
-    const int k = s == "m16n8k4" ? 4 : s == "m16n8k8" ? 8 : s == "m16n8k32" ? 32 : 16;
-    Handler handler = nullptr;
-    int a_registers = 0, b_registers = 0, c_registers = 4;
-    if (td == Type::s32) {
-        const bool bytes = (ta == Type::s8 || ta == Type::u8) && (tb == Type::s8 || tb == Type::u8);
-        if (!bytes) d.fail("its element type is not known");
-        if (s == "m16n8k32") handler = integer_of<16, 32>(ta, tb);
-        if (s == "m16n8k16") handler = integer_of<16, 16>(ta, tb);
-        if (s == "m8n8k16") handler = integer_of<8, 16>(ta, tb);
-        const int halves = s == "m8n8k16" ? 1 : 2;
-        a_registers = halves * k / 16;
-        b_registers = k / 16;
-        c_registers = 2 * halves;
-        d.imm(saturates ? 1 : 0);
-    } else {
-        if (saturates || ta != tb || s == "m8n8k16") d.fail("this form is not known");
-        const bool half = td == Type::f16;
-        if (!half && td != Type::f32) d.fail("its accumulator type is not known");
-        c_registers = half ? 2 : 4;
-        if (ta == Type::f16) {
-            if (k == 16) {
-                handler = half ? Handler(mma_real<HalfElement, 16, true>)
-                               : Handler(mma_real<HalfElement, 16, false>);
-            }
-            if (k == 8) {
-                handler = half ? Handler(mma_real<HalfElement, 8, true>)
-                               : Handler(mma_real<HalfElement, 8, false>);
-            }
-            a_registers = k / 4;
-            b_registers = k / 8;
-        } else if (ta == Type::bf16 && !half) {
-            if (k == 16) handler = mma_real<BfloatElement, 16, false>;
-            if (k == 8) handler = mma_real<BfloatElement, 8, false>;
-            a_registers = k / 4;
-            b_registers = k / 8;
-        } else if (ta == Type::tf32 && !half) {
-            if (k == 8) handler = mma_real<Tf32Element, 8, false>;
-            if (k == 4) handler = mma_real<Tf32Element, 4, false>;
-            a_registers = k / 2;
-            b_registers = k / 4;
-        }
+    for (const Form & form : forms) {
+        if (form.shape == *shape && form.d == td && form.a == ta && form.b == tb) return form;
     }
-    if (handler == nullptr) d.fail("this form is not known");
-    push_vector(d, d.arg(0), c_registers, true);
-    push_vector(d, d.arg(1), a_registers, false);
-    push_vector(d, d.arg(2), b_registers, false);
-    push_vector(d, d.arg(3), c_registers, false);
-    d.emit(handler, InstClass::mma);
-    return true;
+    d.fail("this form is not known");
 }
 
-bool decode_ldmatrix(Decoding & d, bool load) {
+void need_aligned_sync(Decoding & d) {
     if (!d.take("sync")) d.fail("this form is not known");
     d.take("aligned");
+}
+
+int take_number_of_matrices(Decoding & d) {
+    const auto number = d.take_one_of({"x1", "x2", "x4"});
+    if (!number) d.fail("it names no number of matrices");
+    return number->back() - '0';
+}
+
+void emit_rows_of_matrices(Decoding & d, bool load) {
+    need_aligned_sync(d);
     if (!d.take("m8n8")) d.fail("its shape is not known");
-    const int matrices = d.take("x4") ? 4 : d.take("x2") ? 2 : d.take("x1") ? 1 : 0;
-    if (matrices == 0) d.fail("it names no number of matrices");
+    const int matrices = take_number_of_matrices(d);
     const bool trans = d.take("trans");
     const bool shared = d.take("shared") || d.take("shared::cta");
     if (d.take_type() != Type::b16) d.fail("it is for b16");
@@ -466,32 +484,40 @@ bool decode_ldmatrix(Decoding & d, bool load) {
     const AddressRef ref = d.address(d.arg(load ? 1 : 0), Space::shared);
     const bool named = ref.symbol_space.has_value();
     d.push({ref.base.offset, ref.has_base ? static_cast<uint32_t>(ref.base.bytes) : 0,
-            static_cast<uint32_t>(matrices), (trans ? 1u : 0u) | (shared || named ? 0u : 2u)});
+            static_cast<uint32_t>(matrices),
+            (trans ? transposes : 0) | (shared || named ? 0 : generic_address)});
     d.imm(static_cast<uint64_t>(ref.offset));
     push_vector(d, d.arg(load ? 0 : 1), matrices, load);
     d.emit(load ? load_matrix : store_matrix,
            load ? InstClass::matrix_load : InstClass::store_shared);
-    return true;
 }
 
 }  // namespace
 
-bool decode_matrix(Decoding & d) {
-    const std::string_view root = d.root();
-    if (root == "mma") return decode_mma(d);
-    if (root == "ldmatrix") return decode_ldmatrix(d, true);
-    if (root == "stmatrix") return decode_ldmatrix(d, false);
-    if (root == "movmatrix") {
-        if (!d.take("sync")) d.fail("this form is not known");
-        d.take("aligned");
-        if (!d.take("m8n8") || !d.take("trans")) d.fail("this form is not known");
-        if (d.take_type() != Type::b16) d.fail("it is for b16");
-        d.expect_count(2);
-        d.push({d.destination(0, 4), d.row(1, 4)});
-        d.emit(move_matrix, InstClass::warp_exchange);
-        return true;
-    }
-    return false;
+void decode_mma(Decoding & d) {
+    need_aligned_sync(d);
+    if (d.take("m8n8k4")) return decode_quad_mma(d);
+    const bool saturates = d.take("satfinite");
+    const Form & form = take_form(d);
+    if (saturates && form.d != Type::s32) d.fail("this form is not known");
+    d.imm(saturates ? 1 : 0);
+    d.expect_count(4);
+    push_vector(d, d.arg(0), form.c_registers, true);
+    push_vector(d, d.arg(1), form.a_registers, false);
+    push_vector(d, d.arg(2), form.b_registers, false);
+    push_vector(d, d.arg(3), form.c_registers, false);
+    d.emit(form.handler, InstClass::mma);
+}
+
+void decode_ldmatrix(Decoding & d) { emit_rows_of_matrices(d, true); }
+void decode_stmatrix(Decoding & d) { emit_rows_of_matrices(d, false); }
+
+void decode_movmatrix(Decoding & d) {
+    need_aligned_sync(d);
+    if (!d.take("m8n8") || !d.take("trans")) d.fail("this form is not known");
+    if (d.take_type() != Type::b16) d.fail("it is for b16");
+    d.push_alike(1, 4);
+    d.emit(move_matrix, InstClass::warp_exchange);
 }
 
 }  // namespace llamaproof::emulator

@@ -20,18 +20,7 @@ namespace {
 constexpr int base_row = 0, base_bytes = 1, first_element = 2;
 
 void addresses(Warp & warp, const Inst & inst, Lanes64 & address) {
-    const uint64_t offset = inst.imm;
-    if (inst.op[base_bytes] == 8) {
-        const uint64_t * base = warp.row<uint64_t>(inst.op[base_row]);
-        for (int i = 0; i < lanes; ++i) address.at[i] = base[i] + offset;
-    } else if (inst.op[base_bytes] == 4) {
-        const uint32_t * base = warp.row<uint32_t>(inst.op[base_row]);
-        for (int i = 0; i < lanes; ++i) {
-            address.at[i] = static_cast<uint32_t>(base[i] + static_cast<uint32_t>(offset));
-        }
-    } else {
-        for (int i = 0; i < lanes; ++i) address.at[i] = offset;
-    }
+    add_offset(warp, inst.op[base_row], inst.op[base_bytes], inst.imm, address);
 }
 
 // A loaded value in a wider register is extended as its type says; imm's neighbours do not know, so
@@ -83,8 +72,7 @@ void fetch_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 &
     alignas(64) T value[V][lanes] = {};
     HostLanes host;
     const uint32_t good = access_global(warp, inst, mask, address, sizeof(T) * V, false, host);
-    for (uint32_t rest = good; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(good)) {
         T piece[V];
         std::memcpy(piece, host.at[lane], sizeof piece);
         for (int v = 0; v < V; ++v) value[v][lane] = piece[v];
@@ -97,8 +85,7 @@ void fetch_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 &
     alignas(64) T value[V][lanes] = {};
     const uint32_t good = access_shared(warp, inst, mask, address, sizeof(T) * V, SharedUse::read);
     count_banks(warp, good, address, sizeof(T) * V);
-    for (uint32_t rest = good; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(good)) {
         T piece[V];
         std::memcpy(piece, warp.block->shared + address.at[lane], sizeof piece);
         for (int v = 0; v < V; ++v) value[v][lane] = piece[v];
@@ -146,8 +133,7 @@ uint8_t * param_at(Warp & warp, const Inst & inst, int lane, uint64_t offset, ui
 template <class T, int V, uint8_t * (*At)(Warp &, const Inst &, int, uint64_t, uint32_t)>
 void fetch_private(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address) {
     alignas(64) T value[V][lanes] = {};
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(mask)) {
         T piece[V] = {};
         if (const uint8_t * from = At(warp, inst, lane, address.at[lane], sizeof piece)) {
             std::memcpy(piece, from, sizeof piece);
@@ -188,22 +174,22 @@ struct Split {
 // Which lanes of a generic access go where; their addresses become offsets of that space.
 Split split_generic(uint32_t mask, Lanes64 & address) {
     Split split;
-    for (int i = 0; i < lanes; ++i) {
-        const uint32_t bit = mask & (1u << i);
-        if (address.at[i] < param_window) {
-            split.global |= bit;
-        } else if (address.at[i] - shared_window < window_size) {
-            split.shared |= bit;
-            if (bit) address.at[i] -= shared_window;
-        } else if (address.at[i] - local_window < window_size) {
-            split.local |= bit;
-            if (bit) address.at[i] -= local_window;
-        } else if (address.at[i] - param_window < window_size) {
-            split.param |= bit;
-            if (bit) address.at[i] -= param_window;
-        } else {
-            split.global |= bit;
+    for (const int lane : lanes_of(mask)) {
+        uint64_t & at = address.at[lane];
+        uint32_t * lanes_there = &split.global;
+        uint64_t window = 0;
+        if (at - shared_window < window_size) {
+            lanes_there = &split.shared;
+            window = shared_window;
+        } else if (at - local_window < window_size) {
+            lanes_there = &split.local;
+            window = local_window;
+        } else if (at - param_window < window_size) {
+            lanes_there = &split.param;
+            window = param_window;
         }
+        *lanes_there |= 1u << lane;
+        at -= window;
     }
     return split;
 }
@@ -235,8 +221,7 @@ void put_global(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & a
                 const Values<T, V> & values) {
     HostLanes host;
     const uint32_t good = access_global(warp, inst, mask, address, sizeof(T) * V, true, host);
-    for (uint32_t rest = good; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(good)) {
         std::memcpy(host.at[lane], values.at[lane], sizeof(T) * V);
     }
     mark_global(warp, inst, good, address, sizeof(T) * V);
@@ -248,8 +233,7 @@ void put_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & a
     const uint32_t good = access_shared(warp, inst, mask, address, sizeof(T) * V, SharedUse::write,
                                         reinterpret_cast<const uint8_t *>(values.at));
     count_banks(warp, good, address, sizeof(T) * V);
-    for (uint32_t rest = good; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(good)) {
         std::memcpy(warp.block->shared + address.at[lane], values.at[lane], sizeof(T) * V);
     }
 }
@@ -257,8 +241,7 @@ void put_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & a
 template <class T, int V, uint8_t * (*At)(Warp &, const Inst &, int, uint64_t, uint32_t)>
 void put_private(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
                  const Values<T, V> & values) {
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(mask)) {
         if (uint8_t * to = At(warp, inst, lane, address.at[lane], sizeof(T) * V)) {
             std::memcpy(to, values.at[lane], sizeof(T) * V);
         }
@@ -415,162 +398,132 @@ void push_address(Decoding & d, const Operand & operand, const PlaceNamed & plac
     d.imm(static_cast<uint64_t>(ref.offset));
 }
 
-bool decode_load_store(Decoding & d, bool load) {
-    const bool mmio = d.take("mmio");
-    if (mmio) d.fail("memory-mapped I/O");
-    const PlaceNamed place = take_place(d);
-    take_hints(d);
+std::vector<Operand> elements_of(Decoding & d, const Operand & value) {
     const size_t width = d.take("v2") ? 2 : d.take("v4") ? 4 : 1;
-    const Type type = d.take_type();
-    const int bytes = ptx::size_of(type);
-    d.expect_count(2, 3);  // the third is a cache policy
-    const Operand & value = d.arg(load ? 0 : 1);
-    push_address(d, d.arg(load ? 1 : 0), place);
-    std::vector<Operand> elements;
-    if (width == 1 && value.kind != OperandKind::vector) {
-        elements.push_back(value);
-    } else {
-        if (value.kind != OperandKind::vector || value.items.size() != width) {
-            d.fail("its vector has the wrong number of elements");
-        }
-        elements = value.items;
+    if (width == 1 && value.kind != OperandKind::vector) return {value};
+    if (value.kind != OperandKind::vector || value.items.size() != width) {
+        d.fail("its vector has the wrong number of elements");
     }
-    for (const Operand & element : elements) {
-        RowRef ref{};
-        if (element.kind == OperandKind::sink && load) {
-            ref = {d.scratch(std::max(2, bytes)), std::max(2, bytes)};
-        } else {
-            if (load && element.kind != OperandKind::reg) d.fail("its destination is no register");
-            ref = d.any_row(element, bytes);
-        }
-        if (ref.bytes < bytes) d.fail("a register is narrower than the access");
-        d.push({ref.offset, static_cast<uint32_t>(ref.bytes)});
-    }
-    note_shared_size(d, place.where,
-                     static_cast<uint32_t>(bytes) * static_cast<uint32_t>(elements.size()));
-    Handler handler = nullptr;
-    const size_t n = elements.size();
-    if (load) {
-        switch (type) {
-            case Type::b8:
-            case Type::u8: handler = loader_of<uint8_t>(place.where, n); break;
-            case Type::s8: handler = loader_of<int8_t>(place.where, n); break;
-            case Type::b16:
-            case Type::u16:
-            case Type::f16:
-            case Type::bf16: handler = loader_of<uint16_t>(place.where, n); break;
-            case Type::s16: handler = loader_of<int16_t>(place.where, n); break;
-            case Type::b32:
-            case Type::u32:
-            case Type::f32:
-            case Type::f16x2:
-            case Type::bf16x2: handler = loader_of<uint32_t>(place.where, n); break;
-            case Type::s32: handler = loader_of<int32_t>(place.where, n); break;
-            case Type::b64:
-            case Type::u64:
-            case Type::s64:
-            case Type::f64: handler = loader_of<uint64_t>(place.where, n); break;
-            default: d.fail("not a type to load");
-        }
-    } else {
-        switch (bytes) {
-            case 1: handler = storer_of<uint8_t>(place.where, n); break;
-            case 2: handler = storer_of<uint16_t>(place.where, n); break;
-            case 4: handler = storer_of<uint32_t>(place.where, n); break;
-            case 8: handler = storer_of<uint64_t>(place.where, n); break;
-            default: d.fail("not a type to store");
-        }
-        if (place.constant) d.fail("constants cannot be written");
-    }
-    InstClass cls = InstClass::other;
-    switch (place.where) {
-        case Where::global:
-            cls = place.constant ? InstClass::load_constant
-                  : load         ? InstClass::load_global
-                                 : InstClass::store_global;
-            break;
-        case Where::shared: cls = load ? InstClass::load_shared : InstClass::store_shared; break;
-        case Where::local: cls = load ? InstClass::load_local : InstClass::store_local; break;
-        case Where::param: cls = load ? InstClass::load_constant : InstClass::store_local; break;
-        case Where::generic: cls = load ? InstClass::load_generic : InstClass::store_generic; break;
-    }
-    d.emit(handler, cls);
-    return true;
+    return value.items;
 }
 
-// ---- cp.async: op: destination row, bytes, source row, bytes, source-size row (or none), its
-// presence; imm: size, offsets follow as two words each.
+RowRef element_row(Decoding & d, const Operand & element, int bytes, bool load) {
+    const int least = std::max(2, bytes);
+    if (element.kind == OperandKind::sink && load) return {d.scratch(least), least};
+    if (load && element.kind != OperandKind::reg) d.fail("its destination is no register");
+    const RowRef ref = d.any_row(element, bytes);
+    if (ref.bytes < bytes) d.fail("a register is narrower than the access");
+    return ref;
+}
 
-void async_copy(Warp & warp, const Inst & inst, uint32_t mask) {
-    const auto size = static_cast<uint32_t>(inst.imm);
-    Lanes64 to, from;
-    const auto compute = [&](Lanes64 & out, int word) {
-        const uint64_t offset = inst.op[word + 2] | uint64_t(inst.op[word + 3]) << 32;
-        if (inst.op[word + 1] == 8) {
-            const uint64_t * row = warp.row<uint64_t>(inst.op[word]);
-            for (int i = 0; i < lanes; ++i) out.at[i] = row[i] + offset;
-        } else if (inst.op[word + 1] == 4) {
-            const uint32_t * row = warp.row<uint32_t>(inst.op[word]);
-            for (int i = 0; i < lanes; ++i) {
-                out.at[i] = static_cast<uint32_t>(row[i] + static_cast<uint32_t>(offset));
-            }
-        } else {
-            for (uint64_t & a : out.at) a = offset;
-        }
-    };
-    compute(to, 0);
-    compute(from, 4);
-    const uint32_t landing = access_shared(warp, inst, mask, to, size, SharedUse::async_begin);
-    count_banks(warp, landing, to, size);
-    AsyncCopy copy;
-    copy.bytes = size;
-    copy.group = 0;
-    copy.mask = landing;
-    // Source sizes below the copy's size: the rest is zero.
-    uint32_t reading = landing;
-    alignas(64) uint32_t sizes[lanes];
-    const bool partial = inst.op[9] != 0;
-    if (inst.op[9] == 1) {
-        std::memcpy(sizes, warp.row<uint32_t>(inst.op[8]), sizeof sizes);
-    } else if (inst.op[9] == 2) {
-        const uint32_t ignore = warp.predicates[inst.op[8]] ^ inst.op[10];
-        for (int i = 0; i < lanes; ++i) sizes[i] = (ignore >> i) & 1 ? 0 : size;
+Handler loader_by_type(Type type, Where where, size_t n) {
+    switch (type) {
+        case Type::s8: return loader_of<int8_t>(where, n);
+        case Type::s16: return loader_of<int16_t>(where, n);
+        case Type::s32: return loader_of<int32_t>(where, n);
+        default: break;
     }
-    uint32_t whole = reading;
-    if (partial) {
-        whole = 0;
-        for (uint32_t rest = reading; rest != 0; rest &= rest - 1) {
-            const int lane = __builtin_ctz(rest);
-            if (sizes[lane] >= size) whole |= 1u << lane;
-            if (sizes[lane] == 0) reading &= ~(1u << lane);
-        }
+    switch (ptx::size_of(type)) {
+        case 1: return loader_of<uint8_t>(where, n);
+        case 2: return loader_of<uint16_t>(where, n);
+        case 4: return loader_of<uint32_t>(where, n);
+        case 8: return loader_of<uint64_t>(where, n);
+        default: return nullptr;
     }
+}
+
+Handler storer_by_type(Type type, Where where, size_t n) {
+    switch (ptx::size_of(type)) {
+        case 1: return storer_of<uint8_t>(where, n);
+        case 2: return storer_of<uint16_t>(where, n);
+        case 4: return storer_of<uint32_t>(where, n);
+        case 8: return storer_of<uint64_t>(where, n);
+        default: return nullptr;
+    }
+}
+
+InstClass class_of(const PlaceNamed & place, bool load) {
+    if (place.constant) return InstClass::load_constant;
+    switch (place.where) {
+        case Where::global: return load ? InstClass::load_global : InstClass::store_global;
+        case Where::shared: return load ? InstClass::load_shared : InstClass::store_shared;
+        case Where::local: return load ? InstClass::load_local : InstClass::store_local;
+        case Where::param: return load ? InstClass::load_constant : InstClass::store_local;
+        case Where::generic: return load ? InstClass::load_generic : InstClass::store_generic;
+    }
+    return InstClass::other;
+}
+
+void decode_access(Decoding & d, bool load) {
+    if (d.take("mmio")) d.fail("memory-mapped I/O");
+    const PlaceNamed place = take_place(d);
+    if (place.constant && !load) d.fail("constants cannot be written");
+    take_hints(d);
+    d.expect_count(2, 3);  // the third is a cache policy
+    const std::vector<Operand> elements = elements_of(d, d.arg(load ? 0 : 1));
+    const Type type = d.take_type();
+    if (type == Type::pred || type == Type::tf32) d.fail("not a type in memory");
+    const int bytes = ptx::size_of(type);
+    push_address(d, d.arg(load ? 1 : 0), place);
+    for (const Operand & element : elements) {
+        const RowRef ref = element_row(d, element, bytes, load);
+        d.push({ref.offset, static_cast<uint32_t>(ref.bytes)});
+    }
+    const size_t n = elements.size();
+    note_shared_size(d, place.where, static_cast<uint32_t>(bytes) * static_cast<uint32_t>(n));
+    d.emit(load ? loader_by_type(type, place.where, n) : storer_by_type(type, place.where, n),
+           class_of(place, load));
+}
+
+// ---- cp.async. op: for target and source a row, its bytes and the offset in two words; then what
+// limits the source (a row of sizes, or a predicate and its flip), and which of these it is.
+// imm: the size.
+enum : size_t { copy_to = 0, copy_from = 4, limit_at = 8, limit_kind = 9, limit_flip = 10 };
+enum : uint32_t { no_limit, limit_by_size, limit_by_predicate };
+
+void copy_addresses(Warp & warp, const uint32_t * op, Lanes64 & address) {
+    add_offset(warp, op[0], op[1], op[2] | uint64_t(op[3]) << 32, address);
+}
+
+// How many bytes each lane reads; beyond them the copy is zero.
+void copy_sizes(Warp & warp, const Inst & inst, uint32_t size, uint32_t (&sizes)[lanes]) {
+    const uint32_t at = inst.op[limit_at];
+    const uint32_t ignored =
+        inst.op[limit_kind] == limit_by_predicate ? warp.predicates[at] ^ inst.op[limit_flip] : 0;
+    for (int i = 0; i < lanes; ++i) sizes[i] = (ignored >> i) & 1 ? 0 : size;
+    if (inst.op[limit_kind] == limit_by_size) {
+        std::memcpy(sizes, warp.row<uint32_t>(at), sizeof sizes);
+    }
+}
+
+void read_whole(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & from,
+                AsyncCopy & copy) {
     HostLanes host;
-    for (auto & piece : copy.data) piece.fill(0);
-    for (uint32_t rest = access_global(warp, inst, whole, from, size, false, host); rest != 0;
-         rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
-        std::memcpy(copy.data[static_cast<size_t>(lane)].data(), host.at[lane], size);
+    for (const int lane :
+         lanes_of(access_global(warp, inst, mask, from, copy.bytes, false, host))) {
+        std::memcpy(copy.data[static_cast<size_t>(lane)].data(), host.at[lane], copy.bytes);
     }
-    for (uint32_t rest = reading & ~whole; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
-        Lanes64 byte = from;
-        for (uint32_t b = 0; b < sizes[lane]; ++b) {
-            byte.at[lane] = from.at[lane] + b;
-            if (access_global(warp, inst, 1u << lane, byte, 1, false, host)) {
-                copy.data[static_cast<size_t>(lane)][b] = *host.at[lane];
-            }
+}
+
+void read_part(Warp & warp, const Inst & inst, int lane, uint32_t size, const Lanes64 & from,
+               AsyncCopy & copy) {
+    Lanes64 byte = from;
+    HostLanes host;
+    for (uint32_t b = 0; b < size; ++b) {
+        byte.at[lane] = from.at[lane] + b;
+        if (access_global(warp, inst, 1u << lane, byte, 1, false, host)) {
+            copy.data[static_cast<size_t>(lane)][b] = *host.at[lane];
         }
     }
-    for (int i = 0; i < lanes; ++i) {
-        copy.to[static_cast<size_t>(i)] = static_cast<uint32_t>(to.at[i]);
-    }
-    // Lanes whose groups have come apart are kept apart.
-    for (uint32_t rest = copy.mask; rest != 0;) {
-        const uint32_t group = warp.copy_groups[static_cast<size_t>(__builtin_ctz(rest))];
+}
+
+// Lanes whose groups have come apart are kept apart.
+void put_in_groups(Warp & warp, const AsyncCopy & copy) {
+    uint32_t rest = copy.mask;
+    while (rest != 0) {
+        const uint32_t group = warp.copy_groups[static_cast<size_t>(first_lane(rest))];
         uint32_t same = 0;
-        for (uint32_t left = rest; left != 0; left &= left - 1) {
-            const int lane = __builtin_ctz(left);
+        for (const int lane : lanes_of(rest)) {
             if (warp.copy_groups[static_cast<size_t>(lane)] == group) same |= 1u << lane;
         }
         warp.copies.push_back(copy);
@@ -578,6 +531,28 @@ void async_copy(Warp & warp, const Inst & inst, uint32_t mask) {
         warp.copies.back().group = group;
         rest &= ~same;
     }
+}
+
+void async_copy(Warp & warp, const Inst & inst, uint32_t mask) {
+    const auto size = static_cast<uint32_t>(inst.imm);
+    Lanes64 to, from;
+    copy_addresses(warp, inst.op + copy_to, to);
+    copy_addresses(warp, inst.op + copy_from, from);
+    AsyncCopy copy{};
+    copy.bytes = size;
+    copy.mask = access_shared(warp, inst, mask, to, size, SharedUse::async_begin);
+    count_banks(warp, copy.mask, to, size);
+    alignas(64) uint32_t sizes[lanes];
+    copy_sizes(warp, inst, size, sizes);
+    uint32_t whole = 0, part = 0;
+    for (const int lane : lanes_of(copy.mask)) {
+        if (sizes[lane] >= size) whole |= 1u << lane;
+        if (sizes[lane] != 0 && sizes[lane] < size) part |= 1u << lane;
+    }
+    read_whole(warp, inst, whole, from, copy);
+    for (const int lane : lanes_of(part)) read_part(warp, inst, lane, sizes[lane], from, copy);
+    for (size_t i = 0; i < lanes; ++i) copy.to[i] = static_cast<uint32_t>(to.at[i]);
+    put_in_groups(warp, copy);
 }
 
 void commit_group(Warp & warp, const Inst &, uint32_t mask) {
@@ -595,26 +570,38 @@ void wait_all(Warp & warp, const Inst & inst, uint32_t mask) {
     finish_copies(warp, inst, mask, 0, true);
 }
 
-bool decode_copy(Decoding & d) {
-    if (!d.take("async")) return false;
-    if (d.take("commit_group")) {
-        d.expect_count(0);
-        d.emit(commit_group, InstClass::async_copy);
-        return true;
-    }
-    if (d.take("wait_all")) {
-        d.expect_count(0);
-        d.emit(wait_all, InstClass::async_copy);
-        return true;
-    }
-    if (d.take("wait_group")) {
-        d.expect_count(1);
-        const int64_t keep = d.need_constant(d.arg(0), "the number of groups");
-        if (keep < 0 || keep > 1 << 20) d.fail("the number of groups is out of range");
-        d.imm(static_cast<uint64_t>(keep));
-        d.emit(wait_group, InstClass::async_copy);
-        return true;
-    }
+void emit_wait(Decoding & d) {
+    d.expect_count(1);
+    const int64_t keep = d.need_constant(d.arg(0), "the number of groups");
+    if (keep < 0 || keep > 1 << 20) d.fail("the number of groups is out of range");
+    d.imm(static_cast<uint64_t>(keep));
+    d.emit(wait_group, InstClass::async_copy);
+}
+
+void emit_plain(Decoding & d, Handler handler) {
+    d.expect_count(0);
+    d.emit(handler, InstClass::async_copy);
+}
+
+int64_t copied_size(Decoding & d, bool cg) {
+    const int64_t size = d.need_constant(d.arg(2), "the size");
+    if (size != 4 && size != 8 && size != 16) d.fail("a size other than 4, 8 and 16 bytes");
+    if (cg && size != 16) d.fail(".cg copies 16 bytes");
+    return size;
+}
+
+void push_limit(Decoding & d) {
+    if (d.count() < 4) return d.push({0, no_limit, 0});
+    const Operand & limit = d.arg(3);
+    const bool predicate =
+        limit.kind == OperandKind::reg && d.decoder().register_type(limit.reg) == Type::pred;
+    if (!predicate) return d.push({d.row(limit, 4), limit_by_size, 0});
+    Operand plain = limit;
+    plain.negated = false;
+    d.push({d.predicate(plain), limit_by_predicate, limit.negated ? full_mask : 0});
+}
+
+void emit_copy(Decoding & d) {
     if (d.peek("bulk") || d.peek("mbarrier")) d.fail("bulk copies and mbarriers are not known");
     const bool cg = d.take("cg");
     if (!cg && !d.take("ca")) d.fail("it needs .ca or .cg");
@@ -622,96 +609,82 @@ bool decode_copy(Decoding & d) {
     if (!d.take("global")) d.fail("its source is not global memory");
     take_hints(d);
     d.expect_count(3, 4);
-    const int64_t size = d.need_constant(d.arg(2), "the size");
-    if (size != 4 && size != 8 && size != 16) d.fail("a size other than 4, 8 and 16 bytes");
-    if (cg && size != 16) d.fail(".cg copies 16 bytes");
-    const AddressRef to = d.address(d.arg(0), Space::shared),
-                     from = d.address(d.arg(1), Space::global);
-    for (const AddressRef * ref : {&to, &from}) {
-        const auto offset = static_cast<uint64_t>(ref->offset);
-        d.push({ref->base.offset, ref->has_base ? static_cast<uint32_t>(ref->base.bytes) : 0,
+    const int64_t size = copied_size(d, cg);
+    for (const AddressRef & ref :
+         {d.address(d.arg(0), Space::shared), d.address(d.arg(1), Space::global)}) {
+        const auto offset = static_cast<uint64_t>(ref.offset);
+        d.push({ref.base.offset, ref.has_base ? static_cast<uint32_t>(ref.base.bytes) : 0,
                 static_cast<uint32_t>(offset), static_cast<uint32_t>(offset >> 32)});
     }
-    if (d.count() == 4) {
-        const Operand & last = d.arg(3);
-        const bool predicate =
-            last.kind == OperandKind::reg && d.decoder().register_type(last.reg) == Type::pred;
-        if (predicate) {
-            Operand plain = last;
-            plain.negated = false;
-            d.push({d.predicate(plain), 2, last.negated ? full_mask : 0});
-        } else {
-            d.push({d.row(last, 4), 1, 0});
-        }
-    } else {
-        d.push({0, 0, 0});
-    }
+    push_limit(d);
     d.imm(static_cast<uint64_t>(size));
     d.kernel().shared_granule = std::min(d.kernel().shared_granule, 4u);
     d.emit(async_copy, InstClass::async_copy);
-    return true;
 }
 
 void nothing(Warp &, const Inst &, uint32_t) {}
 
+// The lanes whose copy is due: all of them, or those that `keep_groups` newer groups follow.
+uint32_t due_lanes(const Warp & warp, const AsyncCopy & copy, uint32_t mask, uint32_t keep_groups,
+                   bool all) {
+    if (all) return copy.mask & mask;
+    uint32_t due = 0;
+    for (const int lane : lanes_of(copy.mask & mask)) {
+        const uint32_t committed = warp.copy_groups[static_cast<size_t>(lane)];
+        if (committed >= keep_groups && copy.group < committed - keep_groups) due |= 1u << lane;
+    }
+    return due;
+}
+
+void land(Warp & warp, const Inst & inst, uint32_t landing, AsyncCopy & copy) {
+    Lanes64 to;
+    for (size_t i = 0; i < lanes; ++i) to.at[i] = copy.to[i];
+    access_shared(warp, inst, landing, to, copy.bytes, SharedUse::async_end);
+    for (const int lane : lanes_of(landing)) {
+        std::memcpy(warp.block->shared + to.at[lane], copy.data[static_cast<size_t>(lane)].data(),
+                    copy.bytes);
+    }
+    copy.mask &= ~landing;
+}
+
 }  // namespace
 
 void finish_copies(Warp & warp, const Inst & inst, uint32_t mask, uint32_t keep_groups, bool all) {
-    bool left = false;
     for (AsyncCopy & copy : warp.copies) {
-        uint32_t landing = 0;
-        for (uint32_t rest = copy.mask & mask; rest != 0; rest &= rest - 1) {
-            const int lane = __builtin_ctz(rest);
-            const uint32_t committed = warp.copy_groups[static_cast<size_t>(lane)];
-            if (all || (committed >= keep_groups && copy.group < committed - keep_groups)) {
-                landing |= 1u << lane;
-            }
-        }
-        if (landing != 0) {
-            Lanes64 to;
-            for (int i = 0; i < lanes; ++i) to.at[i] = copy.to[static_cast<size_t>(i)];
-            access_shared(warp, inst, landing, to, copy.bytes, SharedUse::async_end);
-            for (uint32_t rest = landing; rest != 0; rest &= rest - 1) {
-                const int lane = __builtin_ctz(rest);
-                std::memcpy(warp.block->shared + to.at[lane],
-                            copy.data[static_cast<size_t>(lane)].data(), copy.bytes);
-            }
-            copy.mask &= ~landing;
-        }
-        left = left || copy.mask != 0;
-    }
-    if (!left) {
-        warp.copies.clear();
-        return;
+        const uint32_t landing = due_lanes(warp, copy, mask, keep_groups, all);
+        if (landing != 0) land(warp, inst, landing, copy);
     }
     warp.copies.erase(std::remove_if(warp.copies.begin(), warp.copies.end(),
                                      [](const AsyncCopy & copy) { return copy.mask == 0; }),
                       warp.copies.end());
 }
 
-bool decode_memory(Decoding & d) {
-    const std::string_view root = d.root();
-    if (root == "ld" || root == "ldu") return decode_load_store(d, true);
-    if (root == "st") return decode_load_store(d, false);
-    if (root == "cp") return decode_copy(d);
-    if (root == "prefetch" || root == "prefetchu" || root == "discard") {
-        for (const char * word :
-             {"global", "local", "L1", "L2", "L2::evict_last", "L2::evict_normal"}) {
-            d.take(word);
-        }
-        d.emit(nothing, InstClass::other);
-        return true;
+void decode_load(Decoding & d) { decode_access(d, true); }
+void decode_store(Decoding & d) { decode_access(d, false); }
+
+void decode_cp(Decoding & d) {
+    if (!d.take("async")) d.fail("it is not known");
+    if (d.take("commit_group")) return emit_plain(d, commit_group);
+    if (d.take("wait_all")) return emit_plain(d, wait_all);
+    if (d.take("wait_group")) return emit_wait(d);
+    emit_copy(d);
+}
+
+void decode_prefetch(Decoding & d) {
+    for (const char * word :
+         {"global", "local", "L1", "L2", "L2::evict_last", "L2::evict_normal"}) {
+        d.take(word);
     }
-    if (root == "membar" || root == "fence") {
-        for (const char * word :
-             {"sc", "acq_rel", "acquire", "release", "cta", "gl", "gpu", "sys", "cluster"}) {
-            d.take(word);
-        }
-        d.expect_count(0);
-        d.emit(nothing, InstClass::barrier);
-        return true;
+    d.emit(nothing, InstClass::other);
+}
+
+void decode_fence(Decoding & d) {
+    for (const char * word :
+         {"sc", "acq_rel", "acquire", "release", "cta", "gl", "gpu", "sys", "cluster"}) {
+        d.take(word);
     }
-    return false;
+    d.expect_count(0);
+    d.emit(nothing, InstClass::barrier);
 }
 
 }  // namespace llamaproof::emulator

@@ -79,7 +79,8 @@ void in_window(Warp & warp, const Inst & inst, uint32_t mask) {
     set_predicate(warp, inst.op[0], bits, mask);
 }
 
-bool decode_vector_move(Decoding & d, int bytes, bool unpacks) {
+// A vector of parts to or from one register as wide as all of them.
+void emit_vector(Decoding & d, int bytes, bool unpacks) {
     const Operand & vector = d.arg(unpacks ? 0 : 1);
     const auto parts = static_cast<int>(vector.items.size());
     if (parts != 2 && parts != 4) d.fail("its vector has " + std::to_string(parts) + " elements");
@@ -89,106 +90,94 @@ bool decode_vector_move(Decoding & d, int bytes, bool unpacks) {
     for (const Operand & item : vector.items) {
         d.push(unpacks ? d.destination(item, part) : d.row(item, part));
     }
+    static constexpr struct {
+        int bytes, part;
+        Handler pack, unpack;
+    } forms[] = {{4, 2, pack<uint32_t, uint16_t>, unpack<uint32_t, uint16_t>},
+                 {8, 4, pack<uint64_t, uint32_t>, unpack<uint64_t, uint32_t>},
+                 {8, 2, pack<uint64_t, uint16_t>, unpack<uint64_t, uint16_t>}};
     Handler handler = nullptr;
-    if (bytes == 4 && part == 2) {
-        handler = unpacks ? unpack<uint32_t, uint16_t> : pack<uint32_t, uint16_t>;
-    }
-    if (bytes == 8 && part == 4) {
-        handler = unpacks ? unpack<uint64_t, uint32_t> : pack<uint64_t, uint32_t>;
-    }
-    if (bytes == 8 && part == 2) {
-        handler = unpacks ? unpack<uint64_t, uint16_t> : pack<uint64_t, uint16_t>;
+    for (const auto & form : forms) {
+        if (form.bytes == bytes && form.part == part) handler = unpacks ? form.unpack : form.pack;
     }
     d.emit(handler, InstClass::move);
-    return true;
 }
 
-bool decode_mov(Decoding & d) {
-    d.expect_count(2);
-    const Type type = d.take_type();
-    if (type == Type::pred) {
-        d.push(d.predicate(d.arg(0)));
-        if (const auto value = d.constant(d.arg(1))) {
-            d.imm(1 | (*value != 0 ? uint64_t(full_mask) << 1 : 0));
-        } else {
-            d.push_predicate(d.arg(1));
-        }
-        d.emit(copy_predicate, InstClass::predicate);
-        return true;
+void emit_predicate_move(Decoding & d) {
+    d.push(d.predicate(d.arg(0)));
+    if (const auto value = d.constant(d.arg(1))) {
+        d.imm(1 | (*value != 0 ? uint64_t(full_mask) << 1 : 0));
+    } else {
+        d.push_predicate(d.arg(1));
     }
-    const int bytes = ptx::size_of(type);
-    if (d.arg(0).kind == OperandKind::vector) return decode_vector_move(d, bytes, true);
-    if (d.arg(1).kind == OperandKind::vector) return decode_vector_move(d, bytes, false);
-    if (d.arg(1).kind == OperandKind::special) {
-        const std::string & name = d.arg(1).name;
-        if (name == "%clock64" || name == "%globaltimer") {
-            d.push(d.destination(0, 8));
-            d.emit(bytes == 8 ? Handler(clock<uint64_t>) : nullptr, InstClass::move);
-            return true;
-        }
-        if (name == "%clock" || name == "%clock_hi" || name == "%globaltimer_lo" ||
-            name == "%globaltimer_hi") {
-            d.push(d.destination(0, 4));
-            d.emit(bytes == 4 ? Handler(clock<uint32_t>) : nullptr, InstClass::move);
-            return true;
-        }
-    }
-    d.push({d.destination(0, bytes), d.row(1, bytes)});
-    d.emit(bytes == 2   ? Handler(copy<uint16_t>)
-           : bytes == 4 ? Handler(copy<uint32_t>)
-           : bytes == 8 ? Handler(copy<uint64_t>)
-                        : nullptr,
-           InstClass::move);
-    return true;
+    d.emit(copy_predicate, InstClass::predicate);
+}
+
+// The width of a clock's register, 0 for any other operand.
+int clock_bytes(const Operand & operand) {
+    if (operand.kind != OperandKind::special) return 0;
+    const std::string & name = operand.name;
+    if (name == "%clock64" || name == "%globaltimer") return 8;
+    const bool half = name == "%clock" || name == "%clock_hi" || name == "%globaltimer_lo" ||
+                      name == "%globaltimer_hi";
+    return half ? 4 : 0;
+}
+
+void emit_clock(Decoding & d, int bytes) {
+    if (bytes != clock_bytes(d.arg(1))) d.fail("this form is not known");
+    d.push(d.destination(0, bytes));
+    d.emit(bytes == 8 ? clock<uint64_t> : clock<uint32_t>, InstClass::move);
+}
+
+uint64_t take_window(Decoding & d) {
+    if (d.take("shared") || d.take("shared::cta")) return shared_window;
+    if (d.take("local")) return local_window;
+    if (d.take("param")) return param_window;
+    if (!d.take("global") && !d.take("const")) d.fail("it names no state space");
+    return 0;
 }
 
 }  // namespace
 
-bool decode_move(Decoding & d) {
-    if (d.root() == "mov") return decode_mov(d);
-    if (d.root() == "activemask") {
-        d.take_type();
-        d.expect_count(1);
-        d.push(d.destination(0, 4));
-        d.emit(lane_mask, InstClass::warp_exchange);
-        return true;
+void decode_mov(Decoding & d) {
+    d.expect_count(2);
+    const Type type = d.take_type();
+    if (type == Type::pred) return emit_predicate_move(d);
+    const int bytes = ptx::size_of(type);
+    if (d.arg(0).kind == OperandKind::vector) return emit_vector(d, bytes, true);
+    if (d.arg(1).kind == OperandKind::vector) return emit_vector(d, bytes, false);
+    if (clock_bytes(d.arg(1)) != 0) return emit_clock(d, bytes);
+    d.push_alike(1, bytes);
+    d.emit(by_bytes(bytes, copy<uint16_t>, copy<uint32_t>, copy<uint64_t>), InstClass::move);
+}
+
+void decode_activemask(Decoding & d) {
+    d.take_type();
+    d.expect_count(1);
+    d.push(d.destination(0, 4));
+    d.emit(lane_mask, InstClass::warp_exchange);
+}
+
+void decode_cvta(Decoding & d) {
+    const bool to = d.take("to");
+    const uint64_t window = take_window(d);
+    if (d.take_type() != Type::u64) d.fail("only 64-bit addresses are carried out");
+    d.push_alike(1, 8);
+    d.imm(to ? 0 - window : window);
+    d.emit(window != 0 ? add_window<uint64_t> : copy<uint64_t>, InstClass::move);
+}
+
+void decode_isspacep(Decoding & d) {
+    static constexpr std::string_view spaces[] = {"global", "shared", "local", "param"};
+    uint64_t which = std::size(spaces);
+    for (uint64_t i = 0; i < std::size(spaces); ++i) {
+        if (d.take(spaces[i])) which = i;
     }
-    if (d.root() == "cvta") {
-        const bool to = d.take("to");
-        uint64_t window = 0;
-        if (d.take("shared")) {
-            window = shared_window;
-        } else if (d.take("shared::cta")) {
-            window = shared_window;
-        } else if (d.take("local")) {
-            window = local_window;
-        } else if (d.take("param")) {
-            window = param_window;
-        } else if (!d.take("global") && !d.take("const")) {
-            d.fail("it names no state space");
-        }
-        const Type type = d.take_type();
-        if (type != Type::u64) d.fail("only 64-bit addresses are carried out");
-        d.expect_count(2);
-        d.push({d.destination(0, 8), d.row(1, 8)});
-        d.imm(to ? 0 - window : window);
-        d.emit(window ? Handler(add_window<uint64_t>) : Handler(copy<uint64_t>), InstClass::move);
-        return true;
-    }
-    if (d.root() == "isspacep") {
-        static constexpr std::string_view spaces[] = {"global", "shared", "local", "param"};
-        uint64_t which = 4;
-        for (uint64_t i = 0; i < 4; ++i) {
-            if (d.take(spaces[i])) which = i;
-        }
-        if (which == 4) d.fail("it names no state space");
-        d.expect_count(2);
-        d.push({d.predicate(d.arg(0)), d.row(1, 8)});
-        d.imm(which);
-        d.emit(in_window, InstClass::predicate);
-        return true;
-    }
-    return false;
+    if (which == std::size(spaces)) d.fail("it names no state space");
+    d.expect_count(2);
+    d.push({d.predicate(d.arg(0)), d.row(1, 8)});
+    d.imm(which);
+    d.emit(in_window, InstClass::predicate);
 }
 
 }  // namespace llamaproof::emulator

@@ -71,14 +71,10 @@ struct DivApprox {
 };
 struct Abs {
     static float apply(float a) { return float_of(bits_of(a) & 0x7fffffffu); }
+    static double apply(double a) { return double_of(bits_of(a) & 0x7fffffffffffffffu); }
 };
 struct Neg {
     static float apply(float a) { return float_of(bits_of(a) ^ 0x80000000u); }
-};
-struct AbsWide {
-    static double apply(double a) { return double_of(bits_of(a) & 0x7fffffffffffffffu); }
-};
-struct NegWide {
     static double apply(double a) { return double_of(bits_of(a) ^ 0x8000000000000000u); }
 };
 struct Rcp {
@@ -132,8 +128,6 @@ struct Copysign {
     static float apply(float a, float b) {
         return float_of((bits_of(b) & 0x7fffffffu) | (bits_of(a) & 0x80000000u));
     }
-};
-struct CopysignWide {
     static double apply(double a, double b) {
         return double_of((bits_of(b) & 0x7fffffffffffffffu) | (bits_of(a) & 0x8000000000000000u));
     }
@@ -152,7 +146,6 @@ template <class F, bool Ftz, bool Sat> struct Single {
             canonical(flushed<Ftz>(F::apply(flushed<Ftz>(a), flushed<Ftz>(b), flushed<Ftz>(c)))));
     }
 };
-// abs and neg change the sign bit and nothing else, save for .ftz.
 template <class F, bool Ftz> struct SignOnly {
     static float apply(float a) { return F::apply(flushed<Ftz>(a)); }
 };
@@ -162,33 +155,46 @@ template <class F> struct Double {
     static double apply(double a, double b, double c) { return canonical(F::apply(a, b, c)); }
 };
 
-struct Flags {
+struct Form {
+    bool wide = false;  // f64
     bool ftz = false, sat = false;
     int rounding = 0;  // 0 rn, 1 rz, 2 rm, 3 rp
+
+    int bytes() const { return wide ? 8 : 4; }
+    InstClass cls() const { return wide ? InstClass::f64 : InstClass::f32; }
 };
 
-Flags take_flags(Decoding & d) {
-    Flags flags;
-    if (d.take("rz")) {
-        flags.rounding = 1;
-    } else if (d.take("rm")) {
-        flags.rounding = 2;
-    } else if (d.take("rp")) {
-        flags.rounding = 3;
-    } else {
-        d.take("rn");
-    }
-    flags.ftz = d.take("ftz");
-    flags.sat = d.take("sat");
-    return flags;
+int take_rounding(Decoding & d) {
+    const auto mode = d.take_one_of({"rz", "rm", "rp", "rn"});
+    if (mode == "rz") return 1;
+    if (mode == "rm") return 2;
+    return mode == "rp" ? 3 : 0;
 }
 
-template <class F> Handler unary_single(const Flags & f) {
+Form take_form(Decoding & d) {
+    Form form;
+    form.rounding = take_rounding(d);
+    form.ftz = d.take("ftz");
+    form.sat = d.take("sat");
+    form.wide = d.take_type() == Type::f64;
+    if (form.wide && form.sat) d.fail("f64 has no .sat");
+    return form;
+}
+
+// Of an operation that is exact or rounds to nearest alone.
+Form take_unrounded_form(Decoding & d) {
+    const Form form = take_form(d);
+    if (form.sat || form.rounding != 0) d.fail("this form is not known");
+    if (form.wide && form.ftz) d.fail("this form is not known");
+    return form;
+}
+
+template <class F> Handler unary_single(const Form & f) {
     if (f.sat) return nullptr;
     return f.ftz ? Handler(unary<Single<F, true, false>, float, float>)
                  : Handler(unary<Single<F, false, false>, float, float>);
 }
-template <class F> Handler binary_single(const Flags & f) {
+template <class F> Handler binary_single(const Form & f) {
     if (f.sat) {
         return f.ftz ? Handler(binary<Single<F, true, true>, float, float, float>)
                      : Handler(binary<Single<F, false, true>, float, float, float>);
@@ -196,7 +202,7 @@ template <class F> Handler binary_single(const Flags & f) {
     return f.ftz ? Handler(binary<Single<F, true, false>, float, float, float>)
                  : Handler(binary<Single<F, false, false>, float, float, float>);
 }
-template <class F> Handler ternary_single(const Flags & f) {
+template <class F> Handler ternary_single(const Form & f) {
     if (f.sat) {
         return f.ftz ? Handler(ternary<Single<F, true, true>, float, float, float, float>)
                      : Handler(ternary<Single<F, false, true>, float, float, float, float>);
@@ -204,160 +210,84 @@ template <class F> Handler ternary_single(const Flags & f) {
     return f.ftz ? Handler(ternary<Single<F, true, false>, float, float, float, float>)
                  : Handler(ternary<Single<F, false, false>, float, float, float, float>);
 }
-template <class F> constexpr Handler binary_double() {
-    return binary<Double<F>, double, double, double>;
+template <class F> Handler unary_real(const Form & f) {
+    return f.wide ? Handler(unary<Double<F>, double, double>) : unary_single<F>(f);
+}
+template <class F> Handler binary_real(const Form & f) {
+    return f.wide ? Handler(binary<Double<F>, double, double, double>) : binary_single<F>(f);
+}
+template <class F> Handler ternary_real(const Form & f) {
+    return f.wide ? Handler(ternary<Double<F>, double, double, double, double>)
+                  : ternary_single<F>(f);
 }
 
-void emit(Decoding & d, Handler handler, int bytes, size_t sources, InstClass cls) {
-    d.expect_count(sources + 1);
-    d.push(d.destination(0, bytes));
-    for (size_t i = 1; i <= sources; ++i) d.push(d.row(i, bytes));
+void emit(Decoding & d, Handler handler, const Form & form, size_t sources, InstClass cls) {
+    d.push_alike(sources, form.bytes());
     d.emit(handler, cls);
 }
 
-bool emit_directed(Decoding & d, RoundedOp op, const Flags & flags, Type type) {
-    if (flags.rounding == 0) return false;
-    emit(d, directed(op, type == Type::f64), ptx::size_of(type), sources_of(op),
-         type == Type::f64 ? InstClass::f64 : InstClass::f32);
-    d.imm(static_cast<uint64_t>(flags.rounding) | (flags.ftz ? 4u : 0u) | (flags.sat ? 8u : 0u));
+// An operation that exists for every rounding mode; `nearest` is its handler for .rn.
+void emit_rounded(Decoding & d, RoundedOp op, const Form & form, Handler nearest) {
+    if (form.wide && form.ftz) d.fail("this form is not known");
+    const bool is_directed = form.rounding != 0;
+    emit(d, is_directed ? directed(op, form.wide) : nearest, form, sources_of(op), form.cls());
+    if (is_directed) {
+        d.imm(static_cast<uint64_t>(form.rounding) | (form.ftz ? 4u : 0u) | (form.sat ? 8u : 0u));
+    }
+}
+
+template <class F> void emit_two(Decoding & d, RoundedOp op) {
+    const Form form = take_form(d);
+    emit_rounded(d, op, form, binary_real<F>(form));
+}
+
+// The forms with .approx, of f32 alone.
+Form take_approximate_form(Decoding & d) {
+    const Form form = take_form(d);
+    if (form.wide) d.fail("this form is not known");
+    if (form.rounding != 0) d.fail("a rounding mode beside .approx");
+    return form;
+}
+
+template <class F> void emit_approximate(Decoding & d) {
+    if (!d.take("approx")) d.fail("it needs .approx");
+    const Form form = take_approximate_form(d);
+    emit(d, unary_single<F>(form), form, 1, InstClass::special_function);
+}
+
+// rcp and sqrt.
+template <class F> void emit_one(Decoding & d, RoundedOp op) {
+    if (d.take("approx")) {
+        const Form form = take_approximate_form(d);
+        return emit(d, unary_single<F>(form), form, 1, InstClass::special_function);
+    }
+    const Form form = take_form(d);
+    emit_rounded(d, op, form, unary_real<F>(form));
+}
+
+// The coarse double reciprocals, which keep the upper word alone.
+bool emit_coarse(Decoding & d, Handler handler) {
+    if (!d.peek("f64") || !d.peek("approx") || !d.peek("ftz")) return false;
+    for (const char * word : {"f64", "approx", "ftz"}) d.take(word);
+    d.push_alike(1, 8);
+    d.emit(handler, InstClass::special_function);
     return true;
 }
 
-bool decode_double(Decoding & d) {
-    const std::string_view root = d.root();
-    const bool approximate = d.take("approx");
-    Flags flags = take_flags(d);
-    d.take_type();
-    if (flags.sat) d.fail("f64 has no .sat");
-    if (approximate && flags.ftz && (root == "rcp" || root == "rsqrt")) {
-        // The coarse double reciprocals keep the upper word alone.
-        emit(d, root == "rcp" ? coarse_reciprocal : coarse_reciprocal_root, 8, 1,
-             InstClass::special_function);
-        return true;
-    }
-    if (approximate && root == "rsqrt") {
-        emit(d, unary<Double<Rsqrt>, double, double>, 8, 1, InstClass::special_function);
-        return true;
-    }
-    if (approximate || flags.ftz) d.fail("this form is not known");
-    const auto two = [&](RoundedOp op, Handler nearest) {
-        if (!emit_directed(d, op, flags, Type::f64)) emit(d, nearest, 8, 2, InstClass::f64);
-    };
-    if (root == "add") {
-        two(RoundedOp::add, binary_double<Add>());
-    } else if (root == "sub") {
-        two(RoundedOp::sub, binary_double<Sub>());
-    } else if (root == "mul") {
-        two(RoundedOp::mul, binary_double<Mul>());
-    } else if (root == "div") {
-        two(RoundedOp::div, binary_double<Div>());
-    } else if (root == "fma" || root == "mad") {
-        if (!emit_directed(d, RoundedOp::fma, flags, Type::f64)) {
-            emit(d, ternary<Double<Fma>, double, double, double, double>, 8, 3, InstClass::f64);
-        }
-    } else if (root == "rcp") {
-        if (!emit_directed(d, RoundedOp::rcp, flags, Type::f64)) {
-            emit(d, unary<Double<Rcp>, double, double>, 8, 1, InstClass::f64);
-        }
-    } else if (root == "sqrt") {
-        if (!emit_directed(d, RoundedOp::sqrt, flags, Type::f64)) {
-            emit(d, unary<Double<Sqrt>, double, double>, 8, 1, InstClass::f64);
-        }
-    } else if (root == "min") {
-        emit(d, binary_double<Min>(), 8, 2, InstClass::f64);
-    } else if (root == "max") {
-        emit(d, binary_double<Max>(), 8, 2, InstClass::f64);
-    } else if (root == "abs") {
-        emit(d, unary<AbsWide, double, double>, 8, 1, InstClass::f64);
-    } else if (root == "neg") {
-        emit(d, unary<NegWide, double, double>, 8, 1, InstClass::f64);
-    } else if (root == "copysign") {
-        emit(d, binary<CopysignWide, double, double, double>, 8, 2, InstClass::f64);
-    } else {
-        return false;
-    }
-    return true;
-}
-
-bool decode_single(Decoding & d) {
-    const std::string_view root = d.root();
-    const bool approximate = d.take("approx");
-    const bool full = d.take("full");
+template <class F, class WithNan> void emit_extreme(Decoding & d) {
     const bool nan = d.take("NaN");
-    const Flags flags = take_flags(d);
-    d.take_type();
-    if (nan && root != "min" && root != "max") d.fail(".NaN is for min and max");
-    if ((approximate || full) && flags.rounding != 0) d.fail("a rounding mode beside .approx");
-    if (full && root != "div") d.fail(".full is for div");
-    constexpr InstClass arithmetic = InstClass::f32, special = InstClass::special_function;
-    const auto two = [&](RoundedOp op, Handler nearest) {
-        if (!emit_directed(d, op, flags, Type::f32)) emit(d, nearest, 4, 2, arithmetic);
-    };
-    const auto one = [&](RoundedOp op, Handler nearest) {
-        if (!emit_directed(d, op, flags, Type::f32)) {
-            emit(d, nearest, 4, 1, approximate ? special : arithmetic);
-        }
-    };
-    const auto function = [&](Handler handler) {
-        if (!approximate) d.fail("it needs .approx");
-        emit(d, handler, 4, 1, special);
-    };
-    if (root == "add") {
-        two(RoundedOp::add, binary_single<Add>(flags));
-    } else if (root == "sub") {
-        two(RoundedOp::sub, binary_single<Sub>(flags));
-    } else if (root == "mul") {
-        two(RoundedOp::mul, binary_single<Mul>(flags));
-    } else if (root == "div") {
-        if (flags.sat) d.fail("div has no .sat");
-        if (approximate) {
-            emit(d, binary_single<DivApprox>(flags), 4, 2, special);
-        } else {
-            two(RoundedOp::div, binary_single<Div>(flags));
-        }
-    } else if (root == "fma" || root == "mad") {
-        if (!emit_directed(d, RoundedOp::fma, flags, Type::f32)) {
-            emit(d, ternary_single<Fma>(flags), 4, 3, arithmetic);
-        }
-    } else if (root == "rcp") {
-        one(RoundedOp::rcp, unary_single<Rcp>(flags));
-    } else if (root == "sqrt") {
-        one(RoundedOp::sqrt, unary_single<Sqrt>(flags));
-    } else if (root == "rsqrt") {
-        function(unary_single<Rsqrt>(flags));
-    } else if (root == "ex2") {
-        function(unary_single<Ex2>(flags));
-    } else if (root == "lg2") {
-        function(unary_single<Lg2>(flags));
-    } else if (root == "sin") {
-        function(unary_single<Sin>(flags));
-    } else if (root == "cos") {
-        function(unary_single<Cos>(flags));
-    } else if (root == "tanh") {
-        function(unary_single<Tanh>(flags));
-    } else if (root == "min" || root == "max") {
-        if (flags.sat || flags.rounding != 0) d.fail("this form is not known");
-        const bool least = root == "min";
-        emit(d,
-             nan ? (least ? binary_single<MinNan>(flags) : binary_single<MaxNan>(flags))
-                 : (least ? binary_single<Min>(flags) : binary_single<Max>(flags)),
-             4, 2, arithmetic);
-    } else if (root == "abs") {
-        emit(d,
-             flags.ftz ? Handler(unary<SignOnly<Abs, true>, float, float>)
-                       : Handler(unary<SignOnly<Abs, false>, float, float>),
-             4, 1, arithmetic);
-    } else if (root == "neg") {
-        emit(d,
-             flags.ftz ? Handler(unary<SignOnly<Neg, true>, float, float>)
-                       : Handler(unary<SignOnly<Neg, false>, float, float>),
-             4, 1, arithmetic);
-    } else if (root == "copysign") {
-        emit(d, binary<Copysign, float, float, float>, 4, 2, arithmetic);
-    } else {
-        return false;
-    }
-    return true;
+    const Form form = take_unrounded_form(d);
+    if (nan && form.wide) d.fail("f64 has no .NaN");
+    const Handler handler = nan ? binary_single<WithNan>(form) : binary_real<F>(form);
+    emit(d, handler, form, 2, form.cls());
+}
+
+// abs and neg change the sign bit and nothing else, save for .ftz.
+template <class F> void emit_sign(Decoding & d) {
+    const Form form = take_unrounded_form(d);
+    const Handler single = form.ftz ? Handler(unary<SignOnly<F, true>, float, float>)
+                                    : Handler(unary<SignOnly<F, false>, float, float>);
+    emit(d, form.wide ? Handler(unary<F, double, double>) : single, form, 1, form.cls());
 }
 
 // testp: 0 finite, 1 infinite, 2 number, 3 notanumber, 4 normal, 5 subnormal.
@@ -382,34 +312,68 @@ template <class T> void test_property(Warp & warp, const Inst & inst, uint32_t m
 
 }  // namespace
 
-bool decode_real(Decoding & d) {
-    static constexpr std::string_view roots[] = {
-        "add", "sub", "mul", "div",  "fma", "mad", "rcp", "sqrt", "rsqrt",   "ex2",
-        "lg2", "sin", "cos", "tanh", "min", "max", "abs", "neg",  "copysign"};
-    const std::string_view root = d.root();
-    if (root == "testp") {
-        static constexpr std::string_view names[] = {"finite",     "infinite", "number",
-                                                     "notanumber", "normal",   "subnormal"};
-        uint64_t property = 6;
-        for (uint64_t i = 0; i < 6; ++i) {
-            if (d.take(names[i])) property = i;
-        }
-        if (property == 6) d.fail("it names no property");
-        const Type type = d.take_type();
-        if (type != Type::f32 && type != Type::f64) d.fail("it is for f32 and f64");
-        d.expect_count(2);
-        d.push({d.predicate(d.arg(0)), d.row(1, ptx::size_of(type))});
-        d.imm(property);
-        d.emit(type == Type::f32 ? Handler(test_property<float>) : Handler(test_property<double>),
-               InstClass::predicate);
-        return true;
+void real_add(Decoding & d) { emit_two<Add>(d, RoundedOp::add); }
+void real_sub(Decoding & d) { emit_two<Sub>(d, RoundedOp::sub); }
+void real_mul(Decoding & d) { emit_two<Mul>(d, RoundedOp::mul); }
+void real_sqrt(Decoding & d) { emit_one<Sqrt>(d, RoundedOp::sqrt); }
+void real_ex2(Decoding & d) { emit_approximate<Ex2>(d); }
+void real_lg2(Decoding & d) { emit_approximate<Lg2>(d); }
+void real_sin(Decoding & d) { emit_approximate<Sin>(d); }
+void real_cos(Decoding & d) { emit_approximate<Cos>(d); }
+void real_tanh(Decoding & d) { emit_approximate<Tanh>(d); }
+void real_min(Decoding & d) { emit_extreme<Min, MinNan>(d); }
+void real_max(Decoding & d) { emit_extreme<Max, MaxNan>(d); }
+void real_abs(Decoding & d) { emit_sign<Abs>(d); }
+void real_neg(Decoding & d) { emit_sign<Neg>(d); }
+
+void real_fma(Decoding & d) {
+    const Form form = take_form(d);
+    emit_rounded(d, RoundedOp::fma, form, ternary_real<Fma>(form));
+}
+
+void real_div(Decoding & d) {
+    const bool approximate = d.take("approx"), full = d.take("full");
+    const Form form = approximate || full ? take_approximate_form(d) : take_form(d);
+    if (form.sat) d.fail("div has no .sat");
+    if (approximate) {
+        return emit(d, binary_single<DivApprox>(form), form, 2, InstClass::special_function);
     }
-    bool mine = false;
-    for (const std::string_view name : roots) mine = mine || name == root;
-    if (!mine) return false;
-    if (d.peek("f64") && !d.peek("f32")) return decode_double(d);
-    if (d.peek("f32") && !d.peek("f64")) return decode_single(d);
-    return false;
+    emit_rounded(d, RoundedOp::div, form, binary_real<Div>(form));
+}
+
+void real_rcp(Decoding & d) {
+    if (!emit_coarse(d, coarse_reciprocal)) emit_one<Rcp>(d, RoundedOp::rcp);
+}
+
+void real_rsqrt(Decoding & d) {
+    if (emit_coarse(d, coarse_reciprocal_root)) return;
+    if (!d.take("approx")) d.fail("it needs .approx");
+    const Form form = take_unrounded_form(d);
+    emit(d, unary_real<Rsqrt>(form), form, 1, InstClass::special_function);
+}
+
+void real_copysign(Decoding & d) {
+    const Form form = take_unrounded_form(d);
+    const Handler handler = form.wide ? Handler(binary<Copysign, double, double, double>)
+                                      : Handler(binary<Copysign, float, float, float>);
+    emit(d, handler, form, 2, form.cls());
+}
+
+void decode_testp(Decoding & d) {
+    static constexpr std::string_view names[] = {"finite",     "infinite", "number",
+                                                 "notanumber", "normal",   "subnormal"};
+    uint64_t property = std::size(names);
+    for (uint64_t i = 0; i < std::size(names); ++i) {
+        if (d.take(names[i])) property = i;
+    }
+    if (property == std::size(names)) d.fail("it names no property");
+    const Type type = d.take_type();
+    if (type != Type::f32 && type != Type::f64) d.fail("it is for f32 and f64");
+    d.expect_count(2);
+    d.push({d.predicate(d.arg(0)), d.row(1, ptx::size_of(type))});
+    d.imm(property);
+    d.emit(type == Type::f32 ? Handler(test_property<float>) : Handler(test_property<double>),
+           InstClass::predicate);
 }
 
 }  // namespace llamaproof::emulator

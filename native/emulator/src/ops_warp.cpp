@@ -77,8 +77,7 @@ template <class T> void match(Warp & warp, const Inst & inst, uint32_t mask) {
     const T * a = warp.row<T>(inst.op[2]);
     alignas(64) uint32_t result[lanes] = {};
     uint32_t holds = 0;
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(mask)) {
         const uint32_t present = members[lane] & mask;
         uint32_t same = 0;
         for (uint32_t others = present; others != 0; others &= others - 1) {
@@ -123,8 +122,7 @@ template <class F, class T> void reduce(Warp & warp, const Inst & inst, uint32_t
     check_members(warp, inst, mask, members);
     const T * a = warp.row<T>(inst.op[1]);
     alignas(64) T result[lanes] = {};
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(mask)) {
         bool first = true;
         T value{};
         for (uint32_t others = members[lane] & mask; others != 0; others &= others - 1) {
@@ -154,89 +152,102 @@ Operand without_pair(const Operand & operand) {
     return plain;
 }
 
+constexpr InstClass exchange = InstClass::warp_exchange;
+
+void need_sync(Decoding & d) {
+    if (!d.take("sync")) d.fail("the forms without .sync are not carried out");
+}
+
+// The first operand may be a pair: a value, and a predicate after '|'.
+void push_pair(Decoding & d) {
+    const Operand & target = d.arg(0);
+    d.push({d.destination(without_pair(target), 4), d.predicate_or_sink(target.pair)});
+}
+
 }  // namespace
 
-bool decode_warp(Decoding & d) {
-    const std::string_view root = d.root();
-    constexpr InstClass cls = InstClass::warp_exchange;
-    if (root != "shfl" && root != "vote" && root != "match" && root != "redux" && root != "elect") {
-        return false;
+void decode_shfl(Decoding & d) {
+    need_sync(d);
+    static constexpr struct {
+        std::string_view name;
+        Handler handler;
+    } modes[] = {{"up", shuffle<Shuffle::up>},
+                 {"down", shuffle<Shuffle::down>},
+                 {"bfly", shuffle<Shuffle::bfly>},
+                 {"idx", shuffle<Shuffle::idx>}};
+    Handler handler = nullptr;
+    for (const auto & mode : modes) {
+        if (d.take(mode.name)) handler = mode.handler;
     }
-    if (!d.take("sync")) d.fail("the forms without .sync are not carried out");
-    if (root == "shfl") {
-        const auto mode = d.take_one_of({"up", "down", "bfly", "idx"});
-        if (!mode) d.fail("it names no mode");
-        if (d.take_type() != Type::b32) d.fail("it is for b32");
-        d.expect_count(5);
-        const Operand & target = d.arg(0);
-        d.push({d.destination(without_pair(target), 4), d.predicate_or_sink(target.pair),
-                d.row(1, 4), d.row(2, 4), d.row(3, 4), d.row(4, 4)});
-        d.emit(*mode == "up"     ? shuffle<Shuffle::up>
-               : *mode == "down" ? shuffle<Shuffle::down>
-               : *mode == "bfly" ? shuffle<Shuffle::bfly>
-                                 : shuffle<Shuffle::idx>,
-               cls);
-        return true;
+    if (handler == nullptr) d.fail("it names no mode");
+    if (d.take_type() != Type::b32) d.fail("it is for b32");
+    d.expect_count(5);
+    push_pair(d);
+    d.push({d.row(1, 4), d.row(2, 4), d.row(3, 4), d.row(4, 4)});
+    d.emit(handler, exchange);
+}
+
+void decode_vote(Decoding & d) {
+    need_sync(d);
+    static constexpr std::string_view modes[] = {"all", "any", "uni", "ballot"};
+    uint64_t mode = std::size(modes);
+    for (uint64_t i = 0; i < std::size(modes); ++i) {
+        if (d.take(modes[i])) mode = i;
     }
-    if (root == "vote") {
-        const auto mode = d.take_one_of({"all", "any", "uni", "ballot"});
-        if (!mode) d.fail("it names no mode");
-        const bool ballot = *mode == "ballot";
-        d.take_type();
-        d.expect_count(3);
-        d.push(ballot ? d.destination(0, 4) : d.predicate(d.arg(0)));
-        if (const auto constant = d.constant(d.arg(1))) {
-            (void)constant;
-            d.fail("a constant predicate");
-        }
-        d.push_predicate(d.arg(1));
-        d.push(d.row(2, 4));
-        d.imm(*mode == "all" ? 0 : *mode == "any" ? 1 : *mode == "uni" ? 2 : 3);
-        d.emit(vote, cls);
-        return true;
+    if (mode == std::size(modes)) d.fail("it names no mode");
+    d.take_type();
+    d.expect_count(3);
+    d.push(modes[mode] == "ballot" ? d.destination(0, 4) : d.predicate(d.arg(0)));
+    if (d.constant(d.arg(1))) d.fail("a constant predicate");
+    d.push_predicate(d.arg(1));
+    d.push(d.row(2, 4));
+    d.imm(mode);
+    d.emit(vote, exchange);
+}
+
+void decode_match(Decoding & d) {
+    need_sync(d);
+    const bool all = d.take("all");
+    if (!all && !d.take("any")) d.fail("it names no mode");
+    const int bytes = ptx::size_of(d.take_type());
+    d.expect_count(3);
+    push_pair(d);
+    d.push({d.row(1, bytes), d.row(2, 4)});
+    d.imm(all ? 1 : 0);
+    d.emit(by_bytes(bytes, nullptr, match<uint32_t>, match<uint64_t>), exchange);
+}
+
+void decode_redux(Decoding & d) {
+    need_sync(d);
+    static constexpr struct {
+        std::string_view name;
+        Handler of_unsigned, of_signed;
+    } operations[] = {{"add", reduce<Add, uint32_t>, reduce<Add, uint32_t>},
+                      {"min", reduce<Min, uint32_t>, reduce<Min, int32_t>},
+                      {"max", reduce<Max, uint32_t>, reduce<Max, int32_t>},
+                      {"and", reduce<And, uint32_t>, reduce<And, uint32_t>},
+                      {"or", reduce<Or, uint32_t>, reduce<Or, uint32_t>},
+                      {"xor", reduce<Xor, uint32_t>, reduce<Xor, uint32_t>}};
+    const Type type = d.take_type();
+    if (ptx::size_of(type) != 4 || ptx::is_float(type)) {
+        d.fail("only 32-bit integers are carried out");
     }
-    if (root == "match") {
-        const bool all = d.take("all");
-        if (!all && !d.take("any")) d.fail("it names no mode");
-        const Type type = d.take_type();
-        const int bytes = ptx::size_of(type);
-        d.expect_count(3);
-        const Operand & target = d.arg(0);
-        d.push({d.destination(without_pair(target), 4), d.predicate_or_sink(target.pair),
-                d.row(1, bytes), d.row(2, 4)});
-        d.imm(all ? 1 : 0);
-        d.emit(bytes == 4   ? Handler(match<uint32_t>)
-               : bytes == 8 ? Handler(match<uint64_t>)
-                            : nullptr,
-               cls);
-        return true;
+    Handler handler = nullptr;
+    for (const auto & operation : operations) {
+        if (!d.take(operation.name)) continue;
+        handler = type == Type::s32 ? operation.of_signed : operation.of_unsigned;
     }
-    if (root == "redux") {
-        const auto op = d.take_one_of({"add", "min", "max", "and", "or", "xor"});
-        if (!op) d.fail("it names no operation");
-        const Type type = d.take_type();
-        if (ptx::size_of(type) != 4 || ptx::is_float(type)) {
-            d.fail("only 32-bit integers are carried out");
-        }
-        const bool is_signed = type == Type::s32;
-        d.expect_count(3);
-        d.push({d.destination(0, 4), d.row(1, 4), d.row(2, 4)});
-        d.emit(*op == "add" ? reduce<Add, uint32_t>
-               : *op == "min"
-                   ? (is_signed ? Handler(reduce<Min, int32_t>) : Handler(reduce<Min, uint32_t>))
-               : *op == "max"
-                   ? (is_signed ? Handler(reduce<Max, int32_t>) : Handler(reduce<Max, uint32_t>))
-               : *op == "and" ? reduce<And, uint32_t>
-               : *op == "or"  ? reduce<Or, uint32_t>
-                              : reduce<Xor, uint32_t>,
-               cls);
-        return true;
-    }
+    if (handler == nullptr) d.fail("it names no operation");
+    d.push_alike(2, 4);
+    d.emit(handler, exchange);
+}
+
+void decode_elect(Decoding & d) {
+    need_sync(d);
     d.expect_count(2);
-    const Operand & target = d.arg(0);
-    d.push({d.destination(without_pair(target), 4), d.predicate_or_sink(target.pair), d.row(1, 4)});
-    d.emit(elect, cls);
-    return true;
+    push_pair(d);
+    d.push(d.row(1, 4));
+    d.emit(elect, exchange);
 }
 
 }  // namespace llamaproof::emulator

@@ -154,16 +154,14 @@ void load_fragment(Warp & warp, const Inst & inst, uint32_t mask) {
             const uint32_t good =
                 access_shared(warp, inst, asking, address, piece, SharedUse::read);
             count_banks(warp, good, address, piece);
-            for (uint32_t rest = good; rest != 0; rest &= rest - 1) {
-                const int lane = __builtin_ctz(rest);
+            for (const int lane : lanes_of(good)) {
                 std::memcpy(data + (first + static_cast<uint32_t>(lane)) * piece,
                             warp.block->shared + address.at[lane], piece);
             }
         } else {
             HostLanes host;
             const uint32_t good = access_global(warp, inst, asking, address, piece, false, host);
-            for (uint32_t rest = good; rest != 0; rest &= rest - 1) {
-                const int lane = __builtin_ctz(rest);
+            for (const int lane : lanes_of(good)) {
                 std::memcpy(data + (first + static_cast<uint32_t>(lane)) * piece, host.at[lane],
                             piece);
             }
@@ -198,16 +196,14 @@ void store_fragment(Warp & warp, const Inst & inst, uint32_t mask) {
             const uint32_t good =
                 access_shared(warp, inst, asking, address, piece, SharedUse::write, value);
             count_banks(warp, good, address, piece);
-            for (uint32_t rest = good; rest != 0; rest &= rest - 1) {
-                const int lane = __builtin_ctz(rest);
+            for (const int lane : lanes_of(good)) {
                 std::memcpy(warp.block->shared + address.at[lane],
                             value + static_cast<size_t>(lane) * piece, piece);
             }
         } else {
             HostLanes host;
             const uint32_t good = access_global(warp, inst, asking, address, piece, true, host);
-            for (uint32_t rest = good; rest != 0; rest &= rest - 1) {
-                const int lane = __builtin_ctz(rest);
+            for (const int lane : lanes_of(good)) {
                 std::memcpy(host.at[lane], value + static_cast<size_t>(lane) * piece, piece);
             }
             mark_global(warp, inst, good, address, piece);
@@ -333,13 +329,11 @@ float half_at(Warp & warp, const uint32_t * registers, int lane, int i) {
     return half_to_float(warp.row<uint16_t>(registers[i / 2])[2 * lane + i % 2]);
 }
 
-template <bool HalfD, bool HalfC>
-void multiply_quads(Warp & warp, const Inst & inst, uint32_t mask) {
-    check_whole(warp, inst, mask);
-    constexpr int d_registers = HalfD ? 4 : 8, a_at = d_registers, b_at = a_at + 2, c_at = b_at + 2;
-    alignas(64) float a[4][8][quad_depth];
-    alignas(64) float b[4][quad_depth][8];
-    alignas(64) float c[4][8][8];
+using QuadA = float[4][8][quad_depth];
+using QuadB = float[4][quad_depth][8];
+using QuadC = float[4][8][8];
+
+void take_quads(Warp & warp, const Inst & inst, int a_at, int b_at, QuadA & a, QuadB & b) {
     for (int lane = 0; lane < lanes; ++lane) {
         const int q = quad_of(lane);
         for (int i = 0; i < 4; ++i) {
@@ -348,24 +342,60 @@ void multiply_quads(Warp & warp, const Inst & inst, uint32_t mask) {
             a[q][in_a.row][in_a.column] = half_at(warp, inst.op + a_at, lane, i);
             b[q][in_b.row][in_b.column] = half_at(warp, inst.op + b_at, lane, i);
         }
+    }
+}
+
+template <bool Half> void take_quads(Warp & warp, const uint32_t * registers, QuadC & c) {
+    for (int lane = 0; lane < lanes; ++lane) {
         for (int i = 0; i < 8; ++i) {
-            const QuadElement in_c = HalfC ? quad_half(lane, i) : quad_single(lane, i);
-            c[q][in_c.row][in_c.column] = HalfC ? half_at(warp, inst.op + c_at, lane, i)
-                                                : warp.row<float>(inst.op[c_at + i])[lane];
+            const QuadElement at = Half ? quad_half(lane, i) : quad_single(lane, i);
+            c[quad_of(lane)][at.row][at.column] =
+                Half ? half_at(warp, registers, lane, i) : warp.row<float>(registers[i])[lane];
         }
     }
+}
+
+template <bool Half>
+void put_quads(Warp & warp, const uint32_t * registers, const QuadC & c, uint32_t mask) {
+    const auto value = [&](int lane, int i) {
+        const QuadElement at = Half ? quad_half(lane, i) : quad_single(lane, i);
+        return c[quad_of(lane)][at.row][at.column];
+    };
+    for (int r = 0; r < (Half ? 4 : 8); ++r) {
+        alignas(64) uint32_t out[lanes];
+        for (int lane = 0; lane < lanes; ++lane) {
+            out[lane] = Half ? float_to_half(value(lane, 2 * r)) |
+                                   uint32_t(float_to_half(value(lane, 2 * r + 1))) << 16
+                             : bits_of(canonical(value(lane, r)));
+        }
+        blend(warp.row<uint32_t>(registers[r]), out, mask);
+    }
+}
+
+void multiply_quad(const float (&a)[8][quad_depth], const float (&b)[quad_depth][8],
+                   float (&c)[8][8]) {
+    for (int i = 0; i < 8; ++i) {
+        for (int k = 0; k < quad_depth; ++k) {
+            for (int j = 0; j < 8; ++j) c[i][j] = __builtin_fmaf(a[i][k], b[k][j], c[i][j]);
+        }
+    }
+}
+
+template <bool HalfD, bool HalfC>
+void multiply_quads(Warp & warp, const Inst & inst, uint32_t mask) {
+    check_whole(warp, inst, mask);
+    constexpr int a_at = HalfD ? 4 : 8, b_at = a_at + 2, c_at = b_at + 2;
+    alignas(64) QuadA a;
+    alignas(64) QuadB b;
+    alignas(64) QuadC c;
+    take_quads(warp, inst, a_at, b_at, a, b);
+    take_quads<HalfC>(warp, inst.op + c_at, c);
     const bool check = warp.worker->launch->check;
     Product product;
     product.macs = uint64_t(4) * 8 * 8 * quad_depth;
     product.rows = product.columns = 32;
     for (int q = 0; q < 4; ++q) {
-        for (int i = 0; i < 8; ++i) {
-            for (int k = 0; k < quad_depth; ++k) {
-                for (int j = 0; j < 8; ++j) {
-                    c[q][i][j] = __builtin_fmaf(a[q][i][k], b[q][k][j], c[q][i][j]);
-                }
-            }
-        }
+        multiply_quad(a[q], b[q], c[q]);
         if (!check) continue;
         const uint64_t rows = rows_with_anything(a[q]), columns = columns_with_anything(b[q]);
         product.rows_used += rows;
@@ -373,19 +403,7 @@ void multiply_quads(Warp & warp, const Inst & inst, uint32_t mask) {
         product.macs_used += rows * columns * quad_depth;
     }
     count_product(warp.worker->counts, product, check);
-    alignas(64) uint32_t out[d_registers][lanes];
-    for (int lane = 0; lane < lanes; ++lane) {
-        for (int r = 0; r < d_registers; ++r) {
-            const auto value = [&](int i) {
-                const QuadElement at = HalfD ? quad_half(lane, i) : quad_single(lane, i);
-                return c[quad_of(lane)][at.row][at.column];
-            };
-            out[r][lane] = HalfD ? float_to_half(value(2 * r)) |
-                                       uint32_t(float_to_half(value(2 * r + 1))) << 16
-                                 : bits_of(canonical(value(r)));
-        }
-    }
-    for (int r = 0; r < d_registers; ++r) blend(warp.row<uint32_t>(inst.op[r]), out[r], mask);
+    put_quads<HalfD>(warp, inst.op, c, mask);
 }
 
 // ---- Decoding.
@@ -422,45 +440,67 @@ bool is_half(Decoding & d, Type type) {
     return type == Type::f16;
 }
 
+Where take_where(Decoding & d) {
+    if (d.take("global")) return Where::global;
+    if (d.take("shared") || d.take("shared::cta")) return Where::shared;
+    return Where::generic;
+}
+
+Space space_of(Where where) {
+    switch (where) {
+        case Where::global: return Space::global;
+        case Where::shared: return Space::shared;
+        case Where::generic: break;
+    }
+    return Space::generic;
+}
+
+InstClass class_of(Where where, bool load) {
+    switch (where) {
+        case Where::global: return load ? InstClass::load_global : InstClass::store_global;
+        case Where::shared: return load ? InstClass::load_shared : InstClass::store_shared;
+        case Where::generic: break;
+    }
+    return load ? InstClass::load_generic : InstClass::store_generic;
+}
+
+// A matrix as it lies in memory, and how many registers hold it.
+struct Fragment {
+    uint32_t lines, line, element, registers;
+    bool transposed;
+};
+
+Fragment take_fragment(Decoding & d, std::string_view role) {
+    const bool by_columns = takes_columns(d);
+    const Shape shape = take_shape(d);
+    const uint32_t rows = role == "b" ? depth : shape.m, columns = role == "a" ? depth : shape.n;
+    const Type type = d.take_type();
+    const bool accumulator = role == "c" || role == "d";
+    if (!accumulator && type != Type::f16) d.fail("its element type is not known");
+    const bool half = is_half(d, type);
+    const uint32_t accumulator_registers = half ? 4 : 8;
+    return {by_columns ? columns : rows, by_columns ? rows : columns, half ? 2u : 4u,
+            accumulator ? accumulator_registers : multiplicand_registers,
+            accumulator && by_columns};
+}
+
 void decode_fragment(Decoding & d, bool load) {
     const auto role = load ? d.take_one_of({"a", "b", "c"}) : d.take_one_of({"d"});
     if (!role) d.fail("it names no matrix");
     if (!d.take("sync")) d.fail("this form is not known");
     d.take("aligned");
-    const bool by_columns = takes_columns(d);
-    const Shape shape = take_shape(d);
-    Where where = d.take("global")                            ? Where::global
-                  : d.take("shared") || d.take("shared::cta") ? Where::shared
-                                                              : Where::generic;
-    const Type type = d.take_type();
-    const bool accumulator = *role == "c" || *role == "d";
-    if (!accumulator && type != Type::f16) d.fail("its element type is not known");
-    const bool half = is_half(d, type);
+    Where where = take_where(d);
+    const Fragment fragment = take_fragment(d, *role);
     d.expect_count(2, 3);
-    const AddressRef ref =
-        d.address(d.arg(load ? 1 : 0), where == Where::shared   ? Space::shared
-                                       : where == Where::global ? Space::global
-                                                                : Space::generic);
+    const AddressRef ref = d.address(d.arg(load ? 1 : 0), space_of(where));
     if (ref.symbol_space == Space::shared) where = Where::shared;
-    const uint32_t rows = *role == "b" ? depth : shape.m, columns = *role == "a" ? depth : shape.n;
-    const uint32_t size = half ? 2 : 4,
-                   registers = accumulator ? (half ? 4 : 8) : multiplicand_registers;
-    const uint32_t lines = by_columns ? columns : rows, line = by_columns ? rows : columns;
     d.push({ref.base.offset, ref.has_base ? static_cast<uint32_t>(ref.base.bytes) : 0,
-            static_cast<uint32_t>(where), d.count() == 3 ? d.row(2, 4) : no_row, lines, line * size,
-            size, accumulator && by_columns ? is_transposed : 0, registers});
+            static_cast<uint32_t>(where), d.count() == 3 ? d.row(2, 4) : no_row, fragment.lines,
+            fragment.line * fragment.element, fragment.element,
+            fragment.transposed ? is_transposed : 0, fragment.registers});
     d.imm(static_cast<uint64_t>(ref.offset));
-    push_fragment(d, d.arg(load ? 0 : 1), static_cast<int>(registers), load);
-    const bool shared = where == Where::shared, generic = where == Where::generic;
-    if (load) {
-        d.emit(load_fragment, shared    ? InstClass::load_shared
-                              : generic ? InstClass::load_generic
-                                        : InstClass::load_global);
-    } else {
-        d.emit(store_fragment, shared    ? InstClass::store_shared
-                               : generic ? InstClass::store_generic
-                                         : InstClass::store_global);
-    }
+    push_fragment(d, d.arg(load ? 0 : 1), static_cast<int>(fragment.registers), load);
+    d.emit(load ? load_fragment : store_fragment, class_of(where, load));
 }
 
 template <int M, int N> Handler product_of(bool half_d, bool half_c) {
@@ -512,18 +552,11 @@ void decode_quad_mma(Decoding & d) {
            InstClass::mma);
 }
 
-bool decode_wmma(Decoding & d) {
-    if (d.root() != "wmma") return false;
-    if (d.take("load")) {
-        decode_fragment(d, true);
-    } else if (d.take("store")) {
-        decode_fragment(d, false);
-    } else if (d.take("mma")) {
-        decode_product(d);
-    } else {
-        d.fail("this form is not known");
-    }
-    return true;
+void decode_wmma(Decoding & d) {
+    if (d.take("load")) return decode_fragment(d, true);
+    if (d.take("store")) return decode_fragment(d, false);
+    if (d.take("mma")) return decode_product(d);
+    d.fail("this form is not known");
 }
 
 }  // namespace llamaproof::emulator

@@ -50,8 +50,7 @@ void apply_directed(Warp & warp, const Inst & inst, uint32_t mask) {
     const T * a = warp.row<T>(inst.op[1]);
     const T * b = sources > 1 ? warp.row<T>(inst.op[2]) : a;
     const T * c = sources > 2 ? warp.row<T>(inst.op[3]) : a;
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(mask)) {
         T value =
             compute<T>(Op, flush_if(ftz, a[lane]), flush_if(ftz, b[lane]), flush_if(ftz, c[lane]));
         value = canonical(flush_if(ftz, value));
@@ -95,16 +94,14 @@ Handler directed(RoundedOp op, bool wide) {
 }
 
 void coarse_reciprocal(Warp & warp, const Inst & inst, uint32_t mask) {
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(mask)) {
         const double a = flush_wide(upper_word(warp.row<double>(inst.op[1])[lane]));
         warp.row<double>(inst.op[0])[lane] = flush_wide(upper_word(canonical(1.0 / a)));
     }
 }
 
 void coarse_reciprocal_root(Warp & warp, const Inst & inst, uint32_t mask) {
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(mask)) {
         const double a = flush_wide(upper_word(warp.row<double>(inst.op[1])[lane]));
         warp.row<double>(inst.op[0])[lane] = upper_word(canonical(1.0 / std::sqrt(a)));
     }

@@ -11,8 +11,7 @@ template <class T> inline void blend(T * to, const T * from, uint32_t mask) {
         std::memcpy(to, from, sizeof(T) * lanes);
         return;
     }
-    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-        const int lane = __builtin_ctz(rest);
+    for (const int lane : lanes_of(mask)) {
         to[lane] = from[lane];
     }
 }

@@ -39,46 +39,50 @@ uint32_t Emulator::load(std::string text) {
     return id;
 }
 
+void Emulator::place(Loaded & loaded, const ptx::Variable & variable) {
+    const auto bytes = static_cast<uint64_t>(std::max<int64_t>(variable.bytes(), 1));
+    std::vector<uint8_t> storage(bytes + variable_alignment);
+    auto base = reinterpret_cast<uint64_t>(storage.data());
+    base = (base + variable_alignment - 1) / variable_alignment * variable_alignment;
+    Allocation & allocation = memory_.add(base, bytes, reinterpret_cast<uint8_t *>(base), true);
+    allocation.owned = std::move(storage);
+    loaded.variables[variable.name] = base;
+    loaded.places[variable.name] = {variable.space, base};
+}
+
+void Emulator::initialise(const Loaded & loaded, const ptx::Variable & variable) {
+    const Allocation * allocation = memory_.find(loaded.variables.at(variable.name));
+    const auto size = static_cast<uint64_t>(ptx::size_of(variable.type));
+    uint64_t at = 0;
+    for (const ptx::Initial & initial : variable.initial) {
+        uint64_t value = initial.bits;
+        if (!initial.symbol.empty()) {
+            const auto symbol = loaded.variables.find(initial.symbol);
+            if (symbol == loaded.variables.end()) {
+                throw ptx::Error(variable.line, "the initial value '" + initial.symbol +
+                                                    "' is not a variable of this module");
+            }
+            value += symbol->second;
+        }
+        if (at + size > allocation->size) {
+            throw ptx::Error(variable.line, "more initial values than elements");
+        }
+        std::memcpy(allocation->host + at, &value, size);
+        at += size;
+    }
+}
+
 void Emulator::place_variables(Loaded & loaded) {
     std::vector<const ptx::Variable *> placed;
+    for (const ptx::Variable & variable : loaded.module->variables) {
+        const bool global =
+            variable.space == ptx::Space::global || variable.space == ptx::Space::constant;
+        // A use of an external one will say that it is not known.
+        if (global && !variable.external) placed.push_back(&variable);
+    }
     try {
-        for (const ptx::Variable & variable : loaded.module->variables) {
-            if (variable.space != ptx::Space::global && variable.space != ptx::Space::constant) {
-                continue;
-            }
-            if (variable.external) continue;  // a use of it will say that it is not known
-            const auto bytes = static_cast<uint64_t>(std::max<int64_t>(variable.bytes(), 1));
-            std::vector<uint8_t> storage(bytes + variable_alignment);
-            auto base = reinterpret_cast<uint64_t>(storage.data());
-            base = (base + variable_alignment - 1) / variable_alignment * variable_alignment;
-            Allocation & allocation =
-                memory_.add(base, bytes, reinterpret_cast<uint8_t *>(base), true);
-            allocation.owned = std::move(storage);
-            loaded.variables[variable.name] = base;
-            loaded.places[variable.name] = {variable.space, base};
-            placed.push_back(&variable);
-        }
-        for (const ptx::Variable * variable : placed) {
-            const Allocation * allocation = memory_.find(loaded.variables[variable->name]);
-            const auto size = static_cast<uint64_t>(ptx::size_of(variable->type));
-            uint64_t at = 0;
-            for (const ptx::Initial & initial : variable->initial) {
-                uint64_t value = initial.bits;
-                if (!initial.symbol.empty()) {
-                    const auto symbol = loaded.variables.find(initial.symbol);
-                    if (symbol == loaded.variables.end()) {
-                        throw ptx::Error(variable->line, "the initial value '" + initial.symbol +
-                                                             "' is not a variable of this module");
-                    }
-                    value += symbol->second;
-                }
-                if (at + size > allocation->size) {
-                    throw ptx::Error(variable->line, "more initial values than elements");
-                }
-                std::memcpy(allocation->host + at, &value, size);
-                at += size;
-            }
-        }
+        for (const ptx::Variable * variable : placed) place(loaded, *variable);
+        for (const ptx::Variable * variable : placed) initialise(loaded, *variable);
     } catch (...) {
         for (const auto & variable : loaded.variables) memory_.remove(variable.second);
         throw;

@@ -30,6 +30,8 @@ private:
     };
     Loaded & loaded(uint32_t module);
     const Loaded & loaded(uint32_t module) const;
+    void place(Loaded & loaded, const ptx::Variable & variable);
+    void initialise(const Loaded & loaded, const ptx::Variable & variable);
     void place_variables(Loaded & loaded);
 
     Memory memory_;

@@ -5,6 +5,8 @@
 #include <exception>
 #include <thread>
 
+#include "rows.h"
+
 namespace llamaproof::emulator {
 
 namespace {
@@ -46,6 +48,66 @@ uint32_t special_value(SpecialRegister which, const Block & block, const Warp & 
     return 0;
 }
 
+// What a block's warps are given out of the worker's storage.
+struct Layout {
+    size_t rows, row_stride;    // bytes of a warp's registers
+    size_t predicates;          // of a warp
+    size_t local, call_params;  // bytes of a warp
+    uint8_t * first_row;
+
+    static Layout of(Worker & worker, uint32_t warps) {
+        const Kernel & kernel = *worker.launch->kernel;
+        Layout layout{};
+        layout.rows = kernel.register_bytes + kernel.constants.size();
+        layout.row_stride = (layout.rows + 63) / 64 * 64;
+        layout.predicates = kernel.predicates;
+        layout.local = static_cast<size_t>(kernel.local_bytes) * lanes;
+        layout.call_params = static_cast<size_t>(kernel.call_param_bytes) * lanes;
+        worker.register_storage.resize(layout.row_stride * warps + 64);
+        worker.predicate_storage.assign(layout.predicates * warps, 0);
+        worker.local_storage.assign((layout.local + layout.call_params) * warps, 0);
+        const auto storage = reinterpret_cast<uintptr_t>(worker.register_storage.data());
+        layout.first_row = reinterpret_cast<uint8_t *>((storage + 63) / 64 * 64);
+        return layout;
+    }
+};
+
+void fill_registers(Warp & warp) {
+    const Kernel & kernel = *warp.block->launch->kernel;
+    std::memset(warp.registers, 0, kernel.register_bytes);
+    std::memcpy(warp.registers + kernel.register_bytes, kernel.constants.data(),
+                kernel.constants.size());
+    for (const Kernel::SpecialRow & special : kernel.specials) {
+        uint32_t * row = warp.row<uint32_t>(special.offset);
+        for (uint32_t lane = 0; lane < lanes; ++lane) {
+            row[lane] = special_value(special.which, *warp.block, warp, lane);
+        }
+    }
+}
+
+void prepare_warp(Worker & worker, Warp & warp, uint32_t index, uint32_t threads_left,
+                  const Layout & layout) {
+    warp.registers = layout.first_row + layout.row_stride * index;
+    warp.predicates = worker.predicate_storage.data() + layout.predicates * index;
+    warp.local = worker.local_storage.data() + (layout.local + layout.call_params) * index;
+    warp.call_params = warp.local + layout.local;
+    warp.exists = threads_left >= lanes ? full_mask : (1u << threads_left) - 1;
+    warp.active = warp.exists;
+    warp.exited = 0;
+    warp.pc = 0;
+    warp.rpc = no_pc;
+    warp.carry = 0;
+    warp.state = WarpState::running;
+    warp.index = index;
+    warp.block = &worker.block;
+    warp.worker = &worker;
+    warp.stack.clear();
+    warp.copies.clear();
+    warp.copy_groups.fill(0);
+    warp.reduce_inst = nullptr;
+    fill_registers(warp);
+}
+
 void prepare_block(Worker & worker, uint64_t linear) {
     const Launch & launch = *worker.launch;
     const Kernel & kernel = *launch.kernel;
@@ -58,57 +120,20 @@ void prepare_block(Worker & worker, uint64_t linear) {
     block.barriers = {};
     block.shared_bytes = kernel.dynamic_shared_at + launch.dynamic_shared;
     ++worker.block_stamp;
-
-    const auto threads = static_cast<uint32_t>(launch.block.product());
-    const uint32_t warps = (threads + lanes - 1) / lanes;
-    const size_t row_bytes = kernel.register_bytes + kernel.constants.size();
-    const size_t stride = (row_bytes + 63) / 64 * 64;
-    const size_t per_lane = kernel.local_bytes + kernel.call_param_bytes;
     // A few bytes beyond the end keep an address computed there inside the buffer.
     worker.shared_storage.assign(block.shared_bytes + 64, 0);
-    worker.register_storage.resize(stride * warps + 64);
-    worker.predicate_storage.assign(static_cast<size_t>(kernel.predicates) * warps, 0);
-    worker.local_storage.assign(per_lane * lanes * warps, 0);
     block.shared = worker.shared_storage.data();
     if (launch.check) {
         const size_t granules = block.shared_bytes / kernel.shared_granule + 16;
         block.tags.written.assign(granules, 0);
         block.tags.read.assign(granules, 0);
     }
-    auto * rows = reinterpret_cast<uint8_t *>(
-        (reinterpret_cast<uintptr_t>(worker.register_storage.data()) + 63) / 64 * 64);
+    const auto threads = static_cast<uint32_t>(launch.block.product());
+    const uint32_t warps = (threads + lanes - 1) / lanes;
+    const Layout layout = Layout::of(worker, warps);
     block.warps.resize(warps);
     for (uint32_t w = 0; w < warps; ++w) {
-        Warp & warp = block.warps[w];
-        warp.registers = rows + stride * w;
-        warp.predicates =
-            worker.predicate_storage.data() + static_cast<size_t>(kernel.predicates) * w;
-        const uint32_t rest = threads - w * lanes;
-        warp.exists = rest >= lanes ? full_mask : (1u << rest) - 1;
-        warp.active = warp.exists;
-        warp.exited = 0;
-        warp.pc = 0;
-        warp.rpc = no_pc;
-        warp.carry = 0;
-        warp.state = WarpState::running;
-        warp.index = w;
-        warp.block = &block;
-        warp.worker = &worker;
-        warp.local = worker.local_storage.data() + per_lane * lanes * w;
-        warp.call_params = warp.local + static_cast<size_t>(kernel.local_bytes) * lanes;
-        warp.stack.clear();
-        warp.copies.clear();
-        warp.copy_groups.fill(0);
-        warp.reduce_inst = nullptr;
-        std::memset(warp.registers, 0, kernel.register_bytes);
-        std::memcpy(warp.registers + kernel.register_bytes, kernel.constants.data(),
-                    kernel.constants.size());
-        for (const Kernel::SpecialRow & special : kernel.specials) {
-            uint32_t * row = warp.row<uint32_t>(special.offset);
-            for (uint32_t lane = 0; lane < lanes; ++lane) {
-                row[lane] = special_value(special.which, block, warp, lane);
-            }
-        }
+        prepare_warp(worker, block.warps[w], w, threads - w * lanes, layout);
     }
 }
 
@@ -151,107 +176,250 @@ uint32_t threads_of(const Warp & warp) {
     return static_cast<uint32_t>(__builtin_popcount(warp.exists));
 }
 
+bool waits_at(const Warp & warp, uint32_t barrier) {
+    return warp.state == WarpState::at_barrier && warp.barrier_id == barrier;
+}
+
+// Who is at a barrier.
+struct Gathering {
+    Warp * first = nullptr;
+    uint32_t waiting = 0;  // threads, those that only arrived included
+    uint32_t counted = 0;  // threads the barrier asks for; 0: all of the block
+    uint32_t gone = 0;     // threads that have ended
+
+    static Gathering at(Block & block, uint32_t barrier) {
+        Gathering result;
+        result.waiting = block.barriers[barrier].arrived;
+        for (Warp & warp : block.warps) {
+            if (warp.state == WarpState::done) result.gone += threads_of(warp);
+            if (!waits_at(warp, barrier)) continue;
+            result.waiting += threads_of(warp);
+            if (result.first == nullptr) result.first = &warp;
+            result.counted = warp.barrier_threads;
+        }
+        return result;
+    }
+
+    bool complete(const Block & block) const {
+        if (first == nullptr) return false;
+        if (counted != 0) return waiting >= counted;
+        // Threads that have ended count as arrived where the barrier is the whole block's.
+        return waiting + gone >= block.launch->block.product();
+    }
+};
+
+// What the warps bring to a bar.red.
+struct Votes {
+    bool all = true, any = false;
+    uint32_t sum = 0;
+
+    static Votes at(const Block & block, uint32_t barrier) {
+        Votes votes;
+        for (const Warp & warp : block.warps) {
+            if (!waits_at(warp, barrier) || warp.reduce_inst == nullptr) continue;
+            const uint32_t here = warp.exists & ~warp.exited, yes = warp.reduce_in & here;
+            votes.all = votes.all && yes == here;
+            votes.any = votes.any || yes != 0;
+            votes.sum += static_cast<uint32_t>(__builtin_popcount(yes));
+        }
+        return votes;
+    }
+
+    void give(Warp & warp) const {
+        const Inst & inst = *warp.reduce_inst;
+        if (inst.imm == reduce_popc) {
+            uint32_t * row = warp.row<uint32_t>(inst.op[0]);
+            for (const int lane : lanes_of(warp.active)) row[lane] = sum;
+            return;
+        }
+        const bool value = inst.imm == reduce_and ? all : any;
+        set_predicate(warp, inst.op[0], value ? full_mask : 0, warp.active);
+    }
+};
+
+void release(Block & block, uint32_t barrier) {
+    const Votes votes = Votes::at(block, barrier);
+    for (Warp & warp : block.warps) {
+        if (!waits_at(warp, barrier)) continue;
+        if (warp.reduce_inst != nullptr) votes.give(warp);
+        warp.reduce_inst = nullptr;
+        warp.state = WarpState::running;
+    }
+    block.barriers[barrier].arrived = 0;
+    ++block.epoch;
+}
+
 // Lets warps pass a barrier that is complete. Returns whether any moved.
 bool release_barriers(Worker & worker) {
     Block & block = worker.block;
     bool moved = false;
-    const auto all = static_cast<uint32_t>(block.launch->block.product());
     for (uint32_t id = 0; id < block.barriers.size(); ++id) {
-        uint32_t waiting = block.barriers[id].arrived, wanted = 0, gone = 0;
-        Warp * first = nullptr;
-        for (Warp & warp : block.warps) {
-            if (warp.state == WarpState::done) {
-                gone += threads_of(warp);
-            } else if (warp.state == WarpState::at_barrier && warp.barrier_id == id) {
-                waiting += threads_of(warp);
-                if (first == nullptr) first = &warp;
-                wanted = warp.barrier_threads;
-            }
+        const Gathering gathering = Gathering::at(block, id);
+        if (!gathering.complete(block)) continue;
+        if (gathering.counted == 0 && gathering.gone != 0 && worker.launch->check) {
+            const Warp & first = *gathering.first;
+            worker.report(FindingKind::divergent_barrier, first,
+                          worker.launch->kernel->code[first.barrier_pc], first_lane(first.exists),
+                          0,
+                          std::to_string(gathering.gone) +
+                              " threads of the block had ended before this barrier");
         }
-        if (first == nullptr) continue;
-        const bool counted = wanted != 0;
-        if (!counted) wanted = all;
-        // Threads that have ended count as arrived where the barrier is the whole block's.
-        if (waiting + (counted ? 0 : gone) < wanted) continue;
-        const Inst & inst = worker.launch->kernel->code[first->barrier_pc];
-        if (!counted && gone != 0 && worker.launch->check) {
-            worker.report(
-                FindingKind::divergent_barrier, *first, inst, first_lane(first->exists), 0,
-                std::to_string(gone) + " threads of the block had ended before this barrier");
-        }
-        uint32_t votes_and = 1, votes_or = 0, votes_sum = 0;
-        for (Warp & warp : block.warps) {
-            if (warp.state != WarpState::at_barrier || warp.barrier_id != id ||
-                warp.reduce_inst == nullptr) {
-                continue;
-            }
-            const uint32_t here = warp.exists & ~warp.exited;
-            votes_and &= (warp.reduce_in & here) == here ? 1 : 0;
-            votes_or |= (warp.reduce_in & here) != 0 ? 1 : 0;
-            votes_sum += static_cast<uint32_t>(__builtin_popcount(warp.reduce_in & here));
-        }
-        for (Warp & warp : block.warps) {
-            if (warp.state != WarpState::at_barrier || warp.barrier_id != id) continue;
-            if (warp.reduce_inst != nullptr) {
-                const Inst & reduce = *warp.reduce_inst;
-                if (reduce.imm == 2) {
-                    uint32_t * row = warp.row<uint32_t>(reduce.op[0]);
-                    for (uint32_t rest = warp.active; rest != 0; rest &= rest - 1) {
-                        row[__builtin_ctz(rest)] = votes_sum;
-                    }
-                } else {
-                    const bool value = reduce.imm == 0 ? votes_and != 0 : votes_or != 0;
-                    uint32_t & predicate = warp.predicates[reduce.op[0]];
-                    predicate = value ? predicate | warp.active : predicate & ~warp.active;
-                }
-                warp.reduce_inst = nullptr;
-            }
-            warp.state = WarpState::running;
-        }
-        block.barriers[id].arrived = 0;
-        ++block.epoch;
+        release(block, id);
         moved = true;
     }
     return moved;
 }
 
-void run_block(Worker & worker, uint64_t linear) {
-    prepare_block(worker, linear);
+// Gives each running warp a turn. Returns whether any goes on after it.
+bool run_warps(Worker & worker) {
     Block & block = worker.block;
     const uint64_t limit = worker.launch->instruction_limit;
-    for (;;) {
-        bool any_running = false;
-        for (Warp & warp : block.warps) {
-            const uint64_t left =
-                limit == 0 ? time_slice : limit + 1 - std::min(limit, block.instructions);
-            if (warp.state == WarpState::running) {
-                run_warp(worker, warp, std::min(time_slice, left));
-            }
-            any_running = any_running || warp.state == WarpState::running;
-        }
-        if (limit != 0 && block.instructions > limit) {
-            throw Stop("kernel " + worker.launch->kernel->name + ", block " +
-                       std::to_string(linear) + ": more than " + std::to_string(limit) +
-                       " warp instructions; it may never end");
-        }
-        if (any_running) continue;
-        if (release_barriers(worker)) continue;
-        Warp * stuck = nullptr;
-        for (Warp & warp : block.warps) {
-            if (warp.state == WarpState::at_barrier && stuck == nullptr) stuck = &warp;
-        }
-        if (stuck == nullptr) return;
-        const Inst & inst = worker.launch->kernel->code[stuck->barrier_pc];
-        worker.report(FindingKind::deadlock, *stuck, inst, first_lane(stuck->exists), 0,
-                      "this barrier is never completed: other warps wait elsewhere or have ended");
-        for (Warp & warp : block.warps) {
-            if (warp.state == WarpState::at_barrier) {
-                warp.state = WarpState::running;
-                warp.reduce_inst = nullptr;
-            }
-        }
-        ++block.epoch;
+    bool any_running = false;
+    for (Warp & warp : block.warps) {
+        const uint64_t left =
+            limit == 0 ? time_slice : limit + 1 - std::min(limit, block.instructions);
+        if (warp.state == WarpState::running) run_warp(worker, warp, std::min(time_slice, left));
+        any_running = any_running || warp.state == WarpState::running;
     }
+    if (limit != 0 && block.instructions > limit) {
+        throw Stop("kernel " + worker.launch->kernel->name + ", block " +
+                   std::to_string(block.linear) + ": more than " + std::to_string(limit) +
+                   " warp instructions; it may never end");
+    }
+    return any_running;
+}
+
+// Reports a barrier that will never be complete, and lets its warps go on. Returns whether there
+// was one.
+bool break_deadlock(Worker & worker) {
+    Block & block = worker.block;
+    const auto stuck = std::find_if(block.warps.begin(), block.warps.end(), [](const Warp & warp) {
+        return warp.state == WarpState::at_barrier;
+    });
+    if (stuck == block.warps.end()) return false;
+    worker.report(FindingKind::deadlock, *stuck, worker.launch->kernel->code[stuck->barrier_pc],
+                  first_lane(stuck->exists), 0,
+                  "this barrier is never completed: other warps wait elsewhere or have ended");
+    for (Warp & warp : block.warps) {
+        if (warp.state != WarpState::at_barrier) continue;
+        warp.state = WarpState::running;
+        warp.reduce_inst = nullptr;
+    }
+    ++block.epoch;
+    return true;
+}
+
+void run_block(Worker & worker, uint64_t linear) {
+    prepare_block(worker, linear);
+    while (run_warps(worker) || release_barriers(worker) || break_deadlock(worker)) {
+    }
+}
+
+void check_launch(const Launch & launch) {
+    const Kernel & kernel = *launch.kernel;
+    const uint64_t blocks = launch.grid.product(), threads = launch.block.product();
+    if (blocks == 0 || threads == 0 || threads > 1024) {
+        throw Stop("a launch of " + std::to_string(threads) + " threads in " +
+                   std::to_string(blocks) + " blocks");
+    }
+    if (kernel.max_threads != 0 && threads > static_cast<uint64_t>(kernel.max_threads)) {
+        throw Stop("kernel " + kernel.name + " is compiled for at most " +
+                   std::to_string(kernel.max_threads) + " threads and got " +
+                   std::to_string(threads));
+    }
+    if (launch.params.size() < kernel.param_bytes) {
+        throw Stop("kernel " + kernel.name + " takes " + std::to_string(kernel.param_bytes) +
+                   " bytes of parameters and got " + std::to_string(launch.params.size()));
+    }
+    if (launch.dynamic_shared > (1u << 20)) throw Stop("more than 1 MiB of shared memory");
+}
+
+void prepare_worker(Worker & worker, const Launch & launch) {
+    worker.launch = &launch;
+    worker.counts = {};
+    worker.executed.assign(launch.kernel->code.size(), 0);
+    worker.allocation_of.assign(launch.kernel->code.size(), nullptr);
+    worker.block_stamps.resize(launch.memory->index_limit());
+    worker.findings.clear();
+    worker.printed.clear();
+}
+
+// Hands blocks out to workers, one after the other; where several fail, the first block's failure
+// is told.
+class Blocks {
+public:
+    explicit Blocks(uint64_t count) : count_(count) {}
+
+    void run_with(Worker & worker) {
+        for (uint64_t block = next_.fetch_add(1); block < count_; block = next_.fetch_add(1)) {
+            try {
+                run_block(worker, block);
+            } catch (...) {
+                note_failure(block);
+            }
+        }
+    }
+
+    void rethrow_failure() const {
+        if (failure_) std::rethrow_exception(failure_);
+    }
+
+private:
+    void note_failure(uint64_t block) {
+        const std::lock_guard<std::mutex> guard(lock_);
+        next_.store(count_);
+        if (block >= failed_block_) return;
+        failed_block_ = block;
+        failure_ = std::current_exception();
+    }
+
+    const uint64_t count_;
+    std::atomic<uint64_t> next_{0};
+    std::mutex lock_;
+    uint64_t failed_block_ = ~uint64_t(0);
+    std::exception_ptr failure_;
+};
+
+using Findings = std::map<std::pair<int, uint32_t>, Finding>;
+
+void merge(Findings & into, const Findings & from) {
+    for (const auto & entry : from) {
+        const auto [found, fresh] = into.try_emplace(entry.first, entry.second);
+        if (fresh) continue;
+        Finding & merged = found->second;
+        const uint64_t total = merged.count + entry.second.count;
+        if (entry.second.block < merged.block) merged = entry.second;
+        merged.count = total;
+    }
+}
+
+std::vector<Finding> sorted_by_place(const Findings & findings) {
+    std::vector<Finding> sorted;
+    for (const auto & entry : findings) sorted.push_back(entry.second);
+    std::sort(sorted.begin(), sorted.end(), [](const Finding & a, const Finding & b) {
+        return std::tie(a.pc, a.kind) < std::tie(b.pc, b.kind);
+    });
+    return sorted;
+}
+
+LaunchResult gathered(const Kernel & kernel, const std::vector<Worker *> & workers) {
+    LaunchResult result;
+    result.executed.assign(kernel.code.size(), 0);
+    Findings findings;
+    for (const Worker * worker : workers) {
+        result.counts.add(worker->counts);
+        for (size_t pc = 0; pc < result.executed.size(); ++pc) {
+            result.executed[pc] += worker->executed[pc];
+        }
+        result.printed += worker->printed;
+        merge(findings, worker->findings);
+    }
+    result.findings = sorted_by_place(findings);
+    for (size_t pc = 0; pc < result.executed.size(); ++pc) {
+        result.counts.by_class[static_cast<size_t>(kernel.code[pc].cls)] += result.executed[pc];
+        result.counts.warp_instructions += result.executed[pc];
+    }
+    return result;
 }
 
 }  // namespace
@@ -287,92 +455,27 @@ LaunchResult Machine::run(const Launch & request) {
     const auto started = std::chrono::steady_clock::now();
     Launch launch = request;
     launch.serial = ++serial_;
+    check_launch(launch);
     const Kernel & kernel = *launch.kernel;
-    const uint64_t blocks = launch.grid.product(), threads = launch.block.product();
-    if (blocks == 0 || threads == 0 || threads > 1024) {
-        throw Stop("a launch of " + std::to_string(threads) + " threads in " +
-                   std::to_string(blocks) + " blocks");
-    }
-    if (kernel.max_threads != 0 && threads > static_cast<uint64_t>(kernel.max_threads)) {
-        throw Stop("kernel " + kernel.name + " is compiled for at most " +
-                   std::to_string(kernel.max_threads) + " threads and got " +
-                   std::to_string(threads));
-    }
-    if (launch.params.size() < kernel.param_bytes) {
-        throw Stop("kernel " + kernel.name + " takes " + std::to_string(kernel.param_bytes) +
-                   " bytes of parameters and got " + std::to_string(launch.params.size()));
-    }
-    if (launch.dynamic_shared > (1u << 20)) throw Stop("more than 1 MiB of shared memory");
-
+    const uint64_t blocks = launch.grid.product();
     // Atomics whose result depends on the order of blocks run in the order of blocks.
-    const auto wanted =
-        kernel.ordered_atomics ? uint64_t(1) : static_cast<uint64_t>(std::max(1, launch.threads));
-    const auto count = static_cast<size_t>(std::min<uint64_t>(wanted, blocks));
-    while (workers_.size() < count) workers_.push_back(std::make_unique<Worker>());
-    for (size_t i = 0; i < count; ++i) {
-        Worker & worker = *workers_[i];
-        worker.launch = &launch;
-        worker.counts = {};
-        worker.executed.assign(kernel.code.size(), 0);
-        worker.allocation_of.assign(kernel.code.size(), nullptr);
-        worker.block_stamps.resize(launch.memory->index_limit());
-        worker.findings.clear();
-        worker.printed.clear();
+    const int wanted = kernel.ordered_atomics ? 1 : std::max(1, launch.threads);
+    std::vector<Worker *> workers;
+    while (workers.size() < std::min(static_cast<uint64_t>(wanted), blocks)) {
+        if (workers_.size() == workers.size()) workers_.push_back(std::make_unique<Worker>());
+        workers.push_back(workers_[workers.size()].get());
+        prepare_worker(*workers.back(), launch);
     }
-    std::atomic<uint64_t> next{0};
-    std::mutex lock;
-    uint64_t failed_block = ~uint64_t(0);
-    std::exception_ptr failure;
-    const auto work = [&](size_t index) {
-        for (;;) {
-            const uint64_t block = next.fetch_add(1);
-            if (block >= blocks) return;
-            try {
-                run_block(*workers_[index], block);
-            } catch (...) {
-                const std::lock_guard<std::mutex> guard(lock);
-                if (block < failed_block) {
-                    failed_block = block;
-                    failure = std::current_exception();
-                }
-                next.store(blocks);
-            }
-        }
-    };
+    Blocks to_run(blocks);
     std::vector<std::thread> helpers;
-    for (size_t i = 1; i < count; ++i) helpers.emplace_back(work, i);
-    work(0);
+    for (size_t i = 1; i < workers.size(); ++i) {
+        helpers.emplace_back([&, i] { to_run.run_with(*workers[i]); });
+    }
+    to_run.run_with(*workers[0]);
     for (std::thread & helper : helpers) helper.join();
-    if (failure) std::rethrow_exception(failure);
+    to_run.rethrow_failure();
 
-    LaunchResult result;
-    result.executed.assign(kernel.code.size(), 0);
-    std::map<std::pair<int, uint32_t>, Finding> findings;
-    for (size_t i = 0; i < count; ++i) {
-        Worker & worker = *workers_[i];
-        result.counts.add(worker.counts);
-        for (size_t pc = 0; pc < result.executed.size(); ++pc) {
-            result.executed[pc] += worker.executed[pc];
-        }
-        result.printed += worker.printed;
-        for (const auto & entry : worker.findings) {
-            const auto [found, fresh] = findings.try_emplace(entry.first, entry.second);
-            if (fresh) continue;
-            Finding & merged = found->second;
-            const uint64_t total = merged.count + entry.second.count;
-            if (entry.second.block < merged.block) merged = entry.second;
-            merged.count = total;
-        }
-    }
-    for (const auto & entry : findings) result.findings.push_back(entry.second);
-    std::sort(result.findings.begin(), result.findings.end(),
-              [](const Finding & a, const Finding & b) {
-                  return std::tie(a.pc, a.kind) < std::tie(b.pc, b.kind);
-              });
-    for (size_t pc = 0; pc < result.executed.size(); ++pc) {
-        result.counts.by_class[static_cast<size_t>(kernel.code[pc].cls)] += result.executed[pc];
-        result.counts.warp_instructions += result.executed[pc];
-    }
+    LaunchResult result = gathered(kernel, workers);
     result.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     return result;

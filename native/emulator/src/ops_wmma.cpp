@@ -257,27 +257,47 @@ void take_multiplicand(Warp & warp, const uint32_t * registers, bool by_columns,
     }
 }
 
+// An accumulator in four registers of halves, or eight of f32.
+template <bool Half> void take_accumulator(Warp & warp, const uint32_t * registers, float * to) {
+    if constexpr (Half) {
+        for (int r = 0; r < 4; ++r) {
+            HalfRow::widen(to + 64 * r, warp.row<uint16_t>(registers[r]), 64);
+        }
+    } else {
+        for (int r = 0; r < 8; ++r) {
+            std::memcpy(to + lanes * r, warp.row<float>(registers[r]), sizeof(float) * lanes);
+        }
+    }
+}
+
+template <bool Half>
+void put_accumulator(Warp & warp, const uint32_t * registers, const float * from, uint32_t mask) {
+    if constexpr (Half) {
+        for (int r = 0; r < 4; ++r) {
+            alignas(64) uint16_t out[64];
+            HalfRow::narrow(out, from + 64 * r, 64);
+            blend(warp.row<uint32_t>(registers[r]), reinterpret_cast<const uint32_t *>(out), mask);
+        }
+    } else {
+        for (int r = 0; r < 8; ++r) {
+            alignas(64) float out[lanes];
+            for (int i = 0; i < lanes; ++i) out[i] = canonical(from[lanes * r + i]);
+            blend(warp.row<float>(registers[r]), out, mask);
+        }
+    }
+}
+
 template <int M, int N, bool HalfD, bool HalfC>
 void multiply_fragments(Warp & warp, const Inst & inst, uint32_t mask) {
     check_whole(warp, inst, mask);
-    constexpr int d_registers = HalfD ? 4 : 8, a_at = d_registers,
-                  b_at = a_at + multiplicand_registers, c_at = b_at + multiplicand_registers;
+    constexpr int a_at = HalfD ? 4 : 8, b_at = a_at + multiplicand_registers,
+                  c_at = b_at + multiplicand_registers;
     alignas(64) float a[M][depth];
     alignas(64) float b[depth][N];
     alignas(64) float c[M][N];
     take_multiplicand(warp, inst.op + a_at, inst.imm & 1, a);
     take_multiplicand(warp, inst.op + b_at, inst.imm & 2, b);
-    float * flat = &c[0][0];
-    if constexpr (HalfC) {
-        for (int r = 0; r < 4; ++r) {
-            HalfRow::widen(flat + 64 * r, warp.row<uint16_t>(inst.op[c_at + r]), 64);
-        }
-    } else {
-        for (int r = 0; r < 8; ++r) {
-            std::memcpy(flat + lanes * r, warp.row<float>(inst.op[c_at + r]),
-                        sizeof(float) * lanes);
-        }
-    }
+    take_accumulator<HalfC>(warp, inst.op + c_at, &c[0][0]);
     multiply(a, b, c);
     const bool check = warp.worker->launch->check;
     const uint64_t rows_used = check ? rows_with_anything(a) : 0,
@@ -286,17 +306,7 @@ void multiply_fragments(Warp & warp, const Inst & inst, uint32_t mask) {
         warp.worker->counts,
         {uint64_t(M) * N * depth, rows_used * columns_used * depth, M, rows_used, N, columns_used},
         check);
-    for (int r = 0; r < d_registers; ++r) {
-        if constexpr (HalfD) {
-            alignas(64) uint16_t out[64];
-            HalfRow::narrow(out, flat + 64 * r, 64);
-            blend(warp.row<uint32_t>(inst.op[r]), reinterpret_cast<const uint32_t *>(out), mask);
-        } else {
-            alignas(64) float out[lanes];
-            for (int i = 0; i < lanes; ++i) out[i] = canonical(flat[lanes * r + i]);
-            blend(warp.row<float>(inst.op[r]), out, mask);
-        }
-    }
+    put_accumulator<HalfD>(warp, inst.op, &c[0][0], mask);
 }
 
 // ---- mma.m8n8k4: four products, one for each quad pair (lanes 4q to 4q + 3 and 16 + 4q to 16 + 4q

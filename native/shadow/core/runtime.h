@@ -202,6 +202,7 @@ private:
     Status execute_kernel(const KernelOperation & operation, std::uint64_t stream, int device,
                           std::uint64_t sequence);
     void perform_copy(const CopyOperation & copy);
+    void copy_row(const CopyOperation & copy, Address to, Address from);
     void perform_set(const SetOperation & set);
     Status check_stream(const void * handle, Stream ** stream);
     Node * find_node(const void * handle);

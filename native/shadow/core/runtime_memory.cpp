@@ -294,31 +294,32 @@ void Runtime::record_copy(const CopyOperation & copy, const Stream & stream) {
 }
 
 void Runtime::perform_copy(const CopyOperation & copy) {
-    const bool content = executes() || !copy.from.on_device();
     if (!executes() && copy.to.on_device()) {
         return;
     }
     for (std::uint64_t slice = 0; slice < copy.slices; ++slice) {
         for (std::uint64_t row = 0; row < copy.rows; ++row) {
-            const Address to =
-                copy.destination + slice * copy.destination_slice + row * copy.destination_pitch;
-            const Address from = copy.source + slice * copy.source_slice + row * copy.source_pitch;
-            if (!content) {
-                fill_counting(reinterpret_cast<std::uint8_t *>(to), copy.width, read_back_modulus_);
-                continue;
-            }
-            if (copy.from.on_device() && !copy.to.on_device()) {
-                memory_.tell(LLAMAPROOF_MEMORY_READ, copy.from.device, from, copy.width, 0,
-                             copy.call);
-            }
-            std::memmove(reinterpret_cast<void *>(to), reinterpret_cast<const void *>(from),
-                         copy.width);
-            if (copy.to.on_device()) {
-                memory_.tell(
-                    copy.from.on_device() ? LLAMAPROOF_MEMORY_COPIED : LLAMAPROOF_MEMORY_WRITTEN,
-                    copy.to.device, to, copy.width, from, copy.call);
-            }
+            copy_row(
+                copy,
+                copy.destination + slice * copy.destination_slice + row * copy.destination_pitch,
+                copy.source + slice * copy.source_slice + row * copy.source_pitch);
         }
+    }
+}
+
+void Runtime::copy_row(const CopyOperation & copy, Address to, Address from) {
+    if (!executes() && copy.from.on_device()) {
+        // Device memory holds nothing then: the host reads numbers that count up.
+        fill_counting(reinterpret_cast<std::uint8_t *>(to), copy.width, read_back_modulus_);
+        return;
+    }
+    if (copy.from.on_device() && !copy.to.on_device()) {
+        memory_.tell(LLAMAPROOF_MEMORY_READ, copy.from.device, from, copy.width, 0, copy.call);
+    }
+    std::memmove(reinterpret_cast<void *>(to), reinterpret_cast<const void *>(from), copy.width);
+    if (copy.to.on_device()) {
+        memory_.tell(copy.from.on_device() ? LLAMAPROOF_MEMORY_COPIED : LLAMAPROOF_MEMORY_WRITTEN,
+                     copy.to.device, to, copy.width, from, copy.call);
     }
 }
 

@@ -41,6 +41,70 @@ void touch_columns(const Touch & touch, bool writes, const Matrix & matrix, std:
     }
 }
 
+// op(A) with its columns together, so that the inner loop runs along them.
+std::vector<float> columns_of_a(const Gemm & gemm) {
+    const Matrix & a = gemm.a;
+    std::vector<float> columns(static_cast<std::size_t>(gemm.m * gemm.k));
+    for (std::int64_t p = 0; p < gemm.k; ++p) {
+        for (std::int64_t i = 0; i < gemm.m; ++i) {
+            columns[static_cast<std::size_t>(p * gemm.m + i)] =
+                load(a.data, a.type, gemm.transpose_a ? i * a.ld + p : p * a.ld + i);
+        }
+    }
+    return columns;
+}
+
+// Column j of op(A) op(B).
+void sum_column(const Gemm & gemm, const std::vector<float> & left, std::int64_t j,
+                std::vector<float> & sums) {
+    const Matrix & b = gemm.b;
+    sums.assign(sums.size(), 0.0F);
+    for (std::int64_t p = 0; p < gemm.k; ++p) {
+        const float right = load(b.data, b.type, gemm.transpose_b ? p * b.ld + j : j * b.ld + p);
+        const float * column = left.data() + p * gemm.m;
+        for (std::size_t i = 0; i < sums.size(); ++i) {
+            sums[i] += column[i] * right;
+        }
+    }
+}
+
+// op(A) X = B. From the right, X op(A) = B is op(A)^T X^T = B^T.
+class Triangle {
+public:
+    explicit Triangle(const TriangularSolve & system)
+        : system_(system),
+          flip_(system.left ? system.transpose : !system.transpose),
+          forward_(system.lower != flip_) {}
+
+    std::int64_t order() const { return system_.left ? system_.m : system_.n; }
+    std::int64_t vectors() const { return system_.left ? system_.n : system_.m; }
+
+    // One unknown, from those of the steps before it.
+    void substitute(std::int64_t vector, std::int64_t step) const {
+        const std::int64_t row = row_of(step);
+        float value = system_.alpha * side(row, vector);
+        for (std::int64_t done = 0; done < step; ++done) {
+            value -= element(row, row_of(done)) * side(row_of(done), vector);
+        }
+        side(row, vector) = system_.unit_diagonal ? value : value / element(row, row);
+    }
+
+private:
+    std::int64_t row_of(std::int64_t step) const { return forward_ ? step : order() - 1 - step; }
+    float element(std::int64_t row, std::int64_t column) const {
+        return flip_ ? system_.a[row * system_.lda + column]
+                     : system_.a[column * system_.lda + row];
+    }
+    float & side(std::int64_t row, std::int64_t vector) const {
+        return system_.left ? system_.b[vector * system_.ldb + row]
+                            : system_.b[row * system_.ldb + vector];
+    }
+
+    const TriangularSolve & system_;
+    const bool flip_;
+    const bool forward_;
+};
+
 }  // namespace
 
 bool known_type(cudaDataType type) {
@@ -66,24 +130,10 @@ void multiply(const Gemm & gemm, const Touch & touch) {
     if (beta != 0.0F) {
         touch_columns(touch, false, c, m, n);
     }
-    // op(A) with its columns together, so that the inner loop runs along them.
-    std::vector<float> left(static_cast<std::size_t>(m * k));
-    for (std::int64_t p = 0; p < k; ++p) {
-        for (std::int64_t i = 0; i < m; ++i) {
-            left[static_cast<std::size_t>(p * m + i)] =
-                load(a.data, a.type, transpose_a ? i * a.ld + p : p * a.ld + i);
-        }
-    }
+    const std::vector<float> left = columns_of_a(gemm);
     std::vector<float> sums(static_cast<std::size_t>(m));
     for (std::int64_t j = 0; j < n; ++j) {
-        sums.assign(sums.size(), 0.0F);
-        for (std::int64_t p = 0; p < k; ++p) {
-            const float right = load(b.data, b.type, transpose_b ? p * b.ld + j : j * b.ld + p);
-            const float * column = left.data() + p * m;
-            for (std::size_t i = 0; i < sums.size(); ++i) {
-                sums[i] += column[i] * right;
-            }
-        }
+        sum_column(gemm, left, j, sums);
         for (std::int64_t i = 0; i < m; ++i) {
             const std::int64_t index = j * c.ld + i;
             const float before = beta != 0.0F ? beta * load(c.data, c.type, index) : 0.0F;
@@ -95,35 +145,17 @@ void multiply(const Gemm & gemm, const Touch & touch) {
 }
 
 void solve(const TriangularSolve & system, const Touch & touch) {
-    const auto & [left, lower, transpose, unit_diagonal, m, n, alpha, a, lda, b, ldb] = system;
-    const std::int64_t order = left ? m : n;
-    const std::int64_t vectors = left ? n : m;
-    const Matrix triangle{a, CUDA_R_32F, lda};
-    const Matrix sides{b, CUDA_R_32F, ldb};
-    touch_columns(touch, false, triangle, order, order);
-    touch_columns(touch, false, sides, m, n);
-    // From the right, X op(A) = B is op(A)^T X^T = B^T.
-    const bool flip = left ? transpose : !transpose;
-    const bool forward = lower != flip;
-    const auto element = [&, lda = lda, a = a](std::int64_t row, std::int64_t column) {
-        return flip ? a[row * lda + column] : a[column * lda + row];
-    };
-    const auto side = [&, b = b, ldb = ldb, left = left](std::int64_t row,
-                                                         std::int64_t vector) -> float & {
-        return left ? b[vector * ldb + row] : b[row * ldb + vector];
-    };
-    for (std::int64_t vector = 0; vector < vectors; ++vector) {
-        for (std::int64_t step = 0; step < order; ++step) {
-            const std::int64_t row = forward ? step : order - 1 - step;
-            float value = alpha * side(row, vector);
-            for (std::int64_t done = 0; done < step; ++done) {
-                const std::int64_t column = forward ? done : order - 1 - done;
-                value -= element(row, column) * side(column, vector);
-            }
-            side(row, vector) = unit_diagonal ? value : value / element(row, row);
+    const Triangle triangle(system);
+    const Matrix coefficients{system.a, CUDA_R_32F, system.lda};
+    const Matrix sides{system.b, CUDA_R_32F, system.ldb};
+    touch_columns(touch, false, coefficients, triangle.order(), triangle.order());
+    touch_columns(touch, false, sides, system.m, system.n);
+    for (std::int64_t vector = 0; vector < triangle.vectors(); ++vector) {
+        for (std::int64_t step = 0; step < triangle.order(); ++step) {
+            triangle.substitute(vector, step);
         }
     }
-    touch_columns(touch, true, sides, m, n);
+    touch_columns(touch, true, sides, system.m, system.n);
 }
 
 }  // namespace shadow

@@ -334,7 +334,7 @@ bool note_read_of_four(Block & block, uint32_t granule_first, uint32_t warp_tag)
                static_cast<uint32_t>((tag >> 8 == epoch) & (tag != mine));
     }
     for (int g = 0; g < 4; ++g) {
-        read[g] = (read[g] >> 8 == epoch) & (read[g] != mine) ? several : mine;
+        read[g] = ((read[g] >> 8 == epoch) & (read[g] != mine)) != 0 ? several : mine;
     }
     return bad == 0;
 }
@@ -410,32 +410,35 @@ uint32_t banks_of(uint32_t phase, const Lanes64 & address, int begin, int end) {
     return banks;
 }
 
+// Who used one lane's bytes, before and now; reports what must not be.
+void check_races(Warp & warp, const Inst & inst, int lane, uint32_t at, uint32_t bytes,
+                 SharedUse use, const uint8_t * value) {
+    Block & block = *warp.block;
+    const uint32_t granule = warp.worker->launch->kernel->shared_granule, tag = warp.index + 1;
+    if (use == SharedUse::read && granule == 4 && bytes == 16 &&
+        note_read_of_four(block, at / 4, tag)) {
+        return;
+    }
+    const Tags tags(block, at / granule, std::max(1u, bytes / granule), tag);
+    const Noted noted = note(tags, use);
+    if (noted == Noted::clean) return;
+    if (noted == Noted::in_flight) return report_in_flight(warp, inst, lane, at);
+    const bool changes =
+        value == nullptr ||
+        std::memcmp(block.shared + at, value + static_cast<size_t>(lane) * bytes, bytes) != 0;
+    // Writing what is there already harms nobody who does not read it.
+    if (changes || tags.read_by_others()) report_race(warp, inst, lane, at, use);
+}
+
 }  // namespace
 
 uint32_t access_shared(Warp & warp, const Inst & inst, uint32_t mask, const Lanes64 & address,
                        uint32_t bytes, SharedUse use, const uint8_t * value) {
-    Block & block = *warp.block;
     mask = aligned_lanes(warp, inst, mask, address, bytes);
     if (mask != 0) mask = lanes_inside(warp, inst, mask, address, bytes);
     if (mask == 0 || !warp.worker->launch->check) return mask;
-    const uint32_t granule = warp.worker->launch->kernel->shared_granule;
-    const uint32_t granules = std::max(1u, bytes / granule), tag = warp.index + 1;
-    const bool four = use == SharedUse::read && granule == 4 && bytes == 16;
     for (const int lane : lanes_of(mask)) {
-        const auto at = static_cast<uint32_t>(address.at[lane]);
-        if (four && note_read_of_four(block, at / 4, tag)) continue;
-        const Tags tags(block, at / granule, granules, tag);
-        const Noted noted = note(tags, use);
-        if (noted == Noted::clean) continue;
-        if (noted == Noted::in_flight) {
-            report_in_flight(warp, inst, lane, at);
-            continue;
-        }
-        const bool changes =
-            value == nullptr ||
-            std::memcmp(block.shared + at, value + static_cast<size_t>(lane) * bytes, bytes) != 0;
-        // Writing what is there already harms nobody who does not read it.
-        if (changes || tags.read_by_others()) report_race(warp, inst, lane, at, use);
+        check_races(warp, inst, lane, static_cast<uint32_t>(address.at[lane]), bytes, use, value);
     }
     return mask;
 }

@@ -30,28 +30,33 @@ bool says_nothing_here(std::string_view directive) {
            space_of(directive);
 }
 
-// The directives before the name: alignment, vector width and type.
+// One directive of those before the name: alignment, vector width, type.
+void take_directive(Lexer & lexer, Variable & variable, int & alignment) {
+    const std::string_view word = lexer.text();
+    if (word == ".align") {
+        alignment = take_alignment(lexer);
+        return;
+    }
+    const auto type = type_named(word.substr(1));
+    const bool vector = word == ".v2" || word == ".v4";
+    if (!type && !vector && !says_nothing_here(word)) {
+        lexer.fail("an unknown word in a declaration");
+    }
+    lexer.advance();
+    if (vector) {
+        variable.vector_width = word == ".v2" ? 2 : 4;
+    } else if (type) {
+        variable.type = *type;
+        skip_pointee(lexer);
+    } else if (lexer.is("(")) {
+        lexer.skip_past(")");
+    }
+}
+
 void take_form(Lexer & lexer, Variable & variable) {
     int alignment = 0;
     variable.type = Type::none;
-    while (lexer.kind() == Token::directive) {
-        const std::string_view word = lexer.text();
-        if (word == ".align") {
-            alignment = take_alignment(lexer);
-        } else if (word == ".v2" || word == ".v4") {
-            variable.vector_width = word == ".v2" ? 2 : 4;
-            lexer.advance();
-        } else if (says_nothing_here(word)) {
-            lexer.advance();
-            if (lexer.is("(")) lexer.skip_past(")");
-        } else if (const auto type = type_named(word.substr(1))) {
-            variable.type = *type;
-            lexer.advance();
-            skip_pointee(lexer);
-        } else {
-            lexer.fail("an unknown word in a declaration");
-        }
-    }
+    while (lexer.kind() == Token::directive) take_directive(lexer, variable, alignment);
     if (variable.type == Type::none) lexer.fail("a declaration without a type");
     variable.alignment =
         alignment != 0 ? alignment : size_of(variable.type) * variable.vector_width;

@@ -79,28 +79,41 @@ void in_window(Warp & warp, const Inst & inst, uint32_t mask) {
     set_predicate(warp, inst.op[0], bits, mask);
 }
 
-// A vector of parts to or from one register as wide as all of them.
-void emit_vector(Decoding & d, int bytes, bool unpacks) {
-    const Operand & vector = d.arg(unpacks ? 0 : 1);
-    const auto parts = static_cast<int>(vector.items.size());
-    if (parts != 2 && parts != 4) d.fail("its vector has " + std::to_string(parts) + " elements");
-    const int part = bytes / parts;
-    if (part < 1 || part * parts != bytes) d.fail("its vector does not fill its type");
-    d.push(unpacks ? d.row(1, bytes) : d.destination(0, bytes));
-    for (const Operand & item : vector.items) {
-        d.push(unpacks ? d.destination(item, part) : d.row(item, part));
+// A vector of parts in one register as wide as all of them, or back.
+struct VectorForm {
+    int bytes;
+    size_t parts;
+    Handler pack, unpack;
+};
+constexpr VectorForm vector_forms[] = {
+    {4, 2, pack<uint32_t, uint16_t>, unpack<uint32_t, uint16_t>},
+    {8, 2, pack<uint64_t, uint32_t>, unpack<uint64_t, uint32_t>},
+    {8, 4, pack<uint64_t, uint16_t>, unpack<uint64_t, uint16_t>}};
+
+const VectorForm & vector_form(Decoding & d, int bytes, size_t parts) {
+    for (const VectorForm & form : vector_forms) {
+        if (form.bytes == bytes && form.parts == parts) return form;
     }
-    static constexpr struct {
-        int bytes, part;
-        Handler pack, unpack;
-    } forms[] = {{4, 2, pack<uint32_t, uint16_t>, unpack<uint32_t, uint16_t>},
-                 {8, 4, pack<uint64_t, uint32_t>, unpack<uint64_t, uint32_t>},
-                 {8, 2, pack<uint64_t, uint16_t>, unpack<uint64_t, uint16_t>}};
-    Handler handler = nullptr;
-    for (const auto & form : forms) {
-        if (form.bytes == bytes && form.part == part) handler = unpacks ? form.unpack : form.pack;
-    }
-    d.emit(handler, InstClass::move);
+    d.fail("a vector of " + std::to_string(parts) + " elements in " + std::to_string(8 * bytes) +
+           " bits");
+}
+
+void emit_pack(Decoding & d, int bytes) {
+    const std::vector<Operand> & items = d.arg(1).items;
+    const VectorForm & form = vector_form(d, bytes, items.size());
+    const int part = bytes / static_cast<int>(form.parts);
+    d.push(d.destination(0, bytes));
+    for (const Operand & item : items) d.push(d.row(item, part));
+    d.emit(form.pack, InstClass::move);
+}
+
+void emit_unpack(Decoding & d, int bytes) {
+    const std::vector<Operand> & items = d.arg(0).items;
+    const VectorForm & form = vector_form(d, bytes, items.size());
+    const int part = bytes / static_cast<int>(form.parts);
+    d.push(d.row(1, bytes));
+    for (const Operand & item : items) d.push(d.destination(item, part));
+    d.emit(form.unpack, InstClass::move);
 }
 
 void emit_predicate_move(Decoding & d) {
@@ -144,8 +157,8 @@ void decode_mov(Decoding & d) {
     const Type type = d.take_type();
     if (type == Type::pred) return emit_predicate_move(d);
     const int bytes = ptx::size_of(type);
-    if (d.arg(0).kind == OperandKind::vector) return emit_vector(d, bytes, true);
-    if (d.arg(1).kind == OperandKind::vector) return emit_vector(d, bytes, false);
+    if (d.arg(0).kind == OperandKind::vector) return emit_unpack(d, bytes);
+    if (d.arg(1).kind == OperandKind::vector) return emit_pack(d, bytes);
     if (clock_bytes(d.arg(1)) != 0) return emit_clock(d, bytes);
     d.push_alike(1, bytes);
     d.emit(by_bytes(bytes, copy<uint16_t>, copy<uint32_t>, copy<uint64_t>), InstClass::move);

@@ -176,8 +176,9 @@ Rows assign_rows(const Function & function, const Flow & flow) {
             by_begin.push_back(r);
         }
     }
-    std::stable_sort(by_begin.begin(), by_begin.end(),
-                     [&](size_t a, size_t b) { return intervals[a].begin < intervals[b].begin; });
+    std::sort(by_begin.begin(), by_begin.end(), [&](size_t a, size_t b) {
+        return std::pair(intervals[a].begin, a) < std::pair(intervals[b].begin, b);
+    });
     std::array<Pool, 3> pools;
     for (const size_t r : by_begin) {
         const int bytes = std::max(2, ptx::size_of(function.registers[r]));

@@ -156,6 +156,34 @@ void read_index(LibraryIndex & library, const std::string & path) {
     }
 }
 
+Mode mode_named(const Reader & reader) {
+    if (reader.rest != "record" && reader.rest != "execute") {
+        reader.complain("mode is record or execute, not \"" + reader.rest + "\"");
+    }
+    return reader.rest == "execute" ? Mode::execute : Mode::record;
+}
+
+void read_line(const Reader & reader, Session & session) {
+    const auto field = device_fields().find(reader.key);
+    if (reader.key == "mode") {
+        session.mode = mode_named(reader);
+    } else if (reader.key == "executor") {
+        session.executor = reader.rest;
+    } else if (reader.key == "device") {
+        session.devices.emplace_back();
+        session.devices.back().name = reader.rest;
+    } else if (reader.key == "library") {
+        session.libraries.push_back(std::make_unique<LibraryIndex>());
+        session.libraries.back()->path = reader.rest;
+    } else if (reader.key == "index" && !session.libraries.empty()) {
+        read_index(*session.libraries.back(), reader.rest);
+    } else if (field != device_fields().end() && !session.devices.empty()) {
+        field->second(session.devices.back(), reader.integer(reader.rest));
+    } else {
+        reader.complain("\"" + reader.key + "\" is not known here");
+    }
+}
+
 }  // namespace
 
 Session Session::from_environment() {
@@ -168,29 +196,8 @@ Session Session::from_environment() {
     Reader reader(path);
     reader.expect("llamaproof-shadow-session 1");
     Session session;
-    std::string library;
     while (reader.next()) {
-        if (reader.key == "mode") {
-            if (reader.rest != "record" && reader.rest != "execute") {
-                reader.complain("mode is record or execute, not \"" + reader.rest + "\"");
-            }
-            session.mode = reader.rest == "execute" ? Mode::execute : Mode::record;
-        } else if (reader.key == "executor") {
-            session.executor = reader.rest;
-        } else if (reader.key == "device") {
-            session.devices.emplace_back();
-            session.devices.back().name = reader.rest;
-        } else if (reader.key == "library") {
-            session.libraries.push_back(std::make_unique<LibraryIndex>());
-            session.libraries.back()->path = reader.rest;
-        } else if (reader.key == "index" && !session.libraries.empty()) {
-            read_index(*session.libraries.back(), reader.rest);
-        } else if (const auto found = device_fields().find(reader.key);
-                   found != device_fields().end() && !session.devices.empty()) {
-            found->second(session.devices.back(), reader.integer(reader.rest));
-        } else {
-            reader.complain("\"" + reader.key + "\" is not known here");
-        }
+        read_line(reader, session);
     }
     return session;
 }

@@ -54,6 +54,17 @@ std::vector<float> columns_of_a(const Gemm & gemm) {
     return columns;
 }
 
+void touch_what_is_read(const Gemm & gemm, const Touch & touch) {
+    const auto & [transpose_a, transpose_b, m, n, k, alpha, beta, a, b, c] = gemm;
+    if (k > 0 && alpha != 0.0F) {
+        touch_columns(touch, false, a, transpose_a ? k : m, transpose_a ? m : k);
+        touch_columns(touch, false, b, transpose_b ? n : k, transpose_b ? k : n);
+    }
+    if (beta != 0.0F) {
+        touch_columns(touch, false, c, m, n);
+    }
+}
+
 // Column j of op(A) op(B).
 void sum_column(const Gemm & gemm, const std::vector<float> & left, std::int64_t j,
                 std::vector<float> & sums) {
@@ -119,26 +130,21 @@ float scalar(const void * value, cublasComputeType_t compute) {
 }
 
 void multiply(const Gemm & gemm, const Touch & touch) {
-    const auto & [transpose_a, transpose_b, m, n, k, alpha, beta, a, b, c] = gemm;
+    const Matrix & c = gemm.c;
+    const std::int64_t m = gemm.m, n = gemm.n;
     if (m == 0 || n == 0) {
         return;
     }
-    if (k > 0 && alpha != 0.0F) {
-        touch_columns(touch, false, a, transpose_a ? k : m, transpose_a ? m : k);
-        touch_columns(touch, false, b, transpose_b ? n : k, transpose_b ? k : n);
-    }
-    if (beta != 0.0F) {
-        touch_columns(touch, false, c, m, n);
-    }
+    touch_what_is_read(gemm, touch);
     const std::vector<float> left = columns_of_a(gemm);
     std::vector<float> sums(static_cast<std::size_t>(m));
     for (std::int64_t j = 0; j < n; ++j) {
         sum_column(gemm, left, j, sums);
         for (std::int64_t i = 0; i < m; ++i) {
             const std::int64_t index = j * c.ld + i;
-            const float before = beta != 0.0F ? beta * load(c.data, c.type, index) : 0.0F;
+            const float before = gemm.beta != 0.0F ? gemm.beta * load(c.data, c.type, index) : 0.0F;
             store(const_cast<void *>(c.data), c.type, index,
-                  alpha * sums[static_cast<std::size_t>(i)] + before);
+                  gemm.alpha * sums[static_cast<std::size_t>(i)] + before);
         }
     }
     touch_columns(touch, true, c, m, n);

@@ -95,8 +95,8 @@ void fill(cudaDeviceProp * prop, const Device & device, int ordinal) {
 #endif
 }
 
-// False for an attribute whose answer is not known.
-bool attribute_of(const Device & device, int ordinal, cudaDeviceAttr attribute, int * value) {
+// What is the same on every card; false for an attribute that is not among it.
+bool common_attribute(cudaDeviceAttr attribute, int * value) {
     switch (attribute) {
         case cudaDevAttrMaxThreadsPerBlock: *value = Device::max_threads_per_block; return true;
         case cudaDevAttrMaxBlockDimX: *value = Device::max_block[0]; return true;
@@ -109,6 +109,33 @@ bool attribute_of(const Device & device, int ordinal, cudaDeviceAttr attribute, 
         case cudaDevAttrTotalConstantMemory: *value = Device::constant_memory; return true;
         case cudaDevAttrWarpSize: *value = Device::warp_size; return true;
         case cudaDevAttrMaxRegistersPerBlock: *value = Device::registers_per_block; return true;
+        case cudaDevAttrMaxRegistersPerMultiprocessor:
+            *value = Device::registers_per_multiprocessor;
+            return true;
+        case cudaDevAttrAsyncEngineCount: *value = 2; return true;
+        case cudaDevAttrCanMapHostMemory:
+        case cudaDevAttrConcurrentKernels:
+        case cudaDevAttrUnifiedAddressing:
+        case cudaDevAttrManagedMemory:
+        case cudaDevAttrConcurrentManagedAccess:
+        case cudaDevAttrComputePreemptionSupported:
+        case cudaDevAttrCanUseHostPointerForRegisteredMem:
+        case cudaDevAttrCooperativeLaunch:
+        case cudaDevAttrHostRegisterSupported: *value = 1; return true;
+        case cudaDevAttrPciDeviceId:
+        case cudaDevAttrPciDomainId:
+        case cudaDevAttrComputeMode:
+        case cudaDevAttrKernelExecTimeout:
+        case cudaDevAttrEccEnabled:
+        case cudaDevAttrMemoryPoolsSupported:
+        case cudaDevAttrPageableMemoryAccess: *value = 0; return true;
+        default: return false;
+    }
+}
+
+// False for an attribute whose answer is not known.
+bool attribute_of(const Device & device, int ordinal, cudaDeviceAttr attribute, int * value) {
+    switch (attribute) {
         case cudaDevAttrClockRate: *value = device.clock_khz; return true;
         case cudaDevAttrMemoryClockRate: *value = device.memory_clock_khz; return true;
         case cudaDevAttrGlobalMemoryBusWidth: *value = device.memory_bus_bits; return true;
@@ -123,9 +150,6 @@ bool attribute_of(const Device & device, int ordinal, cudaDeviceAttr attribute, 
         case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
             *value = static_cast<int>(device.shared_per_multiprocessor);
             return true;
-        case cudaDevAttrMaxRegistersPerMultiprocessor:
-            *value = Device::registers_per_multiprocessor;
-            return true;
         case cudaDevAttrMaxSharedMemoryPerBlockOptin:
             *value = static_cast<int>(device.shared_per_block_optin);
             return true;
@@ -136,25 +160,8 @@ bool attribute_of(const Device & device, int ordinal, cudaDeviceAttr attribute, 
             *value = device.max_blocks_per_multiprocessor;
             return true;
         case cudaDevAttrPciBusId: *value = ordinal + 1; return true;
-        case cudaDevAttrPciDeviceId:
-        case cudaDevAttrPciDomainId:
-        case cudaDevAttrComputeMode:
-        case cudaDevAttrKernelExecTimeout:
-        case cudaDevAttrEccEnabled: *value = 0; return true;
-        case cudaDevAttrAsyncEngineCount: *value = 2; return true;
-        case cudaDevAttrCanMapHostMemory:
-        case cudaDevAttrConcurrentKernels:
-        case cudaDevAttrUnifiedAddressing:
-        case cudaDevAttrManagedMemory:
-        case cudaDevAttrConcurrentManagedAccess:
-        case cudaDevAttrComputePreemptionSupported:
-        case cudaDevAttrCanUseHostPointerForRegisteredMem:
-        case cudaDevAttrCooperativeLaunch:
-        case cudaDevAttrHostRegisterSupported: *value = 1; return true;
-        case cudaDevAttrMemoryPoolsSupported:
-        case cudaDevAttrPageableMemoryAccess: *value = 0; return true;
         case cudaDevAttrClusterLaunch: *value = device.sm >= 90 ? 1 : 0; return true;
-        default: return false;
+        default: return common_attribute(attribute, value);
     }
 }
 

@@ -16,6 +16,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "python")]
 
+from build_tools.progress import of_pip  # noqa: E402
 from build_tools.sole_use import sole_use  # noqa: E402
 from llamaproof.errors import LlamaproofError  # noqa: E402
 from llamaproof.exits import exit_code_of  # noqa: E402
@@ -97,7 +98,7 @@ def _install(python: Path, lock: Path, *where: str) -> None:
         str(python), "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-user",
         "--disable-pip-version-check", "--only-binary", ":all:", "-r", str(lock), *where,
     )  # fmt: skip
-    run(install, env=_environ(), on_line=_progress)
+    run(install, env=_environ(), on_line=of_pip(say))
 
 
 def _environ() -> dict[str, str]:
@@ -112,11 +113,6 @@ def _stamp_of(lock: Path) -> str:
 def say(line: str) -> None:
     """Print a line of progress: to standard error, for standard output is the recipe's own."""
     print(line, file=sys.stderr, flush=True)
-
-
-def _progress(line: str) -> None:
-    if line.startswith(("Collecting", "  Downloading", "Installing", "Successfully", "ERROR")):
-        say(f"  {line.strip()[:120]}")
 
 
 def main() -> int:

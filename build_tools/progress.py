@@ -7,7 +7,19 @@ from collections.abc import Callable
 # Called with one line, without its end.
 Report = Callable[[str], None]
 
+_TELLING_OF_PIP = ("Collecting", "Downloading", "Installing", "Successfully", "ERROR")
+
 
 def show(line: str) -> None:
     """Print a line at once, so that whoever watches a pipe sees it too."""
     print(line, flush=True)
+
+
+def of_pip(report: Report) -> Report:
+    """Say of pip's output what tells a reader how far it is."""
+
+    def line_of_pip(line: str) -> None:
+        if line.lstrip().startswith(_TELLING_OF_PIP):
+            report(f"  {line.strip()[:120]}")
+
+    return line_of_pip

@@ -7,7 +7,8 @@ import os
 import sysconfig
 from pathlib import Path
 
-from build_tools.wheel.compile import build_environment, show_ninja, tool
+from build_tools.wheel.environment import build_environment, tool
+from build_tools.wheel.ninja import show_ninja
 from build_tools.wheel.toolkit import pinned_toolkit
 from llamaproof.process import run
 

@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 
 from build_tools.pin.definition import Pin, load_pin, pin_names
-from build_tools.pin.sdist import check_sdist, fetch_sdist, unpack_sdist, vendored_commit
+from build_tools.pin.sdist import SDIST_CACHE, check_sdist, fetch_sdist
 from build_tools.pin.tree_hash import hash_folder
+from build_tools.pin.unpack import unpack_sdist, vendored_commit
 from build_tools.progress import show
-from build_tools.tree.base import SDIST_CACHE
 from llamaproof.errors import HOLDS, BadInput
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.target import sha256_of

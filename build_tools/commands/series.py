@@ -13,12 +13,13 @@ from build_tools.progress import show
 from build_tools.series.apply import apply_series
 from build_tools.series.dep3 import Header
 from build_tools.series.edit import add_patch, drop_patch, patch_from_edits, refresh_patch, reorder
-from build_tools.series.export import export_tree, rewrite_series
+from build_tools.series.export import export_tree
 from build_tools.series.folder import Series, load_series, series_folder
 from build_tools.series.lint import lint_series, series_names
 from build_tools.series.lock import read_lock
 from build_tools.series.patch import NAME_PATTERN, PatchFile, make_patch, read_patch
 from build_tools.series.port import try_series, write_ported
+from build_tools.series.rewrite import rewrite_series
 from build_tools.series.staleness import against_lock, result_against_lock, tree_against_series
 from build_tools.sole_use import sole_use
 from build_tools.tree.base import ensure_base, laid_base, tree_folder

@@ -8,9 +8,9 @@ from build_tools.pin.definition import Pin
 from build_tools.progress import Report
 from build_tools.series.apply import end_of
 from build_tools.series.commits import commit_patches
-from build_tools.series.export import rewrite_series
 from build_tools.series.folder import Series
 from build_tools.series.patch import PatchFile, make_patch
+from build_tools.series.rewrite import rewrite_series
 from build_tools.tree.repository import Repository
 from llamaproof.errors import BadInput
 

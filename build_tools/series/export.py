@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from build_tools.pin.definition import Pin
 from build_tools.progress import Report
-from build_tools.series.apply import end_of, make_lock, report_touched, require_no_foreign_commits
-from build_tools.series.commits import AppliedPatch, commit_patches
+from build_tools.series.apply import end_of
 from build_tools.series.dep3 import Header
-from build_tools.series.folder import Series, slug, write_series
+from build_tools.series.folder import Series, slug
 from build_tools.series.patch import PatchFile, make_patch, patch_of_commit
+from build_tools.series.rewrite import write_locked
 from build_tools.tree.repository import Repository
 from llamaproof.errors import BadInput, LlamaproofError
 
@@ -48,56 +48,9 @@ def export_tree(
             where=repository.path,
         )
     with repository.staged_move(target) as finish:
-        _write(repository, exported, pin, target, report)
+        write_locked(repository, exported, pin, target, report)
         finish()
     return exported
-
-
-def rewrite_series(repository: Repository, series: Series, pin: Pin, report: Report) -> Series:
-    """Make this the series: written in export's form, locked, and the tree brought to it.
-
-    Whatever could fail is tried first: the patches, the move of the tree, the folder.
-
-    Raises:
-        BadInput: a patch does not apply, or the tree holds work that no patch holds.
-    """
-    applied = commit_patches(repository, series.patches, onto=repository.base)
-    target = applied[-1].commit if applied else repository.base
-    require_no_foreign_commits(repository, target)
-    written = series.with_patches(_renewed(repository, series.patches, applied))
-    with repository.staged_move(target) as finish:
-        _write(repository, written, pin, target, report)
-        report_touched(repository, finish(), report)
-    return written
-
-
-def _write(repository: Repository, series: Series, pin: Pin, target: str, report: Report) -> None:
-    before = {
-        path.name: path.read_bytes()
-        for path in (series.folder.glob("*.patch") if series.folder.is_dir() else ())
-    }
-    if not write_series(series, make_lock(repository, series, pin, target)):
-        report(f"series: {series.folder.name} is unchanged")
-        return
-    for patch in series.patches:
-        if patch.name not in before:
-            report(f"series: {patch.name} is new")
-        elif before[patch.name] != patch.data:
-            report(f"series: {patch.name} was renewed")
-    for name in sorted(set(before) - set(series.names)):
-        report(f"series: {name} is gone")
-    report(f"series: locked, {len(series.patches)} in {series.folder.name}")
-
-
-def _renewed(
-    repository: Repository, patches: Sequence[PatchFile], applied: Sequence[AppliedPatch]
-) -> list[PatchFile]:
-    """The patches as their commits give them: line numbers and ids of today's tree."""
-    parents = [repository.base, *(result.commit for result in applied)]
-    return [
-        make_patch(patch.name, patch.header, repository.diff(parent, result.commit))
-        for patch, parent, result in zip(patches, parents, applied, strict=False)
-    ]
 
 
 def _require_made_from(repository: Repository, series: Series) -> None:

@@ -7,16 +7,10 @@ from pathlib import Path
 
 from build_tools.pin.definition import load_pin, pin_names
 from build_tools.series.dep3 import problems_of
-from build_tools.series.folder import (
-    ORDER_NAME,
-    Series,
-    disagreements,
-    load_series,
-    read_order,
-    series_folder,
-)
+from build_tools.series.diff import parse_diff
+from build_tools.series.folder import Series, load_series, series_folder
 from build_tools.series.lock import LOCK_NAME, SeriesLock, read_lock
-from build_tools.series.patch import parse_diff
+from build_tools.series.order import ORDER_NAME, disagreements, read_order
 from build_tools.series.staleness import against_lock, result_against_lock
 from build_tools.tree.base import laid_base, tree_folder
 from llamaproof.errors import BadInput

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from build_tools.pin.definition import Pin
 from build_tools.progress import Report
 from build_tools.series.commits import PatchDoesNotApply, commit_patches, is_there_already
-from build_tools.series.export import rewrite_series
+from build_tools.series.diff import parse_diff
 from build_tools.series.folder import Series
-from build_tools.series.patch import PatchFile, parse_diff
+from build_tools.series.patch import PatchFile
+from build_tools.series.rewrite import rewrite_series
 from build_tools.tree.repository import Repository
 from llamaproof.errors import BadInput
 

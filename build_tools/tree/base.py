@@ -8,14 +8,14 @@ import tempfile
 from pathlib import Path
 
 from build_tools.pin.definition import Pin
-from build_tools.pin.sdist import fetch_sdist, unpack_sdist
+from build_tools.pin.sdist import SDIST_CACHE, fetch_sdist
 from build_tools.pin.tree_hash import hash_folder
+from build_tools.pin.unpack import unpack_sdist
 from build_tools.progress import Report
 from build_tools.tree.repository import Repository
 from llamaproof.errors import BadInput, LlamaproofError
 
 _TREES = Path("build") / "tree"
-SDIST_CACHE = Path(".cache") / "sdist"
 
 
 def tree_folder(checkout: Path, pin_name: str, *, first: int | None = None) -> Path:

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from build_tools.wheel.arch import ArchList
+from build_tools.wheel.environment import build_environment, tool
+from build_tools.wheel.ninja import Steps
 from build_tools.wheel.toolkit import Toolkit
 from llamaproof.errors import LlamaproofError
 from llamaproof.process import run
 
-# Variables that would change what a compiler emits behind our back.
-_FOREIGN_FLAGS = (
-    "CFLAGS",
-    "CXXFLAGS",
-    "CPPFLAGS",
-    "LDFLAGS",
-    "CUDAFLAGS",
-    "CUDAARCHS",
-    "NVCC_PREPEND_FLAGS",
-    "NVCC_APPEND_FLAGS",
-    "CMAKE_ARGS",
-    "LD_LIBRARY_PATH",
-    "CPATH",
-    "C_INCLUDE_PATH",
-    "CPLUS_INCLUDE_PATH",
-    "LIBRARY_PATH",
-)
-
 # A CUDA object with many template instances prints nothing for minutes on a slow machine.
 _SILENCE_LIMIT_S = 1800.0
-
-_NINJA_STEP = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +68,7 @@ def compile_tree(
         env=env,
         on_line=_show_warnings,
     )
-    steps = _Steps(sys.stdout.write)
+    steps = Steps(sys.stdout.write)
     run(
         (tool("ninja"), "-C", build, "-j", str(jobs), *targets),
         env=env,
@@ -135,53 +115,6 @@ def definitions(
             "CMAKE_CUDA_FLAGS": f"-Xcompiler {prefix_map}",
         }
     return tuple(f"-D{name}={value}" for name, value in common.items())
-
-
-def build_environment(env: os._Environ[str] | dict[str, str]) -> dict[str, str]:
-    """The environment without what would reach into the compilers."""
-    return {name: value for name, value in env.items() if name not in _FOREIGN_FLAGS}
-
-
-def tool(name: str) -> Path:
-    """A program of the environment we run in, such as cmake; not whatever the machine has."""
-    path = Path(sys.executable).parent / name
-    if not path.exists():
-        raise LlamaproofError(
-            f"{name} is not in the environment", where=path.parent, hint="run `just env`"
-        )
-    return path
-
-
-def show_ninja(line: str) -> None:
-    """Show a line of a short ninja run."""
-    if not line.startswith("ninja: "):
-        print(line, flush=True)
-
-
-class _Steps:
-    """Show ninja's steps with the time gone and a guess of the time left."""
-
-    def __init__(self, write: Callable[[str], object]) -> None:
-        self.done = 0
-        self._write = write
-        self._started = time.monotonic()
-
-    def __call__(self, line: str) -> None:
-        match = _NINJA_STEP.match(line)
-        if match is None:
-            self._write(f"{line}\n")
-            sys.stdout.flush()
-            return
-        self.done, total = int(match.group(1)), int(match.group(2))
-        gone = time.monotonic() - self._started
-        left = gone / self.done * (total - self.done)
-        what = match.group(3).rsplit("/", 1)[-1]
-        self._write(f"[{self.done}/{total} {_clock(gone)}, ~{_clock(left)} left] {what}\n")
-        sys.stdout.flush()
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def _show_warnings(line: str) -> None:

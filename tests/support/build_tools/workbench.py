@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from build_tools.pin.definition import Pin, load_pin
-from build_tools.series.apply import PreparedTree, prepare_tree
 from build_tools.series.dep3 import Header
 from build_tools.series.edit import add_patch, patch_from_edits
 from build_tools.series.folder import Series, load_series, series_folder
+from build_tools.series.prepare import PreparedTree, prepare_tree
 from build_tools.tree.base import ensure_base, tree_folder
 from build_tools.tree.repository import Repository
 from tests.support.build_tools.sources import PIN, make_checkout
@@ -50,13 +50,10 @@ class Workbench:
     def series(self) -> Series:
         return load_series(self.folder)
 
-    def prepare(
-        self, *, stock: bool = False, first: int | None = None, in_place: bool = False
-    ) -> PreparedTree:
+    def prepare(self, *, first: int | None = None, in_place: bool = False) -> PreparedTree:
         return prepare_tree(
             self.checkout,
             self.pin.name,
-            stock=stock,
             first=first,
             in_place=in_place,
             report=self.said.append,

@@ -1,18 +1,14 @@
 """The words after `just build-wheel`."""
 
-from pathlib import Path
-
 import pytest
 
-from build_tools.commands.wheel import build_folder, parse_settings
-from build_tools.wheel.arch import parse_arch
-from build_tools.wheel.toolkit import Toolkit
+from build_tools.commands.wheel import parse_settings
 from llamaproof.errors import BadInput
 
 
 def test_cuda_arch_is_read_from_the_word_and_else_from_the_environment() -> None:
-    assert parse_settings(["CUDA_ARCH=80;90"], {"CUDA_ARCH": "75"})["CUDA_ARCH"] == "80;90"
-    assert parse_settings([], {"CUDA_ARCH": "75"})["CUDA_ARCH"] == "75"
+    assert parse_settings(["CUDA_ARCH=80;90"], {"CUDA_ARCH": "75"}).arch == "80;90"
+    assert parse_settings([], {"CUDA_ARCH": "75"}).arch == "75"
 
 
 @pytest.mark.parametrize(
@@ -25,10 +21,11 @@ def test_a_word_that_means_nothing_is_refused_with_what_does(words: list[str]) -
     assert caught.value.hint
 
 
-def test_another_toolkit_compiles_in_another_folder() -> None:
-    def folder(root: str) -> Path:
-        toolkit = Toolkit(root=Path(root), version="13.0", archs=(89,), pinned=True)
-        return build_folder(Path("c"), "tree", parse_arch("89"), toolkit)
+def test_the_series_is_whole_or_none_or_so_many_patches() -> None:
+    def first(*words: str) -> int | None:
+        return parse_settings(["CUDA_ARCH=89", *words], {}).first
 
-    assert folder("one") != folder("two")
-    assert folder("one") == folder("one")
+    assert first() is None
+    assert first("SERIES=") is None
+    assert first("SERIES=none") == 0
+    assert first("SERIES=3") == 3

@@ -14,8 +14,9 @@ import pytest
 
 from build_tools.pin import sdist as archive_module
 from build_tools.pin.definition import Pin
-from build_tools.pin.sdist import fetch_sdist, unpack_sdist, vendored_commit
+from build_tools.pin.sdist import fetch_sdist
 from build_tools.pin.tree_hash import hash_folder
+from build_tools.pin.unpack import unpack_sdist, vendored_commit
 from llamaproof.errors import BadInput, CommandFailed
 from tests.support.build_tools.sources import (
     COMMIT,

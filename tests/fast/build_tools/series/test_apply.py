@@ -21,7 +21,7 @@ def test_the_patches_are_in_the_tree_and_the_stock_tree_has_none(patched: Workbe
     assert tree.patches == ("0001-early.patch", "0002-late.patch", "0003-files.patch")
     assert tree.locked
     assert b"line three" in (tree.path / "a.txt").read_bytes()
-    stock = patched.prepare(stock=True)
+    stock = patched.prepare(first=0)
     assert stock.path != tree.path
     assert stock.patches == ()
     assert contents_of(stock.path) == dict(FILES)
@@ -30,7 +30,7 @@ def test_the_patches_are_in_the_tree_and_the_stock_tree_has_none(patched: Workbe
 
 def test_in_place_the_one_tree_is_moved_back_and_forth(patched: Workbench) -> None:
     whole = patched.prepare()
-    stock = patched.prepare(stock=True, in_place=True)
+    stock = patched.prepare(first=0, in_place=True)
     assert stock.path == whole.path
     assert contents_of(stock.path) == dict(FILES)
     again = patched.prepare()

@@ -16,10 +16,12 @@ from build_tools.pin.definition import load_pin
 from build_tools.pin.tree_hash import hash_folder
 from build_tools.series.commits import PatchDoesNotApply
 from build_tools.series.edit import add_patch, drop_patch, patch_from_edits, refresh_patch, reorder
-from build_tools.series.export import export_tree, rewrite_series
-from build_tools.series.folder import load_series, read_order, write_series
+from build_tools.series.export import export_tree
+from build_tools.series.folder import load_series, write_series
 from build_tools.series.lock import SCHEMA, read_lock
+from build_tools.series.order import read_order
 from build_tools.series.patch import make_patch, read_patch
+from build_tools.series.rewrite import rewrite_series
 from llamaproof.errors import BadInput
 from tests.support.build_tools.sources import LINES, PIN, silent
 from tests.support.build_tools.workbench import (

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from build_tools.pin import sdist as archive
-from build_tools.pin import tree_hash
+from build_tools.pin import tree_hash, unpack
 from build_tools.series.edit import drop_patch
 from build_tools.tree.isolated_git import IsolatedGit
 from llamaproof.errors import BadInput
@@ -59,7 +59,7 @@ def _run_cut_off(action: Callable[[], object], event: str, number: int) -> int:
         try:
             interrupter = _Interrupter(event, number)
             interrupter.after(IsolatedGit, "run", lambda _git, *args: f"git {args[0]}")
-            interrupter.after(archive._Unpacker, "_write", lambda *_: "unpacked")
+            interrupter.after(unpack._Unpacker, "_write", lambda *_: "unpacked")
             interrupter.after(archive, "check_sdist", lambda *_: "checked")
             interrupter.after(tree_hash, "_entry", lambda *_: "hashed")
             interrupter.after(Path, "write_bytes", lambda path, _data: f"written {path.suffix}")

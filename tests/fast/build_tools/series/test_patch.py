@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from build_tools.series.patch import make_patch, parse_diff, patch_of_commit, read_patch
+from build_tools.series.diff import parse_diff
+from build_tools.series.patch import make_patch, patch_of_commit, read_patch
 from llamaproof.errors import BadInput
 
 HEADER = b"Description: a thing\nAuthor: A <a@b.invalid>\n\n"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from build_tools.series.export import rewrite_series
 from build_tools.series.lock import read_lock
+from build_tools.series.rewrite import rewrite_series
 from build_tools.series.staleness import (
     Kind,
     Stale,

@@ -3,7 +3,7 @@
 import pytest
 
 from build_tools.wheel.arch import PINNED_TOOLKIT_ARCHS
-from build_tools.wheel.toolkit import pinned_toolkit_root
+from build_tools.wheel.pinned_toolkit import pinned_toolkit_root
 from llamaproof.process import run
 from tests.support.needs import CHECKOUT
 

@@ -1,0 +1,116 @@
+"""From a pin to a wheel: the tree, the toolkit, the libraries, the archive."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from build_tools.series.prepare import PreparedTree, prepare_tree
+from build_tools.wheel.arch import ArchList, parse_arch
+from build_tools.wheel.compile import CompiledTree, compile_tree
+from build_tools.wheel.contents import WheelContents
+from build_tools.wheel.pack import write_wheel
+from build_tools.wheel.toolkit import Toolkit, ensure_toolkit, known_archs
+from llamaproof.errors import LlamaproofError
+
+# The unpacked toolkit is there already; objects, libraries and the wheel take about 0.5 GB.
+_FREE_BYTES_NEEDED = 1_500_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildSettings:
+    """What is to be built.
+
+    Attributes:
+        arch: the GPU architectures, as `parse_arch` reads them.
+        pin: the name of the pinned source.
+        first: how many patches of its series; None is all of them, 0 none.
+        jobs: compilers at once.
+        out: the folder for the wheel.
+    """
+
+    arch: str
+    pin: str
+    first: int | None
+    jobs: int
+    out: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltWheel:
+    """A wheel, and the number of build steps that ran for it."""
+
+    path: Path
+    steps: int
+
+
+def build_wheel(checkout: Path, settings: BuildSettings) -> BuiltWheel:
+    """The whole run; an architecture that means nothing is refused before anything is fetched."""
+    archs = parse_arch(settings.arch, known_archs())
+    tree = prepare_tree(checkout, settings.pin, first=settings.first, in_place=True)
+    toolkit = None if archs.cpu_only else ensure_toolkit(checkout)
+    _require_space(checkout)
+    compiled = compile_tree(
+        tree.path,
+        build_folder(checkout, tree.path.name, archs, toolkit),
+        archs,
+        toolkit,
+        commit=tree.pin.llama_cpp_commit,
+        jobs=settings.jobs,
+    )
+    contents = _contents(tree, compiled, archs, toolkit)
+    wheel = write_wheel(tree.path, contents, checkout / settings.out)
+    return BuiltWheel(path=wheel, steps=compiled.compiled)
+
+
+def build_folder(checkout: Path, tree: str, archs: ArchList, toolkit: Toolkit | None) -> Path:
+    """Where a tree is compiled: another toolkit gets another folder.
+
+    CMake that finds another compiler in its cache starts over and forgets what it was told.
+    """
+    name = f"{tree}-{_flavour(archs, toolkit)}"
+    if toolkit is not None:
+        name += f"-{hashlib.sha256(str(toolkit.root).encode()).hexdigest()[:8]}"
+    return checkout / "build" / "compile" / name
+
+
+def _contents(
+    tree: PreparedTree, compiled: CompiledTree, archs: ArchList, toolkit: Toolkit | None
+) -> WheelContents:
+    return WheelContents(
+        version=tree.pin.version,
+        label=_label(tree, archs, toolkit),
+        libraries=compiled.libraries,
+        archs=archs,
+        toolkit=toolkit,
+        record={
+            "pin": tree.pin.name,
+            "llama_cpp_commit": tree.pin.llama_cpp_commit,
+            "series": list(tree.patches),
+            "tree": tree.tree_id,
+        },
+    )
+
+
+def _label(tree: PreparedTree, archs: ArchList, toolkit: Toolkit | None) -> str:
+    """The local version label: series, CUDA, architectures: `llamaproof.5.1a2b3c4d.cu130.sm89`."""
+    series = f"llamaproof.{len(tree.patches)}.g{tree.tree_id[:8]}" if tree.patches else "stock"
+    return f"{series}.{_flavour(archs, toolkit)}"
+
+
+def _flavour(archs: ArchList, toolkit: Toolkit | None) -> str:
+    if toolkit is None:
+        return "cpu"
+    return f"cu{toolkit.version.replace('.', '')}.{archs.label}"
+
+
+def _require_space(checkout: Path) -> None:
+    free = shutil.disk_usage(checkout).free
+    if free < _FREE_BYTES_NEEDED:
+        raise LlamaproofError(
+            f"a build needs about {_FREE_BYTES_NEEDED / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+            where=checkout,
+            hint="free some space; `just clean` removes what can be made again",
+        )

@@ -14,12 +14,13 @@ default:
 build-wheel *SETTINGS: env
     @{{ venv }} -m build_tools wheel "$@"
 
-# Run the fast tests, the formatter's check, the linter and the type checker
+# Run the fast tests, the formatters' checks, the linters and the type checker
 test *ARGS: native
     @{{ venv }} -m build_tools series apply
     @{{ venv }} -m build_tools series lint
     @{{ venv }} -m ruff format --check .
     @{{ venv }} -m ruff check .
+    @{{ venv }} -m build_tools cpp-lint
     @{{ venv }} -m mypy python build_tools tests
     @{{ venv }} -m build_tools docs --check
     @{{ venv }} -m pytest "$@"

@@ -21,6 +21,7 @@ COMMANDS: tuple[str, ...] = (
     "build_tools.commands.docs",
     "build_tools.commands.lock",
     "build_tools.commands.native",
+    "build_tools.commands.cpp_lint",
     "build_tools.commands.toolkit",
 )
 

@@ -27,6 +27,7 @@ def execute(args: argparse.Namespace) -> int:
     configure = (
         tool("cmake"), "-S", checkout, "-B", build, "-G", "Ninja",
         f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}", "-DCMAKE_BUILD_TYPE=Release",
+        "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON",
         f"-DLLAMAPROOF_CUDA13_INCLUDE={pinned_toolkit(checkout).root / 'include'}",
         f"-DLLAMAPROOF_CUDA12_INCLUDE={cuda12}",
     )  # fmt: skip

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
-
-import pytest
 
 from llamaproof.process import run
 
@@ -14,7 +11,6 @@ HERE = Path(__file__).parent
 SOURCE = HERE.parents[2] / "native" / "emulator" / "src"
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
 def test_brackets_commas_numbers_and_every_byte_of_a_text(tmp_path: Path) -> None:
     program = tmp_path / "json_test"
     flags = ("-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{SOURCE}")

@@ -13,8 +13,8 @@ from build_tools.pin.tree_hash import hash_folder
 from build_tools.pin.unpack import unpack_sdist, vendored_commit
 from build_tools.progress import show
 from llamaproof.errors import HOLDS, BadInput
+from llamaproof.files import sha256_of
 from llamaproof.reports.outcome import Outcome, worst
-from llamaproof.target import sha256_of
 
 
 def configure_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from build_tools.wheel.build import BuildSettings, build_wheel
 from llamaproof.errors import BadInput
-from llamaproof.target import sha256_of
+from llamaproof.files import sha256_of
 
 DEFAULT_PIN = "llama-cpp-python-0.3.16"
 

@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from llamaproof.errors import BadInput
+from llamaproof.files import sha256_of
 from llamaproof.process import run
-from llamaproof.target import sha256_of
 
 # What a printed part must look like, whoever printed it.
 FORM = re.compile(

@@ -10,8 +10,8 @@ from pathlib import Path
 from build_tools.pin.definition import Pin
 from build_tools.progress import Report, of_pip
 from llamaproof.errors import BadInput, CommandFailed
+from llamaproof.files import sha256_of
 from llamaproof.process import run
-from llamaproof.target import sha256_of
 
 SDIST_CACHE = Path(".cache") / "sdist"
 

@@ -1,8 +1,9 @@
-"""Files that are written whole or not at all."""
+"""Files: written whole or not at all, and told apart by their content."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -36,3 +37,12 @@ def write_whole(path: Path, content: str | bytes) -> None:
                 hint="choose a folder that exists, may be written to and has space left",
             ) from error
         raise
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -10,7 +10,7 @@ import pytest
 from llamaproof import shadow
 from llamaproof.process import Completed
 from llamaproof.target import open_target
-from llamaproof.workers.loadable import linux_libraries
+from llamaproof.target.libraries import linux_libraries
 from tests.support.installed.scripts import DECODE, WITH_LIBRARIES, RunPython
 
 WARNING = "flash attention does not run on the device of its layer"

@@ -11,7 +11,8 @@ from llamaproof.bench import record as records
 from llamaproof.bench.record import Machine, Record, TargetInfo, Unit
 from llamaproof.bench.worker import Hello, Where
 from llamaproof.errors import BadInput
-from llamaproof.target import Target, sha256_of
+from llamaproof.files import sha256_of
+from llamaproof.target import Target
 from llamaproof.wheel_contents import read_contents
 
 _UNITS: Mapping[Where, Unit] = {

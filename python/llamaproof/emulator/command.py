@@ -27,7 +27,7 @@ from llamaproof.reports import document
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
 from llamaproof.target import open_target
-from llamaproof.workers.loadable import linux_libraries
+from llamaproof.target.libraries import linux_libraries
 
 DEFAULT_GPU = "L40S"
 

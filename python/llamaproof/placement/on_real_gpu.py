@@ -17,7 +17,7 @@ from llamaproof.placement import tracer
 from llamaproof.placement.on_shadow import FAILED, SILENCE_LIMIT_S, Progress, outcome_of
 from llamaproof.placement.survey import GpuSurvey, Survey
 from llamaproof.target import Target, open_target
-from llamaproof.workers.loadable import linux_libraries
+from llamaproof.target.libraries import linux_libraries
 from llamaproof.workers.worker import Worker
 
 REAL_GPU = "the GPU of this machine"

@@ -16,8 +16,8 @@ from llamaproof.errors import LlamaproofError
 from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, Launch, aborts, from_launches
 from llamaproof.placement.survey import GpuSurvey, Survey
 from llamaproof.target import Target, open_target
+from llamaproof.target.libraries import linux_libraries
 from llamaproof.workers.last_words import last_words, shadow_runtime_gave_up
-from llamaproof.workers.loadable import linux_libraries
 from llamaproof.workers.stage import staged
 from llamaproof.workers.worker import Worker
 

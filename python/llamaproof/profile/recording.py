@@ -21,11 +21,11 @@ from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.inputs import Floats
 from llamaproof.errors import BadInput
-from llamaproof.files import write_whole
+from llamaproof.files import sha256_of, write_whole
 from llamaproof.profile import ncu
 from llamaproof.reports import document
 from llamaproof.reports.document import Schema
-from llamaproof.target import Target, open_target, sha256_of
+from llamaproof.target import Target, open_target
 from llamaproof.workers.worker import Worker
 
 SCHEMA = Schema(name="llamaproof.profile", version=2)

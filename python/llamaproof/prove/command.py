@@ -14,6 +14,7 @@ from llamaproof.abi.device import DeviceCode, read_device_code
 from llamaproof.abi.terminal import print_result
 from llamaproof.dispatch import requirement
 from llamaproof.errors import BadInput
+from llamaproof.files import sha256_of
 from llamaproof.placement.by_model import brief_models_table
 from llamaproof.prove import bindings, numbers, placement, work
 from llamaproof.prove.cards import covered_cards, named
@@ -24,7 +25,7 @@ from llamaproof.prove.section import Section, guarded
 from llamaproof.reports.blocks import Table
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
-from llamaproof.target import open_target, sha256_of
+from llamaproof.target import open_target
 
 _CARDS = "names such as L40S,H200; T4+ is a card of T4's sm and of each newer one; repeatable"
 # argparse takes a % in a help text for its own.

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from llamaproof.binary.kernel_figures import Kernel
 from llamaproof.binary.loaded_code import select
 from llamaproof.binary.ptx_header import read_ptx_kernels
 from llamaproof.errors import LlamaproofError
-from llamaproof.target import sha256_of
+from llamaproof.files import sha256_of, write_whole
 
 _FORMAT = 1
 _REGISTERS_PER_BLOCK = 65536
@@ -68,7 +67,7 @@ def write_index(library: Path, sms: Iterable[int], *, cache: Path, keep_ptx: boo
         ) from error
     ptx = _PtxFolder(folder=folder, library=library) if keep_ptx else None
     lines = _index_lines(library, wanted, ptx)
-    _write_whole(path, "\n".join(lines) + "\n")
+    write_whole(path, "\n".join(lines) + "\n")
     return path
 
 
@@ -80,7 +79,7 @@ class _PtxFolder:
     def write(self, entry: Entry) -> Path:
         path = self.folder / f"{entry.offset:x}.ptx"
         if not path.is_file():
-            _write_whole(path, read_ptx(self.library, entry))
+            write_whole(path, read_ptx(self.library, entry))
         return path
 
 
@@ -153,16 +152,3 @@ def _bounded_registers(kernel: Kernel) -> int:
     threads = (kernel.max_threads or _LARGEST_BLOCK) * (kernel.min_blocks or 1)
     # The assembler hands registers out in steps of 8.
     return min(_MOST_REGISTERS, _REGISTERS_PER_BLOCK // threads // 8 * 8)
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever sees half of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

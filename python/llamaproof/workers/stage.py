@@ -12,8 +12,8 @@ from typing import Any
 
 from llamaproof import shadow
 from llamaproof.target import Target
+from llamaproof.target.libraries import linux_libraries
 from llamaproof.workers import handover
-from llamaproof.workers.loadable import linux_libraries
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from llamaproof.attention.inputs import CacheRows, Inputs
 from llamaproof.errors import BadInput, CommandFailed, LlamaproofError
 from llamaproof.executor.counts import Counts
 from llamaproof.executor.launches import ExecutedLaunch
+from llamaproof.files import sha256_of
 from llamaproof.ggml import GgmlType
 from llamaproof.profile import ncu, recording
 from llamaproof.profile.cells import PROFILE_CELLS
@@ -38,7 +39,6 @@ from llamaproof.profile.worker import digest
 from llamaproof.reports import document
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
-from llamaproof.target import sha256_of
 
 CELL = make_cell(HeadSizes(k=576, v=512), GgmlType.F16, GgmlType.F16, 20, 1, 1024)
 MANGLED = (

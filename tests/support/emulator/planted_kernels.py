@@ -26,8 +26,8 @@ from llamaproof.emulator.run import WORKER
 from llamaproof.executor.library import default_library
 from llamaproof.ggml import GgmlType
 from llamaproof.target import open_target
+from llamaproof.target.libraries import linux_libraries
 from llamaproof.workers import handover
-from llamaproof.workers.loadable import linux_libraries
 from tests.support.needs import PATCHED_SOURCE
 from tests.support.toolkit import nvcc
 

@@ -17,7 +17,7 @@ from llamaproof.dispatch.changes import changes
 from llamaproof.placement.on_shadow import collect
 from llamaproof.prove.demands_file import load_demands
 from llamaproof.target import open_target
-from llamaproof.workers.loadable import linux_libraries
+from llamaproof.target.libraries import linux_libraries
 from tests.support import needs
 from tests.support.placement import damaged_libraries as planted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from llamaproof.errors import BadInput
-from llamaproof.target import Target
+from llamaproof.target.opening import Target
 
 _OTHER_PLATFORMS = {"*.dll": "Windows", "*.dylib": "macOS"}
 

@@ -8,7 +8,7 @@ import pytest
 
 from llamaproof.errors import BadInput
 from llamaproof.target import Target
-from llamaproof.workers.loadable import linux_libraries
+from llamaproof.target.libraries import linux_libraries
 
 
 def target(folder: Path, *, package: Path | None = None) -> Target:

@@ -1,9 +1,8 @@
-"""What the proofs look at: a wheel, an installed or unpacked llama_cpp, a folder of libraries."""
+"""A target and how it is opened."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.util
 import re
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from llamaproof.errors import BadInput
+from llamaproof.files import sha256_of
 
 Kind = Literal["wheel", "package", "libraries"]
 
@@ -98,15 +98,6 @@ def unpack_wheel(wheel: Path, folder: Path) -> None:
             archive.extractall(folder)
     except (zipfile.BadZipFile, EOFError, zipfile.LargeZipFile) as error:
         raise BadInput(f"not a readable wheel: {error}", where=wheel, hint=_HINT) from error
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _from_folder(folder: Path, spec: str) -> Target:

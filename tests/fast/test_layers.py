@@ -21,6 +21,10 @@ AGAINST = {
         "python/llamaproof/files.py",
         "from build_tools.progress import show",
     ),
+    "the rooms of llamaproof: one for each command, on what everybody uses": (
+        "python/llamaproof/bench/gate.py",
+        "from llamaproof.emulator.results import CellVerdict",
+    ),
     "the build tools, from a pin to a wheel": (
         "build_tools/tree/repository.py",
         "from build_tools.series.patch import PatchFile",

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof.abi.findings import Finding, defect, note
-from llamaproof.binary import kernel_names
 from llamaproof.binary.code_on_card import Arch, archs_of_cmake_item
 from llamaproof.binary.cubin import read_kernels
 from llamaproof.binary.fatbin import Fatbin, read_codes, read_fatbins
 from llamaproof.binary.kernel_figures import Kernel
+from llamaproof.kernels import names as kernel_names
 
 
 @dataclass(frozen=True, kw_only=True)

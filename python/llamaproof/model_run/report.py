@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from llamaproof.binary import kernel_names
 from llamaproof.gguf.attention import LayerAttention, ModelAttention
+from llamaproof.kernels import names as kernel_names
 from llamaproof.model_run.log import CPU, FLASH_ATTENTION, Buffer, BufferKind, Graph, Node
 from llamaproof.model_run.run import Failure, ModelRun, Step
 from llamaproof.placement.outcome import Launch

@@ -10,9 +10,9 @@ from typing import Any
 from llamaproof import shadow
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
-from llamaproof.binary.hollow_kernels import hollow_kernels
 from llamaproof.binary.loaded_code import loaded_code
 from llamaproof.errors import LlamaproofError
+from llamaproof.kernels.hollow import hollow_kernels
 from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, Launch, aborts, from_launches
 from llamaproof.placement.survey import GpuSurvey, Survey
 from llamaproof.target import Target, open_target

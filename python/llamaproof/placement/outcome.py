@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llamaproof.attention.cell import Cell
-from llamaproof.binary import kernel_names
-from llamaproof.binary.kernel_names import AttentionKernel
+from llamaproof.kernels import names as kernel_names
+from llamaproof.kernels.names import AttentionKernel
 
 Dim3 = tuple[int, int, int]
 Kind = Literal["kernel", "cpu", "abort"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llamaproof.binary.hollow_kernels import hollow_kernels
+from llamaproof.kernels.hollow import hollow_kernels
 from llamaproof.process import run
 from tests.support.toolkit import nvcc
 

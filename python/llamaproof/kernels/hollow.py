@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from llamaproof.binary import kernel_names
 from llamaproof.binary.cubin import function_sizes
 from llamaproof.binary.fatbin import Entry, read_codes, read_fatbins
 from llamaproof.binary.loaded_code import select
 from llamaproof.binary.ptx_header import split_kernels
+from llamaproof.kernels import names as kernel_names
 
 # The trap is 640 bytes of machine code for sm_89; the smallest attention kernel of 0.3.16 there,
 # with its loads, softmax and stores, is 22,528.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llamaproof.binary import kernel_names
-from llamaproof.binary.kernel_names import parse
+from llamaproof.kernels import names as kernel_names
+from llamaproof.kernels.names import parse
 from tests.support.binary import mangled_names as names
 
 

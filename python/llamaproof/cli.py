@@ -1,28 +1,79 @@
-"""The `llamaproof` command."""
+"""The `llamaproof` command.
+
+Only the module of the command that was asked for is imported: on a GPU's machine without libclang,
+`llamaproof bench` works.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from llamaproof import __version__
 from llamaproof.exits import exit_code_of
 
-# Each module brings `configure_parser(subparsers)`, which sets `execute`.
-COMMANDS: tuple[str, ...] = (
-    "llamaproof.abi.command",
-    "llamaproof.bench.command",
-    "llamaproof.dispatch.command",
-    "llamaproof.doctor.command",
-    "llamaproof.emulator.command",
-    "llamaproof.profile.command",
-    "llamaproof.prove.command",
-)
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What is known of a command without its module.
+
+    Attributes:
+        needs: packages, as they are imported, without which the command cannot be asked anything.
+            What a single option needs besides is not among them, nor are elftools and numpy, which
+            all commands need.
+    """
+
+    name: str
+    help: str
+    needs: tuple[str, ...] = ()
 
 
-def build_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
-    """The parser of the whole command line, or of some commands."""
+# Each module brings `configure_parser(parser)`, which sets `execute`.
+COMMANDS: Mapping[str, Command] = {
+    "llamaproof.doctor.command": Command(
+        name="doctor",
+        help="say whether flash attention will run here, and if not, what helps",
+        needs=("lz4", "zstandard"),
+    ),
+    "llamaproof.abi.command": Command(
+        name="abi",
+        help="check that the Python bindings match the C they call",
+        needs=("clang", "lz4", "packaging", "zstandard"),
+    ),
+    "llamaproof.dispatch.command": Command(
+        name="dispatch",
+        help="show where flash attention runs, and with which kernel",
+        needs=("lz4", "zstandard"),
+    ),
+    "llamaproof.emulator.command": Command(
+        name="emulate",
+        help="execute the attention kernels without a GPU and compare them with the CPU",
+        needs=("lz4", "zstandard"),
+    ),
+    "llamaproof.bench.command": Command(
+        name="bench", help="measure attention by context length, and judge it"
+    ),
+    "llamaproof.profile.command": Command(
+        name="profile",
+        help="compare the emulated GPU with a real one: results, and counts with ncu's",
+    ),
+    "llamaproof.prove.command": Command(
+        name="prove",
+        help="run every proof on wheels and write the evidence beside them",
+        needs=("clang", "lz4", "packaging", "zstandard"),
+    ),
+}
+
+
+def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """The parser of the command line, with the options of one command.
+
+    Raises:
+        ModuleNotFoundError: the command needs a package that is not installed.
+    """
     parser = argparse.ArgumentParser(
         prog="llamaproof",
         description="Proof that a llama-cpp-python wheel does on the GPU what it says.",
@@ -30,12 +81,21 @@ def build_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"llamaproof {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name in commands:
-        importlib.import_module(name).configure_parser(subparsers)
+    for module, command in COMMANDS.items():
+        own = subparsers.add_parser(command.name, help=command.help)
+        if command.name == chosen:
+            importlib.import_module(module).configure_parser(own)
     return parser
 
 
-def main(argv: Sequence[str] | None = None, commands: Sequence[str] = COMMANDS) -> int:
-    """Run the command line, or what of it some commands make up; returns the exit code."""
-    args = build_parser(commands).parse_args(argv)
-    return exit_code_of(lambda: args.execute(args))
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return exit_code_of(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    args = build_parser(chosen).parse_args(arguments)
+    code: int = args.execute(args)
+    return code

@@ -47,6 +47,14 @@ def test_a_fault_of_our_own_is_no_defect_of_what_was_examined(
     assert "nothing was decided" in said
 
 
+def test_a_package_that_is_not_installed_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert raising(ModuleNotFoundError("No module named 'clang'", name="clang.cindex")) == 2
+    said = capsys.readouterr().err
+    assert "imported as clang\n" in said and "Traceback" not in said
+    assert raising(ModuleNotFoundError("no such room", name="llamaproof.no_room")) == 2
+    assert "nothing was decided" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_and_a_termination_end_alike(
     number: signal.Signals, capsys: pytest.CaptureFixture[str]

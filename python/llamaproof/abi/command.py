@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 from pathlib import Path
-from typing import Any
 
 from llamaproof.abi.check import check_pair, check_target
 from llamaproof.abi.device import split_archs
@@ -16,15 +15,13 @@ from llamaproof.reports.printer import Printer
 from llamaproof.target import open_target
 
 
-def configure_parser(subparsers: Any) -> None:
-    """Add the `abi` command."""
-    parser = subparsers.add_parser(
-        "abi",
-        help="check that the Python bindings match the C they call",
-        description="Check that the Python bindings match the C they call, field by field and "
-        "argument by argument, and that the libraries are what the wheel says they are.",
-        epilog="A C++ compiler is needed: it has the last word on every size and offset.",
+def configure_parser(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.description = (
+        "Check that the Python bindings match the C they call, field by field and "
+        "argument by argument, and that the libraries are what the wheel says they are."
     )
+    parser.epilog = "A C++ compiler is needed: it has the last word on every size and offset."
     parser.add_argument(
         "target", nargs="?", help="a wheel, a folder that holds llama_cpp, or `installed`"
     )

@@ -26,7 +26,7 @@ from llamaproof.bench.worker import Hello, MeasuringWorker, Setup
 from llamaproof.errors import BadInput
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
-from llamaproof.reports.progress import Progress
+from llamaproof.reports.progress import progress
 from llamaproof.target import open_target
 
 if TYPE_CHECKING:
@@ -36,13 +36,9 @@ if TYPE_CHECKING:
 _LINES_IN_FULL = 40
 
 
-def configure_parser(subparsers: Any) -> None:
-    """Add `bench`."""
-    parser = subparsers.add_parser(
-        "bench",
-        help="measure attention by context length, and judge it",
-        description="Measures FLASH_ATTN_EXT of a target's own libggml by context length.",
-    )
+def configure_parser(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.description = "Measures FLASH_ATTN_EXT of a target's own libggml by context length."
     add_options(parser)
     parser.set_defaults(execute=execute)
 
@@ -57,26 +53,26 @@ def execute(args: argparse.Namespace) -> int:
         return _conclude(args, record, gate, baselines).exit_code
     if args.target is None:
         raise BadInput("no target was given", hint="give a wheel or folder, or --from a record")
-    started = time.monotonic()
-    deadline = started + args.time_limit if args.time_limit is not None else None
+    deadline = time.monotonic() + args.time_limit if args.time_limit is not None else None
     points = points_of(args)
     with contextlib.ExitStack() as held:
         targets = _opened(args, held)
         start = _starter(args, targets, held)
         workers = [start(index) for index in range(len(targets))]
         record = _record(args, targets, [w.hello for w in workers], points)
-        run = Run(
-            start=start,
-            record=record,
-            workers=workers,
-            limits=Limits(deadline=deadline, cell_s=args.cell_limit),
-            save_to=args.json or args.resume,
-            progress=Progress(started, deadline),
-        )
         print(_describe(record), flush=True)
-        if args.check:
-            return _check(run, record, points, args.json).exit_code
-        interrupted = _measure(run, points)
+        with progress("bench", len(points)) as tell:
+            run = Run(
+                start=start,
+                record=record,
+                workers=workers,
+                limits=Limits(deadline=deadline, cell_s=args.cell_limit),
+                save_to=args.json or args.resume,
+                tell=tell,
+            )
+            if args.check:
+                return _check(run, record, points, args.json).exit_code
+            interrupted = _measure(run, points)
         print_record(record, Printer())
         outcomes = [_conclude(args, record, gate, baselines)]
         if interrupted:

@@ -19,6 +19,7 @@ from llamaproof.bench.stats import is_converged, rounds_needed
 from llamaproof.bench.worker import Opened
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import OutOfMemory
+from llamaproof.reports.progress import Tell
 from llamaproof.workers.conversation import WorkerDied
 
 # With fewer rounds of each build no comparison reaches a verdict.
@@ -44,7 +45,6 @@ class Measurer(Protocol):
 
 
 Start = Callable[[int], Measurer]
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +63,12 @@ class Limits:
     cell_s: float = CELL_LIMIT_S
 
     @property
+    def seconds_left(self) -> float | None:
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    @property
     def is_over(self) -> bool:
-        return self.deadline is not None and time.monotonic() >= self.deadline
+        return self.seconds_left == 0.0
 
 
 @dataclass(kw_only=True)
@@ -104,7 +108,7 @@ class Run:
         start: starts a worker for the target of an index.
         record: results go here; cells it already has are not measured again.
         save_to: the record is written here every few seconds and at the end.
-        progress: called with cells done, cells in all, and what is being done.
+        tell: told how far it is.
     """
 
     def __init__(
@@ -115,7 +119,7 @@ class Run:
         workers: Sequence[Measurer],
         limits: Limits,
         save_to: Path | None = None,
-        progress: Progress | None = None,
+        tell: Tell | None = None,
     ) -> None:
         self._start = start
         self._record = record
@@ -123,7 +127,7 @@ class Run:
         self._limits = limits
         self._save_to = save_to
         self._saved = time.monotonic()
-        self._progress = progress or (lambda _done, _total, _what: None)
+        self._tell = tell or _tell_nobody
 
     @property
     def workers(self) -> Sequence[Measurer]:
@@ -137,7 +141,7 @@ class Run:
         """
         if self._record.ceilings is not None or self._record.unit != "device seconds":
             return
-        self._progress(0, 1, "ceilings")
+        self._tell(0, "measuring ceilings")
         try:
             self._record.ceilings = self._workers[0].ceilings()
         except WorkerDied as error:
@@ -154,7 +158,7 @@ class Run:
         cut = False
         try:
             for done, point in enumerate(points):
-                self._progress(done, len(points), str(point))
+                self._tell_point(done, len(points), point)
                 wanted = [i for i in range(len(self._workers)) if not self._record.final(i, point)]
                 if wanted and self._limits.is_over:
                     cut = True
@@ -164,7 +168,7 @@ class Run:
                 elif wanted:
                     self._measure_point(point, wanted)
                 self._save(now=False)
-            self._progress(len(points), len(points), "")
+            self._tell(len(points), total=len(points))
             self._record.complete = not cut
         finally:
             self._save(now=True)
@@ -176,9 +180,14 @@ class Run:
                 if self._limits.is_over:
                     yield target, point, f"left out: {_TIME_IS_UP}"
                     continue
-                self._progress(done, len(points), str(point))
+                self._tell_point(done, len(points), point)
                 yield target, point, self._check_point(target, point)
-        self._progress(len(points), len(points), "")
+        self._tell(len(points), total=len(points))
+
+    def _tell_point(self, done: int, total: int, point: Point) -> None:
+        limit = self._limits.seconds_left
+        words = "" if limit is None else f", {limit:.0f} s of the time limit left"
+        self._tell(done, f"{point}{words}", total=total)
 
     def _check_point(self, target: int, point: Point) -> CheckResult | str:
         try:
@@ -313,3 +322,7 @@ class Run:
         if self._save_to is not None and (now or due):
             self._record.save(self._save_to)
             self._saved = time.monotonic()
+
+
+def _tell_nobody(_done: int, _doing: str = "", *, total: int | None = None) -> None:
+    """Where nobody watches."""

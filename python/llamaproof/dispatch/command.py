@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from llamaproof import shadow
 from llamaproof.attention.cell import Cell, HeadSizes
@@ -22,12 +17,12 @@ from llamaproof.errors import BadInput
 from llamaproof.files import write_whole
 from llamaproof.placement.by_model import MODEL_CELLS, brief_models_table
 from llamaproof.placement.on_real_gpu import REAL_GPU, collect_real
-from llamaproof.placement.on_shadow import Progress as OnProgress
 from llamaproof.placement.on_shadow import collect
 from llamaproof.placement.survey import Survey
 from llamaproof.reports import document
 from llamaproof.reports.outcome import worst
 from llamaproof.reports.printer import Printer
+from llamaproof.reports.progress import progress_by_part
 
 DEFAULT_GPU = "L40S"
 
@@ -45,17 +40,15 @@ Exit codes: 0 holds; 1 a requirement is unmet, a cell is worse than with --diff 
 """
 
 
-def configure_parser(subparsers: Any) -> None:
-    """Add the `dispatch` command."""
-    parser = subparsers.add_parser(
-        "dispatch",
-        help="show where flash attention runs, and with which kernel",
-        description="Run a target's own CUDA libraries against a stand-in runtime that plays any "
+def configure_parser(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.description = (
+        "Run a target's own CUDA libraries against a stand-in runtime that plays any "
         "GPU, and record what becomes of flash attention for each head size, ratio, K/V type and "
-        "number of tokens: a kernel, the CPU, or an abort.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "number of tokens: a kernel, the CPU, or an abort."
     )
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "target", help="a wheel, a folder that holds llama_cpp or its libraries, or `installed`"
     )
@@ -162,23 +155,10 @@ def _cells(head_sizes: Sequence[str], requirements: Sequence[Requirement]) -> tu
 
 
 def _collect(target: str, gpus: Sequence[shadow.Gpu], cells: tuple[Cell, ...]) -> Survey:
-    with _bars(target, [gpu.name for gpu in gpus], len(cells)) as on_progress:
+    with progress_by_part(target, [gpu.name for gpu in gpus], len(cells)) as on_progress:
         return collect(target, gpus, cells, on_progress=on_progress)
 
 
 def _collect_real(target: str, cells: tuple[Cell, ...]) -> Survey:
-    with _bars(target, [REAL_GPU], len(cells)) as on_progress:
+    with progress_by_part(target, [REAL_GPU], len(cells)) as on_progress:
         return collect_real(target, cells, on_progress=on_progress)
-
-
-@contextlib.contextmanager
-def _bars(target: str, gpus: Sequence[str], n_cells: int) -> Iterator[OnProgress]:
-    """A bar for each GPU on standard error, where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, transient=True,
-        disable=not console.is_terminal,
-    ) as bar:  # fmt: skip
-        tasks = {gpu: bar.add_task(f"{target} on {gpu}", total=n_cells) for gpu in gpus}
-        yield lambda gpu, done: bar.update(tasks[gpu], completed=done)

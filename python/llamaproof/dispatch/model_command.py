@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
 
 from llamaproof import shadow
 from llamaproof.errors import BadInput
@@ -21,6 +20,7 @@ from llamaproof.reports import document
 from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import worst
 from llamaproof.reports.printer import Printer
+from llamaproof.reports.progress import progress
 from llamaproof.target import Target, open_target
 
 SCHEMA = Schema(name="llamaproof.models", version=1)
@@ -70,15 +70,11 @@ def execute(args: argparse.Namespace, gpus: Sequence[shadow.Gpu]) -> int:
 def examine_model(
     target: Target, path: Path, model: ModelAttention, gpu: shadow.Gpu, settings: Settings
 ) -> ModelReport:
-    """Run a model on a shadow GPU, with a line on standard error for each phase."""
-    console = Console(stderr=True)
-    with console.status(f"{path.name} on {gpu.name}") as status:
+    """Run a model on a shadow GPU, telling each phase."""
+    with progress(f"{path.name} on {gpu.name}, phase") as tell:
+        phases = itertools.count(1)
         run = run_on_shadow(
-            target,
-            path,
-            settings,
-            gpu,
-            on_phase=lambda phase: status.update(f"{path.name} on {gpu.name}: {phase}"),
+            target, path, settings, gpu, on_phase=lambda phase: tell(next(phases), phase)
         )
     return report_of(run, model, target=target.name, gpu=gpu.name, types=settings.types)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Any
 
 from llamaproof import shadow
 from llamaproof.doctor.diagnosis import INSTALLED, diagnose
@@ -19,14 +18,12 @@ from llamaproof.target import open_target
 DEFAULT_GPU = "L40S"
 
 
-def configure_parser(subparsers: Any) -> None:
-    """Add the `doctor` command."""
-    parser = subparsers.add_parser(
-        "doctor",
-        help="say whether flash attention will run here, and if not, what helps",
-        description="Examine the llama_cpp of this environment, this machine and its GPU (or, "
+def configure_parser(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.description = (
+        "Examine the llama_cpp of this environment, this machine and its GPU (or, "
         "where there is none, one that is played), and say on one page whether flash attention "
-        "will run, and if not, the reason and the remedy.",
+        "will run, and if not, the reason and the remedy."
     )
     parser.add_argument("model", nargs="?", type=Path, help="a GGUF model to ask about")
     parser.add_argument(

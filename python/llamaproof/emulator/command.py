@@ -8,9 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from llamaproof import shadow
 from llamaproof.attention.cell import Cell, HeadSizes
 from llamaproof.attention.error import MAX_NMSE
@@ -26,23 +23,24 @@ from llamaproof.ggml import GgmlType
 from llamaproof.reports import document
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
+from llamaproof.reports.progress import progress
 from llamaproof.target import open_target
 from llamaproof.target.libraries import linux_libraries
 
 DEFAULT_GPU = "L40S"
 
 
-def configure_parser(subparsers: Any) -> None:
-    """Add the `emulate` command."""
-    parser = subparsers.add_parser(
-        "emulate",
-        help="execute the attention kernels without a GPU and compare them with the CPU",
-        description="Execute a target's own attention kernels (their PTX) on the CPU, check every "
+def configure_parser(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.description = (
+        "Execute a target's own attention kernels (their PTX) on the CPU, check every "
         "memory access and barrier, count the work, and compare the result with ggml's CPU "
-        f"backend: the normalised mean squared error may be at most {MAX_NMSE:g}.",
-        epilog="Exit codes: 0 holds; 1 a result is wrong, a kernel does what it must not, or it "
+        f"backend: the normalised mean squared error may be at most {MAX_NMSE:g}."
+    )
+    parser.epilog = (
+        "Exit codes: 0 holds; 1 a result is wrong, a kernel does what it must not, or it "
         "aborts; 2 could not be checked. A shape that falls back to the CPU is no failure here: "
-        "`llamaproof dispatch --require` judges that.",
+        "`llamaproof dispatch --require` judges that."
     )
     parser.add_argument(
         "target", help="a wheel, a folder that holds llama_cpp or its libraries, or `installed`"
@@ -110,20 +108,13 @@ def execute(args: argparse.Namespace) -> int:
     if args.model is not None:
         return _execute_model(args, printer)
     cells = _cells(args)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"{args.target} on an emulated GPU", total=len(cells))
+    with progress(f"{args.target} on an emulated GPU", len(cells)) as tell:
         evidence = emulate(
             args.target,
             _gpu(args),
             cells,
             family=find_family(args.inputs),
-            on_progress=lambda done: bar.update(task, completed=done),
+            on_progress=tell,
         )
     terminal.print_evidence(evidence, printer)
     if args.json is not None:
@@ -147,15 +138,13 @@ def _execute_model(args: argparse.Namespace, printer: Printer) -> int:
     settings = DecodeSettings(
         n_prefill=args.prefill, n_decode=args.decode, type_k=types[0], type_v=types[0]
     )
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"{args.model.name}", total=settings.n_prefill + settings.n_decode)
+    with progress(args.model.name, settings.n_prefill + settings.n_decode) as tell:
         evidence = run_model(
             args.target,
             args.model,
             _gpu(args),
             settings,
-            on_progress=lambda what, done: bar.update(task, completed=done, description=what),
+            on_progress=lambda what, done: tell(done, f"on the {what}"),
         )
     terminal.print_model(evidence, printer)
     if args.json is not None:

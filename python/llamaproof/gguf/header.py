@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
-
 from llamaproof.errors import BadInput
 
 # Limits far beyond any real model: vocabularies of 262,144 tokens with their merges make headers
@@ -374,14 +372,20 @@ def _is_power_of_two(value: int) -> bool:
 
 
 def _type_name(kind: int) -> str:
+    # Imported where it is needed: whoever reads no model does without the package.
+    from gguf.constants import GGMLQuantizationType
+
     try:
-        return GGMLQuantizationType(kind).name
+        name: str = GGMLQuantizationType(kind).name
     except ValueError:
         return f"type {kind}"
+    return name
 
 
 def tensor_bytes(kind: int, n_values: int) -> int | None:
     """Bytes that values of a ggml type take, in whole blocks; None for an unknown type."""
+    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+
     try:
         block_values, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
     except (KeyError, ValueError):

@@ -7,7 +7,6 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from llamaproof.abi.check import check_target
 from llamaproof.abi.device import DeviceCode, read_device_code
@@ -36,16 +35,14 @@ _EPILOG = (
 )
 
 
-def configure_parser(subparsers: Any) -> None:
-    """Add the `prove` command."""
-    parser = subparsers.add_parser(
-        "prove",
-        help="run every proof on wheels and write the evidence beside them",
-        description="Prove of each wheel that its bindings match its binary, where attention "
+def configure_parser(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.description = (
+        "Prove of each wheel that its bindings match its binary, where attention "
         "runs, that it computes what the CPU computes, and that it does no more work than the "
-        "gate allows; write WHEEL.evidence.json and WHEEL.evidence.html beside it.",
-        epilog=_EPILOG,
+        "gate allows; write WHEEL.evidence.json and WHEEL.evidence.html beside it."
     )
+    parser.epilog = _EPILOG
     parser.add_argument("wheels", nargs="*", type=Path, help="default: dist/*.whl")
     parser.add_argument(
         "--demands", default=DEFAULT_PROFILE, metavar="NAME",

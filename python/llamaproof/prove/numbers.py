@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from llamaproof.prove.section import Section
 from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, Tone
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
-from llamaproof.reports.progress import Progress
+from llamaproof.reports.progress import progress
 
 NAME = "numbers"
 TITLE = "Attention computes what the CPU computes"
@@ -166,13 +165,9 @@ def _execute_other(against: str, code: DeviceCode, gpu: shadow.Gpu) -> Executed:
 def _execute(target: str, gpu: shadow.Gpu, *, judged: bool) -> Executed:
     cells = cells_of(PROOF_SHAPES)
     name = Path(target).name
-    progress = Progress(time.monotonic(), None)
-    words = f"numbers: {name} for {gpu.name}"
-    progress(0, len(cells), words)
     try:
-        evidence = emulate(
-            target, gpu, cells, on_progress=lambda done: progress(done, len(cells), words)
-        )
+        with progress(f"numbers: {name} for {gpu.name}", len(cells)) as tell:
+            evidence = emulate(target, gpu, cells, on_progress=tell)
     except LlamaproofError as error:
         why = " ".join(str(error).split())
         return Executed(gpu=gpu, target=name, judged=judged, evidence=None, why=why)

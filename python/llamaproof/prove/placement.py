@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from llamaproof.prove.cards import code_of, named, split_by_code
 from llamaproof.prove.section import Section
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
-from llamaproof.reports.progress import Progress
+from llamaproof.reports.progress import progress_by_part
 
 NAME = "dispatch"
 TITLE = "Where attention runs"
@@ -109,17 +108,9 @@ def examined_cells(requirements: Sequence[Requirement]) -> tuple[Cell, ...]:
 
 
 def _collect(target: str, cards: Sequence[shadow.Gpu], cells: tuple[Cell, ...]) -> Survey:
-    progress = Progress(time.monotonic(), None)
-    order = {gpu.name: index for index, gpu in enumerate(cards)}
-
-    def on_progress(gpu: str, done: int) -> None:
-        progress(
-            order[gpu] * len(cells) + done,
-            len(cards) * len(cells),
-            f"where attention runs: {Path(target).name} on {gpu}",
-        )
-
-    return collect(target, cards, cells, on_progress=on_progress)
+    what = f"where attention runs: {Path(target).name}"
+    with progress_by_part(what, [gpu.name for gpu in cards], len(cells)) as on_progress:
+        return collect(target, cards, cells, on_progress=on_progress)
 
 
 def _words(proof: DispatchProof) -> list[str]:

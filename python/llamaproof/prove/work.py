@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from llamaproof.prove.section import Section
 from llamaproof.reports.blocks import Block, Paragraph
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
-from llamaproof.reports.progress import Progress
+from llamaproof.reports.progress import progress
 from llamaproof.target import open_target
 
 NAME = "work"
@@ -90,13 +89,12 @@ def count(wheel: Path, gpu: shadow.Gpu, points: Sequence[Point]) -> Record:
         worker = start(0)
         record = new_record("emulator", [Named(target=target, role=target.version)], [worker.hello])
         record.requested = tuple(points)
-        progress = Progress(time.monotonic(), None)
         run = Run(
             start=start,
             record=record,
             workers=[worker],
             limits=Limits(),
-            progress=lambda done, total, what: progress(done, total, f"work: {what}"),
+            tell=held.enter_context(progress("work", len(points))),
         )
         run.measure(points)
     return record

@@ -9,6 +9,7 @@ from build_tools.progress import Report
 from build_tools.series.commits import commit_patches
 from build_tools.series.folder import Series
 from build_tools.series.lock import LockedPatch, SeriesLock
+from build_tools.tree.move import move_to
 from build_tools.tree.repository import Repository
 from llamaproof.errors import BadInput
 
@@ -47,7 +48,7 @@ def bring_to(repository: Repository, target: str, report: Report) -> None:
         BadInput: it would, or edits stand in the way.
     """
     require_no_foreign_commits(repository, target)
-    report_touched(repository, repository.move_to(target), report)
+    report_touched(repository, move_to(repository, target), report)
 
 
 def report_touched(repository: Repository, touched: Sequence[str], report: Report) -> None:

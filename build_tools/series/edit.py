@@ -11,7 +11,9 @@ from build_tools.series.commits import commit_patches
 from build_tools.series.folder import Series
 from build_tools.series.patch import PatchFile, make_patch
 from build_tools.series.rewrite import rewrite_series
+from build_tools.tree.edits import tree_with_edits
 from build_tools.tree.repository import Repository
+from build_tools.tree.text_diff import text_diff
 from llamaproof.errors import BadInput
 
 
@@ -22,7 +24,7 @@ def patch_from_edits(repository: Repository, series: Series, name: str, header: 
         BadInput: there are none, or the tree does not stand at the end of the series.
     """
     _require_at_end(repository, series)
-    diff = repository.diff("HEAD", repository.tree_with_edits())
+    diff = text_diff(repository, "HEAD", tree_with_edits(repository))
     if not diff:
         raise BadInput(
             "the tree has no edits to make a patch of",
@@ -58,7 +60,7 @@ def refresh_patch(
     upto = [*series.patches[: position + 1], edits]
     applied = commit_patches(repository, upto, onto=repository.base)
     parent = applied[position - 1].commit if position else repository.base
-    diff = repository.diff(parent, applied[-1].commit)
+    diff = text_diff(repository, parent, applied[-1].commit)
     if not diff:
         raise BadInput(f"{name} would change nothing any more", hint="drop it instead")
     patches = list(series.patches)

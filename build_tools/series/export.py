@@ -12,7 +12,10 @@ from build_tools.series.dep3 import Header
 from build_tools.series.folder import Series, slug
 from build_tools.series.patch import PatchFile, make_patch, patch_of_commit
 from build_tools.series.rewrite import write_locked
+from build_tools.tree.edits import require_unedited
+from build_tools.tree.move import staged_move
 from build_tools.tree.repository import Repository
+from build_tools.tree.text_diff import text_diff
 from llamaproof.errors import BadInput, LlamaproofError
 
 
@@ -31,7 +34,7 @@ def export_tree(
         BadInput: edits are uncommitted, the commits are no line, or the series has changed
             since the tree was made from it. Nothing is written.
     """
-    repository.require_unedited()
+    require_unedited(repository)
     if not overwrite:
         _require_made_from(repository, series)
     patches: list[PatchFile] = []
@@ -47,7 +50,7 @@ def export_tree(
             "the exported patches give another tree than the commits they came from",
             where=repository.path,
         )
-    with repository.staged_move(target) as finish:
+    with staged_move(repository, target) as finish:
         write_locked(repository, exported, pin, target, report)
         finish()
     return exported
@@ -64,7 +67,7 @@ def _require_made_from(repository: Repository, series: Series) -> None:
 
 
 def _patch_of(repository: Repository, commit: str, parent: str, taken: Sequence[str]) -> PatchFile:
-    diff = repository.diff(parent, commit)
+    diff = text_diff(repository, parent, commit)
     message = repository.message(commit)
     patch = patch_of_commit(message, diff)
     if patch is None:

@@ -13,6 +13,8 @@ from build_tools.series.lock import LockedPatch, SeriesLock, read_lock
 from build_tools.series.order import OrderFile
 from build_tools.sole_use import sole_use
 from build_tools.tree.base import ensure_base, tree_folder
+from build_tools.tree.edits import edited_files
+from build_tools.tree.move import is_interrupted
 from build_tools.tree.repository import Repository
 from llamaproof.errors import BadInput
 
@@ -105,6 +107,6 @@ def _wanted(folder: Path, first: int | None) -> tuple[Series, SeriesLock | None]
 
 def _stands_at_lock(repository: Repository, lock: SeriesLock | None) -> bool:
     wanted = lock.tree if lock is not None else repository.tree_id(repository.base)
-    if repository.is_interrupted() or repository.tree_id("HEAD") != wanted:
+    if is_interrupted(repository) or repository.tree_id("HEAD") != wanted:
         return False
-    return not repository.edited_files()
+    return not edited_files(repository)

@@ -10,7 +10,9 @@ from build_tools.series.apply import make_lock, report_touched, require_no_forei
 from build_tools.series.commits import AppliedPatch, commit_patches
 from build_tools.series.folder import Series, write_series
 from build_tools.series.patch import PatchFile, make_patch
+from build_tools.tree.move import staged_move
 from build_tools.tree.repository import Repository
+from build_tools.tree.text_diff import text_diff
 
 
 def rewrite_series(repository: Repository, series: Series, pin: Pin, report: Report) -> Series:
@@ -25,7 +27,7 @@ def rewrite_series(repository: Repository, series: Series, pin: Pin, report: Rep
     target = applied[-1].commit if applied else repository.base
     require_no_foreign_commits(repository, target)
     written = series.with_patches(_renewed(repository, series.patches, applied))
-    with repository.staged_move(target) as finish:
+    with staged_move(repository, target) as finish:
         write_locked(repository, written, pin, target, report)
         report_touched(repository, finish(), report)
     return written
@@ -57,6 +59,6 @@ def _renewed(
     """The patches as their commits give them: line numbers and ids of today's tree."""
     parents = [repository.base, *(result.commit for result in applied)]
     return [
-        make_patch(patch.name, patch.header, repository.diff(parent, result.commit))
+        make_patch(patch.name, patch.header, text_diff(repository, parent, result.commit))
         for patch, parent, result in zip(patches, parents, applied, strict=False)
     ]

@@ -11,7 +11,10 @@ from build_tools.series.commits import PatchDoesNotApply, commit_patches
 from build_tools.series.folder import Series
 from build_tools.series.lock import LockedPatch, SeriesLock
 from build_tools.series.patch import PatchFile, patch_of_commit
+from build_tools.tree.edits import edited_files
+from build_tools.tree.move import is_interrupted
 from build_tools.tree.repository import Repository
+from build_tools.tree.text_diff import text_diff
 from llamaproof.errors import LlamaproofError
 
 
@@ -114,10 +117,10 @@ def result_against_lock(
 def tree_against_series(repository: Repository, series: Series) -> tuple[Stale, ...]:
     """How the tree differs from what the series would make of it."""
     found: list[Stale] = []
-    if repository.is_interrupted():
+    if is_interrupted(repository):
         text = "a change of the tree was interrupted: `series apply` finishes it"
         found.append(Stale(kind=Kind.TREE_INTERRUPTED, text=text))
-    edited = repository.edited_files()
+    edited = edited_files(repository)
     if edited:
         text = f"edited in the tree, in no patch: {', '.join(edited)}"
         found.append(Stale(kind=Kind.TREE_EDITED, text=text))
@@ -134,7 +137,7 @@ def _patches_out_of_step(repository: Repository, series: Series) -> Iterable[Sta
     commits = repository.commits_after_base()
     parents = [repository.base, *commits]
     in_tree = [
-        patch_of_commit(repository.message(commit), repository.diff(parent, commit))
+        patch_of_commit(repository.message(commit), text_diff(repository, parent, commit))
         for parent, commit in zip(parents, commits, strict=False)
     ]
     patches = {patch.name: patch for patch in in_tree if patch is not None}
@@ -162,7 +165,7 @@ def _stands_at_end(repository: Repository, series: Series) -> bool:
 
 
 def _is_renewed(repository: Repository, patch: PatchFile, parent: str, commit: str) -> bool:
-    written = patch_of_commit(repository.message(commit), repository.diff(parent, commit))
+    written = patch_of_commit(repository.message(commit), text_diff(repository, parent, commit))
     return written is not None and written.data == patch.data
 
 

@@ -12,6 +12,7 @@ from build_tools.pin.sdist import SDIST_CACHE, fetch_sdist
 from build_tools.pin.tree_hash import hash_folder
 from build_tools.pin.unpack import unpack_sdist
 from build_tools.progress import Report
+from build_tools.tree.edits import edited_files, require_unedited
 from build_tools.tree.repository import Repository
 from llamaproof.errors import BadInput, LlamaproofError
 
@@ -87,7 +88,7 @@ def _lay(checkout: Path, pin: Pin, folder: Path, report: Report) -> Repository:
 
 def _require_whole(repository: Repository, folder: Path) -> None:
     """git must have taken in every file, whatever ignore rules the sources carry."""
-    edited = repository.edited_files()
+    edited = edited_files(repository)
     tracked = len(repository.files("HEAD"))
     found = sum(len(files) for root, _, files in os.walk(folder) if ".git" not in Path(root).parts)
     if edited or tracked != found:
@@ -98,7 +99,7 @@ def _require_whole(repository: Repository, folder: Path) -> None:
 
 
 def _require_no_work(repository: Repository) -> None:
-    repository.require_unedited()
+    require_unedited(repository)
     foreign = repository.foreign_commits()
     if foreign:
         raise BadInput(

@@ -22,6 +22,8 @@ from build_tools.series.lock import SCHEMA, read_lock
 from build_tools.series.order import read_order
 from build_tools.series.patch import make_patch, read_patch
 from build_tools.series.rewrite import rewrite_series
+from build_tools.tree.edits import edited_files
+from build_tools.tree.move import move_to
 from llamaproof.errors import BadInput
 from tests.support.build_tools.sources import LINES, PIN, silent
 from tests.support.build_tools.workbench import (
@@ -177,7 +179,7 @@ def test_add_takes_edits_new_files_and_removals(bench: Workbench) -> None:
     files = state_of(bench.tree)
     bench.add("0001-all.patch")
     assert state_of(bench.tree) == files
-    bench.repository.move_to(bench.repository.base)
+    move_to(bench.repository, bench.repository.base)
     assert bench.prepare().locked
     assert contents_of(bench.tree) == wanted
 
@@ -420,10 +422,10 @@ def test_whatever_was_edited_apply_and_export_are_inverse(
             path.unlink(missing_ok=True)
             if content is not None:
                 path.write_bytes(content)
-        if bench.repository.edited_files():
+        if edited_files(bench.repository):
             bench.add(f"{number:04d}-step.patch")
     wanted, patches = contents_of(bench.tree), bench.files() if bench.folder.exists() else {}
-    bench.repository.move_to(bench.repository.base)
+    move_to(bench.repository, bench.repository.base)
     bench.prepare()
     assert contents_of(bench.tree) == wanted
     if patches:

@@ -16,6 +16,7 @@ import pytest
 from build_tools.pin import sdist as archive
 from build_tools.pin import tree_hash, unpack
 from build_tools.series.edit import drop_patch
+from build_tools.tree.edits import edited_files
 from build_tools.tree.isolated_git import IsolatedGit
 from llamaproof.errors import BadInput
 from llamaproof.process import termination_as_interrupt
@@ -201,7 +202,7 @@ def test_killed_while_the_tree_moves_the_next_run_finishes_and_touches_no_more(
     after = state_of(patched.tree)
     assert {n for n in after if after[n] != before[n]} == {"a.txt", "models/new.txt"}
     assert b"line III" in after["a.txt"][2]
-    assert patched.repository.edited_files() == ()
+    assert edited_files(patched.repository) == ()
     _no_remains(patched)
 
 
@@ -216,7 +217,7 @@ def test_killed_while_the_tree_moves_the_next_run_may_want_yet_another_tree(
     patched.prepare()
     assert b"line drei" in (patched.tree / "a.txt").read_bytes()
     assert (patched.tree / "models" / "new.txt").read_bytes().startswith(b"newest")
-    assert patched.repository.edited_files() == ()
+    assert edited_files(patched.repository) == ()
 
 
 def test_killed_while_the_tree_moves_an_edit_made_since_is_not_lost(patched: Workbench) -> None:

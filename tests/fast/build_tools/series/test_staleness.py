@@ -15,6 +15,7 @@ from build_tools.series.staleness import (
     result_against_lock,
     tree_against_series,
 )
+from build_tools.tree.move import move_to
 from tests.support.build_tools.workbench import Workbench, users_git
 
 EARLY, LATE, FILES_PATCH = "0001-early.patch", "0002-late.patch", "0003-files.patch"
@@ -66,7 +67,7 @@ def _pull(bench: Workbench) -> None:
     end = bench.repository.head
     bench.edit("models/new.txt", b"new", b"newer")
     bench.add("0004-pulled.patch")
-    bench.repository.move_to(end)
+    move_to(bench.repository, end)
 
 
 WAYS: dict[str, tuple[Callable[[Workbench], object], set[Kind]]] = {

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from build_tools.pin.tree_hash import hash_folder
+from build_tools.tree.edits import edited_files
 from build_tools.tree.isolated_git import IsolatedGit
+from build_tools.tree.move import move_to
 from llamaproof.errors import BadInput, CommandFailed, LlamaproofError
 from tests.support.build_tools.sources import FILES, hash_of
 from tests.support.build_tools.workbench import (
@@ -34,7 +36,7 @@ def test_every_file_is_in_the_base_whatever_the_rules_of_user_and_source_say(
 ) -> None:
     repository = bench.repository
     assert set(repository.files("HEAD")) == set(FILES)
-    assert repository.edited_files() == ()
+    assert edited_files(repository) == ()
     for name, content in FILES.items():
         assert repository.content("HEAD", name) == content
         assert (bench.tree / name).read_bytes() == content
@@ -92,21 +94,21 @@ def test_a_move_touches_only_files_whose_content_differs(patched: Workbench) -> 
     repository = patched.repository
     end = repository.head
     before = state_of(patched.tree)
-    assert repository.move_to(repository.base) == ("a.txt", "models/new.txt", "src/c.h")
+    assert move_to(repository, repository.base) == ("a.txt", "models/new.txt", "src/c.h")
     assert contents_of(patched.tree) == dict(FILES)
     after = state_of(patched.tree)
     unchanged = set(FILES) - {"a.txt", "src/c.h"}
     assert {n: after[n] for n in unchanged} == {n: before[n] for n in unchanged}
-    assert repository.move_to(end) == ("a.txt", "models/new.txt", "src/c.h")
+    assert move_to(repository, end) == ("a.txt", "models/new.txt", "src/c.h")
     assert contents_of(patched.tree) == {n: c for n, (_, _, c) in before.items()}
-    assert repository.edited_files() == ()
+    assert edited_files(repository) == ()
 
 
 def test_a_folder_that_a_move_empties_goes_and_comes_back(bench: Workbench) -> None:
     (bench.tree / "src" / "b.c").unlink()
     (bench.tree / "src" / "c.h").unlink()
     bench.add("0001-empty.patch")
-    bench.repository.move_to(bench.repository.base)
+    move_to(bench.repository, bench.repository.base)
     assert (bench.tree / "src" / "b.c").read_bytes() == FILES["src/b.c"]
     bench.prepare()
     assert not (bench.tree / "src").exists()
@@ -114,9 +116,9 @@ def test_a_folder_that_a_move_empties_goes_and_comes_back(bench: Workbench) -> N
 
 def test_the_executable_bit_is_content(bench: Workbench) -> None:
     (bench.tree / "a.txt").chmod(0o755)
-    assert bench.repository.edited_files() == ("a.txt",)
+    assert edited_files(bench.repository) == ("a.txt",)
     bench.add("0001-mode.patch")
-    bench.repository.move_to(bench.repository.base)
+    move_to(bench.repository, bench.repository.base)
     assert not os.access(bench.tree / "a.txt", os.X_OK)
     bench.prepare()
     assert os.access(bench.tree / "a.txt", os.X_OK)
@@ -139,7 +141,7 @@ def test_a_users_edits_stop_a_move_by_name_and_stay(patched: Workbench, kind: st
     before, head = state_of(patched.tree), patched.repository.head
     index = users_git(patched.tree, "ls-files", "--stage")
     with pytest.raises(BadInput) as caught:
-        patched.repository.move_to(patched.repository.base)
+        move_to(patched.repository, patched.repository.base)
     assert name in caught.value.what
     assert state_of(patched.tree) == before
     assert patched.repository.head == head
@@ -151,18 +153,18 @@ def test_build_outputs_are_no_edits(patched: Workbench) -> None:
     (patched.tree / "llama_cpp" / "lib" / "libllama.so").write_bytes(b"ELF")
     (patched.tree / "src" / "__pycache__").mkdir()
     (patched.tree / "src" / "__pycache__" / "x.pyc").write_bytes(b"pyc")
-    assert patched.repository.edited_files() == ()
-    patched.repository.move_to(patched.repository.base)
+    assert edited_files(patched.repository) == ()
+    move_to(patched.repository, patched.repository.base)
     assert (patched.tree / "llama_cpp" / "lib" / "libllama.so").exists()
 
 
 def test_an_edit_that_is_what_the_move_wants_is_no_obstacle(patched: Workbench) -> None:
     end = patched.repository.head
     wanted = (patched.tree / "a.txt").read_bytes()
-    patched.repository.move_to(patched.repository.base)
+    move_to(patched.repository, patched.repository.base)
     (patched.tree / "a.txt").write_bytes(wanted)
     before = state_of(patched.tree)["a.txt"]
-    patched.repository.move_to(end)
+    move_to(patched.repository, end)
     assert state_of(patched.tree)["a.txt"] == before
 
 
@@ -170,7 +172,7 @@ def test_an_edit_that_is_what_the_move_wants_is_no_obstacle(patched: Workbench) 
 def test_a_rebase_under_way_stops_a_move(patched: Workbench, operation: str) -> None:
     (patched.tree / ".git" / operation).mkdir()
     with pytest.raises(BadInput, match=f"under way in the tree .{operation}"):
-        patched.repository.move_to(patched.repository.base)
+        move_to(patched.repository, patched.repository.base)
 
 
 def test_a_repository_that_lost_its_objects_says_what_to_do(patched: Workbench) -> None:
@@ -185,6 +187,15 @@ def test_an_error_of_gits_comes_with_its_words(bench: Workbench) -> None:
         bench.repository.git.run("cat-file", "blob", "HEAD:missing")
     assert "git cat-file failed with exit status 128" in str(caught.value)
     assert "missing" in str(caught.value)
+
+
+def test_a_machine_without_git_is_told_what_to_install(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CommandFailed, match="cannot start git") as caught:
+        bench.repository.git.run("status")
+    assert "install git" in caught.value.hint
 
 
 def test_an_interrupt_ends_the_git_that_is_running(

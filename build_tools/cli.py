@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 # work in as `args.checkout`.
 COMMANDS: tuple[str, ...] = (
     "build_tools.commands.pin",
-    "build_tools.commands.series",
+    "build_tools.commands.series.command",
     "build_tools.commands.wheel",
     "build_tools.commands.check",
     "build_tools.commands.docs",

@@ -8,11 +8,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from build_tools.pin.definition import DEFAULT_PIN
 from build_tools.wheel.build import BuildSettings, build_wheel
 from llamaproof.errors import BadInput
 from llamaproof.files import sha256_of
-
-DEFAULT_PIN = "llama-cpp-python-0.3.16"
 
 _SETTINGS = {
     "CUDA_ARCH": "GPU architectures: 89, `80;89;90`, 90-real, 90-virtual, or cpu",

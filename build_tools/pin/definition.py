@@ -15,6 +15,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+# What the commands work on unless they are told another.
+DEFAULT_PIN = "llama-cpp-python-0.3.16"
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _VERSION = re.compile(r"\d+(\.\d+)+")

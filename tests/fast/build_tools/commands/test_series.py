@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from build_tools.cli import main
-from build_tools.commands import series as series_command
+from build_tools.commands.series import command as series_command
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
 from llamaproof.exits import INTERRUPTED
 from tests.support.build_tools.sources import PIN

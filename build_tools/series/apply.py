@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from build_tools.pin.definition import Pin
 from build_tools.progress import Report
 from build_tools.series.commits import commit_patches
 from build_tools.series.folder import Series
-from build_tools.series.lock import LockedPatch, SeriesLock
 from build_tools.tree.move import move_to
 from build_tools.tree.repository import Repository
 from llamaproof.errors import BadInput
@@ -68,14 +66,3 @@ def require_no_foreign_commits(repository: Repository, target: str) -> None:
             where=repository.path,
             hint="take them into the series with `series export`, or `git reset` them in the tree",
         )
-
-
-def make_lock(repository: Repository, series: Series, pin: Pin, commit: str) -> SeriesLock:
-    """The lock of a series whose last patch is `commit`."""
-    return SeriesLock(
-        pin=pin.name,
-        base_tree=repository.tree_id(repository.base),
-        patches=tuple(LockedPatch(name=p.name, sha256=p.sha256) for p in series.patches),
-        tree=repository.tree_id(commit),
-        tree_sha256=repository.hash_tree(commit),
-    )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from build_tools.pin.definition import Pin
+from build_tools.series.patch import PatchFile
+from build_tools.tree.repository import Repository
 from llamaproof.reports import document
 from llamaproof.reports.document import Schema
 
@@ -43,6 +47,24 @@ class SeriesLock:
     def text(self) -> str:
         """As the file holds it."""
         return document.to_text(SCHEMA.document(**asdict(self)))
+
+
+def locked_patches(patches: Iterable[PatchFile]) -> tuple[LockedPatch, ...]:
+    """Patches as a lock names them."""
+    return tuple(LockedPatch(name=patch.name, sha256=patch.sha256) for patch in patches)
+
+
+def make_lock(
+    repository: Repository, patches: Iterable[PatchFile], pin: Pin, commit: str
+) -> SeriesLock:
+    """The lock of a series whose last patch is `commit`."""
+    return SeriesLock(
+        pin=pin.name,
+        base_tree=repository.tree_id(repository.base),
+        patches=locked_patches(patches),
+        tree=repository.tree_id(commit),
+        tree_sha256=repository.hash_tree(commit),
+    )
 
 
 def read_lock(folder: Path) -> SeriesLock | None:

@@ -9,7 +9,7 @@ from build_tools.pin.definition import Pin, load_pin
 from build_tools.progress import Report, show
 from build_tools.series.apply import apply_series
 from build_tools.series.folder import Series, load_series, series_folder
-from build_tools.series.lock import LockedPatch, SeriesLock, read_lock
+from build_tools.series.lock import SeriesLock, locked_patches, read_lock
 from build_tools.series.order import OrderFile
 from build_tools.sole_use import sole_use
 from build_tools.tree.base import ensure_base, tree_folder
@@ -69,7 +69,7 @@ def prepare_tree(
     folder = tree_folder(checkout, pin_name, first=None if in_place else first)
     with sole_use(folder, report):
         repository = ensure_base(checkout, pin, folder, report)
-        locked = first == 0 or is_locked(repository, series, lock, first=first)
+        locked = first == 0 or _is_locked(repository, series, lock, first=first)
         if first is not None or not locked or not _stands_at_lock(repository, lock):
             apply_series(repository, series, report)
         if not locked:
@@ -83,13 +83,13 @@ def prepare_tree(
         )
 
 
-def is_locked(
+def _is_locked(
     repository: Repository, series: Series, lock: SeriesLock | None, *, first: int | None = None
 ) -> bool:
     """Whether a series (or its first patches) over this base is what its lock was written for."""
     if lock is None:
         return not series.patches
-    patches = tuple(LockedPatch(name=p.name, sha256=p.sha256) for p in series.patches)
+    patches = locked_patches(series.patches)
     return lock.patches[:first] == patches and lock.base_tree == repository.tree_id(repository.base)
 
 

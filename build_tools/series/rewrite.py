@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from build_tools.pin.definition import Pin
 from build_tools.progress import Report
-from build_tools.series.apply import make_lock, report_touched, require_no_foreign_commits
+from build_tools.series.apply import report_touched, require_no_foreign_commits
 from build_tools.series.commits import AppliedPatch, commit_patches
 from build_tools.series.folder import Series, write_series
+from build_tools.series.lock import make_lock
 from build_tools.series.patch import PatchFile, make_patch
 from build_tools.tree.move import staged_move
 from build_tools.tree.repository import Repository
@@ -40,7 +41,7 @@ def write_locked(
         path.name: path.read_bytes()
         for path in (series.folder.glob("*.patch") if series.folder.is_dir() else ())
     }
-    if not write_series(series, make_lock(repository, series, pin, target)):
+    if not write_series(series, make_lock(repository, series.patches, pin, target)):
         report(f"series: {series.folder.name} is unchanged")
         return
     for patch in series.patches:

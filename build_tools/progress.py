@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 # Called with one line, without its end.
@@ -13,6 +14,11 @@ _TELLING_OF_PIP = ("Collecting", "Downloading", "Installing", "Successfully", "E
 def show(line: str) -> None:
     """Print a line at once, so that whoever watches a pipe sees it too."""
     print(line, flush=True)
+
+
+def say(line: str) -> None:
+    """Print a line to standard error, where standard output is the recipe's own."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def of_pip(report: Report) -> Report:

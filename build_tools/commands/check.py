@@ -8,6 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from build_tools.environment import make_environment
+from build_tools.progress import show
 from llamaproof.errors import BadInput
 from llamaproof.process import run
 
@@ -51,11 +53,9 @@ def _install(checkout: Path, wheel: Path) -> Path:
     """An environment with the wheel and what its METADATA asks for, by hash; returns its python."""
     folder = checkout / "build" / "check-env"
     shutil.rmtree(folder, ignore_errors=True)
-    run((sys.executable, "-m", "venv", folder))
+    make_environment(folder, checkout / "requirements" / "wheel.lock", show)
     python = folder / "bin" / "python"
     pip = (python, "-m", "pip", "--disable-pip-version-check")
-    lock = checkout / "requirements" / "wheel.lock"
-    run((*pip, "install", "--require-hashes", "--no-deps", "-r", lock))
     run((*pip, "install", "--no-deps", wheel))
     # The lock stands in for the resolver; this is what notices when the two disagree.
     run((*pip, "check"), on_line=print)

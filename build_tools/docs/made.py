@@ -18,6 +18,7 @@ from build_tools.series.folder import load_series, series_folder
 from llamaproof import cli
 from llamaproof.attention.familiar_models import FAMILIAR_MODELS
 from llamaproof.shadow import all_gpus
+from llamaproof.toml import read_toml
 
 _HELP_WIDTH = "100"
 _COMMAND = re.compile(r"^    (\S+) +(\S.*)$", re.MULTILINE)
@@ -30,6 +31,7 @@ def makers(checkout: Path) -> Mapping[str, Callable[[], str]]:
     return {
         "cards": cards,
         "commands": lambda: _table(("command", "what it does"), _command_rows()),
+        "layers": lambda: layers(checkout),
         "models": models,
         "patches": lambda: patches(checkout),
         "pins": lambda: pins(checkout),
@@ -121,6 +123,14 @@ def rooms() -> Iterator[tuple[str, str]]:
         if room.is_dir() and (room / "__init__.py").is_file():
             words = importlib.import_module(f"llamaproof.{room.name}").__doc__ or ""
             yield f"`{room.name}`", " ".join(words.split("\n\n")[0].split())
+
+
+def layers(checkout: Path) -> str:
+    """The layers of llamaproof that the test command holds it to, upper first."""
+    tool = read_toml(checkout / "pyproject.toml", "the project's settings")["tool"]
+    found = [x for x in tool["importlinter"]["contracts"] if x.get("containers") == ["llamaproof"]]
+    (contract,) = found
+    return _fenced("\n".join(line.replace(" | ", "  ") for line in contract["layers"]))
 
 
 def _command_rows() -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ import pytest
 from build_tools import cli
 from build_tools.docs import made, printed
 from build_tools.docs.pages import pages_of, parts_of, renew, stale_parts
-from llamaproof.errors import BadInput
+from llamaproof.errors import BadInput, LlamaproofError
 
 CHECKOUT = Path(__file__).parents[4]
 
@@ -74,6 +74,20 @@ def test_a_printed_part_is_left_alone_where_there_are_no_wheels(page: Path) -> N
 def test_output_of_wheels_that_are_not_built_cannot_be_printed(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="0 wheels where one is needed"):
         printed.makers(tmp_path)["abi of stock"]()
+
+
+def test_the_words_of_a_command_that_failed_are_not_its_output(tmp_path: Path) -> None:
+    (tmp_path / "broken-1.0.whl").write_text("no archive")
+    broken = printed.Printed(words=("abi", "WHEEL"), wheels={"WHEEL": "*.whl"})
+    with pytest.raises(LlamaproofError, match="ended with exit code 2"):
+        printed.print_anew(tmp_path, broken)
+
+
+def test_the_layers_are_those_that_the_test_command_keeps(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[[tool.importlinter.contracts]]\ncontainers = ["llamaproof"]\nlayers = ["a | b", "c"]\n'
+    )
+    assert made.layers(tmp_path) == "```\na  b\nc\n```\n"
 
 
 def test_the_command_says_what_is_stale_and_then_mends_it(

@@ -31,7 +31,7 @@ def ensure_environment(folder: Path, lock: Path) -> Path:
     python = folder / "bin" / "python"
     stamp = folder / "llamaproof.stamp"
     wanted = _stamp_of(lock)
-    with sole_use(folder, say):
+    with sole_use(CHECKOUT / ".cache" / "environment", say):
         if stamp.is_file() and stamp.read_text() == wanted and python.exists():
             return python
         say(f"environment: making {folder.name} from {lock.name}")

@@ -8,23 +8,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llamaproof.process import Completed, run
+from tests.support.front.other_python import IN_PYTHON3_VENV, with_other_python
 from tests.support.front.packages import PROJECT, Checkout, make_checkout
 
 ITS_OWN_EXIT_CODE = 3
-
-# Starts ./just as if the machine's Python lacked some modules, or were of another version.
-PLANTED = """
-import runpy, sys
-for name in {missing!r}:
-    sys.modules[name] = None
-sys.version_info = {version!r}
-sys.argv = [{script!r}, "build-wheel", "CUDA_ARCH=89"]
-runpy.run_path({script!r}, run_name="__main__")
-"""
 
 
 @pytest.fixture
@@ -32,18 +24,9 @@ def checkout(tmp_path: Path) -> Checkout:
     return make_checkout(tmp_path / "checkout")
 
 
-def command(
-    checkout: Checkout,
-    *,
-    missing: tuple[str, ...] = ("ensurepip",),
-    version: tuple[int, ...] = tuple(sys.version_info[:3]),
-) -> tuple[str, ...]:
-    """`./just build-wheel CUDA_ARCH=89`, with a Python that lacks modules or is of a version.
-
-    Left alone it lacks what Debian keeps in python3-venv, for making a whole venv takes seconds.
-    """
-    script = PLANTED.format(missing=missing, version=version, script=str(checkout.just))
-    return (sys.executable, "-c", script)
+def command(checkout: Checkout, **other: Any) -> tuple[str, ...]:
+    """`./just build-wheel CUDA_ARCH=89`, with a Python that lacks something."""
+    return with_other_python(checkout.just, "build-wheel", "CUDA_ARCH=89", **other)
 
 
 def start(checkout: Checkout, argv: tuple[str, ...] = (), **more: str) -> Completed:
@@ -122,14 +105,14 @@ def test_other_bytes_than_the_lock_names_are_refused(checkout: Checkout) -> None
 
 
 def test_without_python3_venv_the_machines_pip_will_do(checkout: Checkout) -> None:
-    done = start(checkout, command(checkout, missing=("ensurepip",)))
+    done = start(checkout, command(checkout, missing=(IN_PYTHON3_VENV,)))
     assert done.returncode == ITS_OWN_EXIT_CODE, done.output
     assert "  Successfully installed virtualenv-1.0" in done.lines
     assert "just 1.0: build-wheel CUDA_ARCH=89" in done.lines
 
 
 def test_with_neither_it_says_what_to_install(checkout: Checkout) -> None:
-    done = start(checkout, command(checkout, missing=("ensurepip", "pip")))
+    done = start(checkout, command(checkout, missing=(IN_PYTHON3_VENV, "pip")))
     assert done.returncode == 2
     assert f"where: {sys.executable}" in done.output
     assert "Debian, Ubuntu:  apt install python3-venv" in done.output

@@ -49,6 +49,10 @@ class Checkout:
         """Each `just` that lies in the checkout."""
         return list(self.folder.glob(".cache/just/*/just"))
 
+    @property
+    def bootstrap(self) -> Path:
+        return self.folder / "build_tools" / "bootstrap.py"
+
     def lock(self, name: str, wheel: Path, *, digest: str = "") -> None:
         """Let `requirements/NAME.lock` name a wheel, by its hash or by another."""
         project, release = wheel.name.split("-")[:2]
@@ -83,7 +87,7 @@ def make_checkout(folder: Path) -> Checkout:
         packages=packages,
         environ={
             "PATH": os.environ["PATH"],
-            "HOME": str(folder / "no-such-home"),
+            "HOME": str(folder.parent / "no-such-home"),
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(packages),

@@ -9,6 +9,7 @@ from build_tools.wheel.driver_stub import build_driver_stub
 from build_tools.wheel.environment import tool
 from build_tools.wheel.stage import put
 from build_tools.wheel.toolkit import Toolkit
+from llamaproof.binary.cuda_libraries import DRIVER, CudaLibrary
 from llamaproof.binary.elf import read_elf
 from llamaproof.binary.manylinux import oldest_platform
 from llamaproof.errors import LlamaproofError
@@ -28,7 +29,7 @@ def stage_libraries(lib: Path, contents: WheelContents) -> None:
     if not contents.archs.cpu_only:
         fallback = lib / "no-driver"
         fallback.mkdir()
-        build_driver_stub(fallback / "libcuda.so.1")
+        build_driver_stub(fallback / DRIVER)
 
 
 def platform_of(lib: Path) -> str:
@@ -41,9 +42,9 @@ def _rpath(library: Path, toolkit: Toolkit | None) -> str:
     """Relative to the library: its neighbours, then the CUDA packages beside llama_cpp."""
     if toolkit is None or library.name != "libggml-cuda.so":
         return "$ORIGIN"
-    if toolkit.major >= 13:
-        return f"$ORIGIN:$ORIGIN/../../nvidia/cu{toolkit.major}/lib"
-    return "$ORIGIN:$ORIGIN/../../nvidia/cuda_runtime/lib:$ORIGIN/../../nvidia/cublas/lib"
+    needed = (CudaLibrary.of_cuda(name, toolkit.major) for name in ("cudart", "cublas"))
+    packages = dict.fromkeys(f"$ORIGIN/../../{library.folder}" for library in needed)
+    return ":".join(("$ORIGIN", *packages))
 
 
 def _openmp_runtime() -> Path:

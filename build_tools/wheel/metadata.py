@@ -9,6 +9,7 @@ from build_tools.wheel.environment import tool
 from build_tools.wheel.stage import put
 from build_tools.wheel.toolkit import Toolkit
 from llamaproof import wheel_contents
+from llamaproof.binary.cuda_libraries import CudaLibrary
 from llamaproof.errors import LlamaproofError
 from llamaproof.process import run
 from llamaproof.reports import document
@@ -55,12 +56,10 @@ def write_metadata(tree: Path, info: Path, contents: WheelContents, scratch: Pat
 def cuda_requirements(toolkit: Toolkit) -> tuple[str, ...]:
     """The packages that bring cudart and cublas of the same major version as the build."""
     major = toolkit.major
-    if major >= 13:
-        span = f">={toolkit.version},<{major + 1}"
-        return (f"nvidia-cuda-runtime{span}", f"nvidia-cublas>={major},<{major + 1}")
+    cudart, cublas = (CudaLibrary.of_cuda(name, major) for name in ("cudart", "cublas"))
     return (
-        f"nvidia-cuda-runtime-cu{major}>={toolkit.version}",
-        f"nvidia-cublas-cu{major}>={major},<{major + 1}",
+        f"{cudart.package}>={toolkit.version},<{major + 1}",
+        f"{cublas.package}>={major},<{major + 1}",
     )
 
 

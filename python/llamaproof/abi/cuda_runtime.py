@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from packaging.requirements import Requirement
@@ -11,29 +11,8 @@ from packaging.utils import canonicalize_name
 
 from llamaproof.abi.claims import Claims
 from llamaproof.abi.findings import Finding, defect, note
+from llamaproof.binary.cuda_libraries import CudaLibrary, parse_soname
 from llamaproof.binary.elf import Elf
-
-# The first CUDA whose PyPI packages have no number in their name and share one folder.
-_UNNUMBERED_FROM = 13
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Package:
-    """A PyPI package up to CUDA 12: its name without -cuNN, and its folder below nvidia/."""
-
-    name: str
-    folder: str
-
-
-# Libraries whose soname carries CUDA's own major version; other NVIDIA libraries count their own
-# way. Source: the wheels of nvidia-cuda-runtime, -cublas, -cuda-nvrtc and -nvjitlink, 12 and 13.
-_PACKAGES: Mapping[str, _Package] = {
-    "libcudart": _Package(name="nvidia-cuda-runtime", folder="cuda_runtime"),
-    "libcublas": _Package(name="nvidia-cublas", folder="cublas"),
-    "libcublasLt": _Package(name="nvidia-cublas", folder="cublas"),
-    "libnvrtc": _Package(name="nvidia-cuda-nvrtc", folder="cuda_nvrtc"),
-    "libnvJitLink": _Package(name="nvidia-nvjitlink", folder="nvjitlink"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,40 +20,21 @@ class CudaNeed:
     """That a library needs a CUDA library: `libggml-cuda.so` needs `libcudart.so.13`."""
 
     library: str
-    soname: str
-
-    @property
-    def major(self) -> int:
-        return int(self.soname.partition(".so.")[2].split(".")[0])
-
-    @property
-    def package(self) -> str:
-        """The PyPI package that brings it."""
-        name = _PACKAGES[self.soname.partition(".so.")[0]].name
-        return name if self.major >= _UNNUMBERED_FROM else f"{name}-cu{self.major}"
-
-    @property
-    def folder(self) -> str:
-        """Where that package puts it, below site-packages."""
-        if self.major >= _UNNUMBERED_FROM:
-            return f"nvidia/cu{self.major}/lib"
-        return f"nvidia/{_PACKAGES[self.soname.partition('.so.')[0]].folder}/lib"
-
-
-def is_cuda_library(soname: str) -> bool:
-    """Whether a soname is that of a CUDA library with a major version."""
-    stem, _, number = soname.partition(".so.")
-    return stem in _PACKAGES and re.match(r"\d+(\.|$)", number) is not None
+    cuda: CudaLibrary
+    major: int
 
 
 def cuda_needs(libraries: Sequence[Elf]) -> list[CudaNeed]:
-    """The CUDA libraries that are needed and not among the libraries themselves."""
+    """The CUDA libraries that are needed and not among the libraries themselves.
+
+    Those alone whose number is that of their CUDA: no package of pip brings the driver.
+    """
     shipped = {elf.name for elf in libraries} | {elf.path.name for elf in libraries}
     return [
-        CudaNeed(library=elf.path.name, soname=soname)
+        CudaNeed(library=elf.path.name, cuda=cuda, major=cuda.cuda_major)
         for elf in libraries
-        for soname in elf.needed
-        if is_cuda_library(soname) and soname not in shipped
+        for cuda in map(parse_soname, elf.needed)
+        if cuda is not None and cuda.cuda_major is not None and cuda.soname not in shipped
     ]
 
 
@@ -95,11 +55,11 @@ def check_cuda_runtime(libraries: Sequence[Elf], claims: Claims) -> Iterator[Fin
                 "library.cuda-major",
                 need.library,
                 expected=f"CUDA {expected}, by {source}",
-                found=f"needs {need.soname}, of CUDA {need.major}",
-                consequence=f"where CUDA {expected} is installed {need.soname} is not found, or "
-                "two runtimes meet in one process",
+                found=f"needs {need.cuda.soname}, of CUDA {need.major}",
+                consequence=f"where CUDA {expected} is installed {need.cuda.soname} is not found, "
+                "or two runtimes meet in one process",
             )
-    for need in {need.soname: need for need in needs}.values():
+    for need in {need.cuda.soname: need for need in needs}.values():
         yield from _check_requirement(need, claims)
 
 
@@ -114,32 +74,37 @@ def _check_requirement(need: CudaNeed, claims: Claims) -> Iterator[Finding]:
         if claims.dist_info is not None:
             yield note(
                 "wheel.requires",
-                need.soname,
-                expected=f"Requires-Dist: {need.package}",
+                need.cuda.soname,
+                expected=f"Requires-Dist: {need.cuda.package}",
                 found="no NVIDIA package is required",
                 consequence="the system has to have it",
             )
         return
-    base = need.package.removesuffix(f"-cu{need.major}")
+    base = need.cuda.package.removesuffix(f"-cu{need.major}")
     related = [
         r for r in claims.requires if re.fullmatch(rf"{base}(-cu\d+)?", canonicalize_name(r.name))
     ]
     if not any(_brings(requirement, need) for requirement in related):
-        version = f" of version {need.major}" if need.major >= _UNNUMBERED_FROM else ""
+        version = "" if _is_numbered(need) else f" of version {need.major}"
         yield defect(
             "wheel.requires",
-            need.soname,
-            expected=f"Requires-Dist: {need.package}{version}",
+            need.cuda.soname,
+            expected=f"Requires-Dist: {need.cuda.package}{version}",
             found=", ".join(map(str, related)) or "no such requirement",
-            consequence=f"pip installs no {need.soname}: the library does not load",
+            consequence=f"pip installs no {need.cuda.soname}: the library does not load",
         )
 
 
 def _brings(requirement: Requirement, need: CudaNeed) -> bool:
-    if canonicalize_name(requirement.name) != need.package:
+    if canonicalize_name(requirement.name) != need.cuda.package:
         return False
-    if need.major < _UNNUMBERED_FROM:
+    if _is_numbered(need):
         return True
     lower = [s for s in requirement.specifier if s.operator in ("==", ">=", "~=", ">", "===")]
     numbers = {int(s.version.split(".")[0]) for s in lower if s.version[:1].isdigit()}
     return numbers == {need.major} and not requirement.specifier.contains(f"{need.major + 1}.0")
+
+
+def _is_numbered(need: CudaNeed) -> bool:
+    """Whether the package's name says the CUDA it is of."""
+    return need.cuda.package.endswith(f"-cu{need.major}")

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof.abi.claims import Claims
-from llamaproof.abi.cuda_runtime import is_cuda_library
 from llamaproof.abi.findings import Finding, defect, note, unchecked
 from llamaproof.binary import manylinux
-from llamaproof.binary.elf import Elf, read_elf
+from llamaproof.binary.cuda_libraries import DRIVER, cuda_libraries
+from llamaproof.binary.elf import X86_64, Elf, read_elf
 
-_DRIVER = "libcuda.so.1"
 # What every Linux of a manylinux platform has, of those that a compute library can need.
 # Source: PEP 513, 571, 599 and 600, and the manylinux policy table of auditwheel.
 _PROMISED = {
@@ -54,7 +53,7 @@ def lookups(libraries: Sequence[Elf]) -> dict[str, frozenset[str]]:
 def check_libraries(libraries: Sequence[Elf], claims: Claims) -> Iterator[Finding]:
     """The machine they are for, what they need besides each other, and that symbols resolve."""
     for elf in libraries:
-        if elf.machine != "EM_X86_64":
+        if elf.machine != X86_64:
             yield unchecked(
                 "library.machine",
                 elf.path.name,
@@ -102,12 +101,12 @@ def _reachable_exports(elf: Elf, by_name: Mapping[str, Elf]) -> frozenset[str]:
 
 
 def _check_needs(libraries: Sequence[Elf], claims: Claims) -> Iterator[Finding]:
-    known = _PROMISED | {_DRIVER} | {elf.name for elf in libraries}
+    known = _PROMISED | {DRIVER} | {elf.name for elf in libraries}
     known |= {elf.path.name for elf in libraries}
     promised = any("manylinux" in tag.platform for tag in claims.tags | claims.file_tags)
     for elf in libraries:
         for soname in elf.needed:
-            if soname in known or is_cuda_library(soname):
+            if soname in known or _is_of_cuda(soname):
                 continue
             yield (defect if promised else note)(
                 "library.needed",
@@ -118,6 +117,10 @@ def _check_needs(libraries: Sequence[Elf], claims: Claims) -> Iterator[Finding]:
                 found=f"needs {soname}",
                 consequence=f"on a system without {soname} it does not load",
             )
+
+
+def _is_of_cuda(soname: str) -> bool:
+    return any(library.cuda_major is not None for library in cuda_libraries([soname]))
 
 
 def _check_resolution(libraries: Sequence[Elf]) -> Iterator[Finding]:

@@ -59,14 +59,14 @@ def _check_nvidia(libraries: Sequence[Elf], depth: int) -> Iterator[Finding]:
     by_file = {elf.path.name: elf for elf in libraries}
     for need in cuda_needs(libraries):
         elf = by_file[need.library]
-        folder = posixpath.join(*[".."] * depth, need.folder)
+        folder = posixpath.join(*[".."] * depth, need.cuda.folder)
         if folder not in _folders(elf):
             yield defect(
                 "library.rpath",
                 elf.path.name,
                 expected=f"$ORIGIN/{folder} among its search paths",
                 found=_as_written(elf),
-                consequence=f"pip puts {need.soname} there and it is not found: no GPU",
+                consequence=f"pip puts {need.cuda.soname} there and it is not found: no GPU",
             )
 
 

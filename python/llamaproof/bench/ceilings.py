@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from llamaproof.bench.cuda_driver import CudaDriver
+from llamaproof.binary.cuda_libraries import parse_soname
 from llamaproof.errors import LlamaproofError
 
 _COPY_BYTES = 1 << 30
@@ -113,7 +113,8 @@ def _check(name: str, status: int) -> None:
 def _loaded_cublas() -> ctypes.CDLL:
     """The cuBLAS that the target's libraries brought into this process."""
     for line in Path("/proc/self/maps").read_text().splitlines():
-        match = re.search(r"\s(/\S*/libcublas\.so\S*)$", line)
-        if match:
-            return ctypes.CDLL(match.group(1))
+        path = Path(line.rpartition(" ")[2])
+        found = parse_soname(path.name)
+        if found is not None and found.name == "cublas":
+            return ctypes.CDLL(str(path))
     raise LlamaproofError("the target's libraries load no shared cuBLAS")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from llamaproof.binary.cuda_libraries import DRIVER
 from llamaproof.errors import LlamaproofError
 
 # CUdevice_attribute of cuda.h
@@ -50,7 +51,7 @@ class CudaDriver:
         LlamaproofError: there is no driver.
     """
 
-    def __init__(self, library: str | os.PathLike[str] = "libcuda.so.1") -> None:
+    def __init__(self, library: str | os.PathLike[str] = DRIVER) -> None:
         try:
             self._library = ctypes.CDLL(os.fspath(library))
         except OSError as error:

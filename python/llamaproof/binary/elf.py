@@ -19,6 +19,9 @@ from llamaproof.errors import BadInput
 # The first bytes of every file that is read here, libraries and cubins alike.
 MAGIC_64_LITTLE_ENDIAN = b"\x7fELF\x02\x01"
 
+X86_64 = "x86_64"
+_MACHINES = {"EM_X86_64": X86_64, "EM_AARCH64": "aarch64"}
+
 _DAMAGED = "the file is damaged, cut short, or no Linux library; get it again"
 _EXPORTED_BINDINGS = ("STB_GLOBAL", "STB_WEAK", "STB_LOOS")  # STB_LOOS is GNU's unique binding
 _EXPORTED_VISIBILITIES = ("STV_DEFAULT", "STV_PROTECTED")
@@ -33,11 +36,12 @@ class Elf:
 
     Attributes:
         path: of the file.
-        machine: as ELF names it: `EM_X86_64`.
+        machine: as `platform.machine()` names it: `x86_64`; one it does not know by ELF's name.
         soname: the name others need it by; empty without one.
         needed: sonames of the libraries it needs, in order.
         rpath: the old search path (DT_RPATH), in order; the loader ignores it beside a runpath.
         runpath: the search path (DT_RUNPATH), in order.
+        sections: names of its sections.
         versions_by_library: symbol versions it needs, by the soname of who has them.
         exports: symbols others can find in it.
         imports: symbols it cannot do without, with the version asked for, or an empty string.
@@ -49,6 +53,7 @@ class Elf:
     needed: tuple[str, ...]
     rpath: tuple[str, ...]
     runpath: tuple[str, ...]
+    sections: frozenset[str]
     versions_by_library: Mapping[str, tuple[str, ...]]
     exports: frozenset[str]
     imports: Mapping[str, str]
@@ -57,6 +62,13 @@ class Elf:
     def name(self) -> str:
         """What the loader knows it by: its soname, else its file name."""
         return self.soname or self.path.name
+
+    @property
+    def search_folders(self) -> tuple[Path, ...]:
+        """Where the loader looks for what it needs, `$ORIGIN` being its own folder."""
+        origin = str(self.path.parent)
+        written = (entry.replace("${ORIGIN}", "$ORIGIN") for entry in self.runpath or self.rpath)
+        return tuple(Path(entry.replace("$ORIGIN", origin)) for entry in written)
 
     @property
     def needed_versions(self) -> tuple[str, ...]:
@@ -87,11 +99,12 @@ def _read(path: Path, elf: Any) -> Elf:
     exports, imports = _symbols(symbols, indices, names)
     return Elf(
         path=path,
-        machine=elf["e_machine"],
+        machine=_MACHINES.get(elf["e_machine"], elf["e_machine"]),
         soname=next((t.soname for t in tags if t.entry.d_tag == "DT_SONAME"), ""),
         needed=tuple(t.needed for t in tags if t.entry.d_tag == "DT_NEEDED"),
         rpath=_search_path(t.rpath for t in tags if t.entry.d_tag == "DT_RPATH"),
         runpath=_search_path(t.runpath for t in tags if t.entry.d_tag == "DT_RUNPATH"),
+        sections=frozenset(section.name for section in elf.iter_sections()),
         versions_by_library=_needed_versions(elf),
         exports=exports,
         imports=imports,

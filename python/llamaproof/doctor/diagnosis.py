@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from llamaproof import shadow
-from llamaproof.binary.elf import read_elf
 from llamaproof.doctor import where_attention_runs
 from llamaproof.doctor.findings import OUTCOMES, Finding, fine, note, stops, unclear
 from llamaproof.doctor.gpu import Driver, Gpu, ask_driver, examine_driver
 from llamaproof.doctor.loading import examine_probe, probe, probe_on_shadow, read_cpu_flags
-from llamaproof.doctor.package import Host, cuda_backend, examine_code, examine_package
+from llamaproof.doctor.package import Host, cuda_backend, examine_code, examine_package, linked_cuda
 from llamaproof.doctor.where_attention_runs import FamiliarResult
 from llamaproof.errors import LlamaproofError
 from llamaproof.ggml import GgmlType
@@ -28,8 +26,6 @@ INSTALLED = "installed"
 
 # What keeps a package from loading here and is no fault of its files.
 LACKING = frozenset({"no-driver", "no-cuda-library", "no-library", "no-dependency"})
-
-_CUDART = re.compile(r"libcudart\.so\.(\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +84,7 @@ def diagnose(
     driver = ask_driver(environ)
     real = driver.gpus[0] if driver.gpus else None
     findings = examine_package(target, host, environ)
-    findings += examine_driver(driver, _linked_cuda(target), environ)
+    findings += examine_driver(driver, linked_cuda(target), environ)
     findings += _code(target, real, shadow_gpu)
     if _goes_on(findings, ()):
         findings += _load(spec, target, driver, shadow_gpu, environ)
@@ -201,14 +197,6 @@ class _Case:
         if self._real is None:
             return self._shadow_gpu
         return shadow.gpu_of_sm(self._real.sm)
-
-
-def _linked_cuda(target: Target) -> int | None:
-    backend = cuda_backend(target)
-    if backend is None:
-        return None
-    found = (_CUDART.fullmatch(name) for name in read_elf(backend).needed)
-    return next((int(match.group(1)) for match in found if match), None)
 
 
 def _code(target: Target, real: Gpu | None, played: shadow.Gpu) -> list[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from llamaproof.binary.cuda_libraries import DRIVER, SONAME, CudaLibrary
 from llamaproof.doctor.findings import Finding, stops, unclear
 from llamaproof.doctor.package import REINSTALL
 
@@ -19,24 +20,26 @@ class Explanation:
     remedy: str
 
 
+def _packages(major: int) -> str:
+    brought = (CudaLibrary.of_cuda(name, major).package for name in ("cudart", "cublas"))
+    return " and ".join(brought)
+
+
 _CUDA_WHEELS = (
-    "pip install the CUDA runtime and cublas of that major version (for 13 nvidia-cuda-runtime and "
-    "nvidia-cublas, for 12 nvidia-cuda-runtime-cu12 and nvidia-cublas-cu12), or put a CUDA "
-    "toolkit's lib folder on LD_LIBRARY_PATH"
+    f"pip install the CUDA runtime and cublas of that major version (for 13 {_packages(13)}, "
+    f"for 12 {_packages(12)}), or put a CUDA toolkit's lib folder on LD_LIBRARY_PATH"
 )
 
 EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         code="no-driver",
-        pattern=re.compile(r"libcuda\.so\.1: cannot open shared object file"),
-        what="NVIDIA's driver library libcuda.so.1 is not found, and the package needs it to load",
+        pattern=re.compile(rf"{re.escape(DRIVER)}: cannot open shared object file"),
+        what=f"NVIDIA's driver library {DRIVER} is not found, and the package needs it to load",
         remedy="install NVIDIA's driver; in a container, start it with the GPU (--gpus all)",
     ),
     Explanation(
         code="no-cuda-library",
-        pattern=re.compile(
-            r"(?P<library>lib(cudart|cublas|cublasLt|nvrtc)\.so\.\d+): cannot open shared object"
-        ),
+        pattern=re.compile(rf"(?P<library>{SONAME.pattern}): cannot open shared object"),
         what="the CUDA library {library} is not found",
         remedy=_CUDA_WHEELS,
     ),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llamaproof.binary.code_on_card import Arch
+from llamaproof.binary.cuda_libraries import CudaLibrary, cuda_libraries
 from llamaproof.binary.elf import Elf, read_elf
 from llamaproof.binary.fatbin import read_fatbins
 from llamaproof.binary.loaded_code import loaded_code
@@ -19,10 +20,6 @@ from llamaproof.target import Target
 
 CUDA_BACKEND = re.compile(r"libggml-cuda\.so(\.\d+)*$")
 _OTHER_BACKENDS = re.compile(r"libggml-(hip|vulkan|sycl|metal|cann|musa|opencl)\.so(\.\d+)*$")
-_CUDA_LIBRARY = re.compile(r"lib(cudart|cublas)\.so\.(\d+)")
-
-# platform.machine() by the name ELF has for it
-_MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
 
 REINSTALL = (
     "install a wheel that was built with CUDA, and see that pip does not build one without: "
@@ -51,6 +48,14 @@ def cuda_backend(target: Target) -> Path | None:
     if not target.lib_dir.is_dir():
         return None
     return next((p for p in target.libraries if CUDA_BACKEND.match(p.name)), None)
+
+
+def linked_cuda(target: Target) -> int | None:
+    """The CUDA major version of the runtime that libggml-cuda is linked to, where it says one."""
+    backend = cuda_backend(target)
+    if backend is None:
+        return None
+    return next((x.cuda_major for x in _of_cuda(read_elf(backend).needed)), None)
 
 
 def examine_package(target: Target, host: Host, environ: Mapping[str, str]) -> list[Finding]:
@@ -116,7 +121,7 @@ def _override(environ: Mapping[str, str]) -> Iterable[Finding]:
 
 
 def _machine(elves: Sequence[Elf], host: Host) -> Iterable[Finding]:
-    built_for = {_MACHINES.get(elf.machine, elf.machine) for elf in elves}
+    built_for = {elf.machine for elf in elves}
     if built_for != {host.machine}:
         yield stops(
             "other-machine",
@@ -137,15 +142,19 @@ def _backend(target: Target, elves: Sequence[Elf]) -> Iterable[Finding]:
             return
         yield stops("cpu-only", "it is built without CUDA: everything runs on the CPU", REINSTALL)
         return
-    majors = {m.groups() for elf in elves for n in elf.needed if (m := _CUDA_LIBRARY.match(n))}
-    if not majors:
+    needed = _of_cuda(name for elf in elves for name in elf.needed)
+    if not needed:
         yield note("static-cudart", "its CUDA runtime is linked in statically")
         return
-    words = ", ".join(sorted(f"lib{name}.so.{major}" for name, major in majors))
-    if len({major for _, major in majors}) > 1:
+    words = ", ".join(sorted({library.plain_soname for library in needed}))
+    if len({library.cuda_major for library in needed}) > 1:
         yield stops("mixed-cuda", f"it needs libraries of two CUDA versions: {words}", REINSTALL)
     else:
         yield fine("cuda", f"it is built with CUDA: it needs {words}")
+
+
+def _of_cuda(sonames: Iterable[str]) -> list[CudaLibrary]:
+    return [x for x in cuda_libraries(sonames) if x.cuda_major is not None]
 
 
 def _system_libraries(elves: Sequence[Elf], host: Host) -> Iterable[Finding]:

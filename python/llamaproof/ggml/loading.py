@@ -7,12 +7,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from llamaproof.binary.elf import Elf, read_elf
+from llamaproof.binary.elf import X86_64, Elf, read_elf
 from llamaproof.errors import BadInput
 from llamaproof.ggml.library import Ggml
 from llamaproof.ggml.types import GgmlType, KvLayout
-
-_MACHINE = "EM_X86_64"
 
 
 def load(lib_dir: Path, *, kv_layout: KvLayout | None = None) -> Ggml:
@@ -77,9 +75,9 @@ def linked_libraries(lib_dir: Path) -> tuple[Path, ...]:
 
 def _read_library(path: Path) -> Elf:
     library = read_elf(path)
-    if library.machine != _MACHINE:
+    if library.machine != X86_64:
         raise BadInput(
-            f"{path.name} is built for {library.machine}, not for {_MACHINE}",
+            f"{path.name} is built for {library.machine}, not for {X86_64}",
             where=path,
             hint="get the build for Linux on x86-64",
         )

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import platform
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from llamaproof.binary import fatbin
+from llamaproof.binary.cuda_libraries import CudaLibrary, cuda_libraries
+from llamaproof.binary.elf import Elf, read_elf
 from llamaproof.errors import BadInput
 
-# As linked, or as auditwheel renames what it bundles: libcudart-9f3b1c2d.so.12.8.90
-_CUDA_LIBRARY = re.compile(r"lib(cudart|cublas|cublasLt)(?:-[0-9a-f]+)?\.so\.(\d+)(?:\.\d+)*")
-_UNVERSIONED = re.compile(r"lib(cuda|nccl)(?:-[0-9a-f]+)?\.so\.([12])(?:\.\d+)*")
 _SONAME_SPACE = "llamaproof_soname_space"
-_MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64"}
 
 SUPPORTED_MAJORS = (12, 13)
+_STAND_INS = frozenset({"cuda", "cudart", "cublasLt", "cublas", "nccl"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +37,6 @@ class CudaNeeds:
     sonames: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Library:
-    path: Path
-    machine: str
-    needed: tuple[str, ...]
-    has_device_code: bool
-
-
 def cuda_needs(libraries: Iterable[Path]) -> CudaNeeds:
     """Find what the libraries of a target need of CUDA.
 
@@ -54,8 +44,8 @@ def cuda_needs(libraries: Iterable[Path]) -> CudaNeeds:
         BadInput: none of them uses CUDA, one is linked to a static runtime, they are for another
             machine, ask for several runtimes at once, or for a version there is no stand-in for.
     """
-    read = [_read(path) for path in libraries]
-    code = [library for library in read if library.has_device_code]
+    read = [read_elf(path) for path in libraries]
+    code = [library for library in read if fatbin.SECTION in library.sections]
     if not code:
         names = ", ".join(library.path.name for library in read) or "none"
         raise BadInput(
@@ -65,22 +55,11 @@ def cuda_needs(libraries: Iterable[Path]) -> CudaNeeds:
     for library in code:
         _check_machine(library)
         _check_shared_runtime(library)
-    sonames = sorted({name for library in read for name in library.needed if _is_cuda(name)})
-    majors = {int(m.group(2)) for name in sonames if (m := _CUDA_LIBRARY.fullmatch(name))}
-    if len(majors) > 1:
-        raise BadInput(
-            f"the libraries ask for several CUDA versions at once: {', '.join(sonames)}",
-            where=code[0].path.parent,
-            hint="a wheel has to be linked to one cudart and one cublas of the same major version",
-        )
-    (major,) = majors
-    if major not in SUPPORTED_MAJORS:
-        raise BadInput(
-            f"built for CUDA {major}; there are stand-ins for CUDA 12 and 13",
-            where=code[0].path,
-        )
+    needed = _with_stand_in(name for library in read for name in library.needed)
     return CudaNeeds(
-        major=major, code=tuple(library.path for library in code), sonames=tuple(sonames)
+        major=_only_major(needed, code[0].path),
+        code=tuple(library.path for library in code),
+        sonames=tuple(sorted(library.soname for library in needed)),
     )
 
 
@@ -91,16 +70,14 @@ def stand_ins(needs: CudaNeeds, native: Path, scratch: Path) -> tuple[Path, ...]
     that answers to it.
     """
     folder = native / f"cuda{needs.major}"
-    wanted: dict[str, str] = {}  # as asked for -> our file
-    for soname in needs.sonames:
-        wanted[soname] = _stand_in_for(soname, needs.major)
     paths = [native / "libllamaproof_shadow.so"]
-    for soname, ours in sorted(wanted.items(), key=lambda pair: _load_order(pair[1])):
-        if soname == ours:
-            paths.append(folder / ours)
+    for library in cuda_libraries(needs.sonames):
+        ours = folder / library.plain_soname
+        if library.soname == library.plain_soname:
+            paths.append(ours)
             continue
-        renamed = scratch / soname
-        rename_library(folder / ours, soname, renamed)
+        renamed = scratch / library.soname
+        rename_library(ours, library.soname, renamed)
         paths.append(renamed)
     return tuple(paths)
 
@@ -135,28 +112,8 @@ def rename_library(stand_in: Path, soname: str, to: Path) -> None:
     to.write_bytes(data)
 
 
-def _read(path: Path) -> _Library:
-    try:
-        with path.open("rb") as stream:
-            elf = ELFFile(stream)
-            dynamic = elf.get_section_by_name(".dynamic")
-            if not isinstance(dynamic, DynamicSection):
-                raise BadInput("not a shared library: it has no dynamic section", where=path)
-            tags = dynamic.iter_tags("DT_NEEDED")
-            needed = tuple(str(getattr(tag, "needed")) for tag in tags)  # noqa: B009
-            return _Library(
-                path=path,
-                machine=elf["e_machine"],
-                needed=needed,
-                has_device_code=elf.get_section_by_name(".nv_fatbin") is not None,
-            )
-    except (ELFError, UnicodeDecodeError) as error:
-        raise BadInput(f"not a readable ELF library: {error}", where=path) from error
-
-
-def _check_machine(library: _Library) -> None:
-    here = _MACHINES.get(platform.machine())
-    if library.machine != here:
+def _check_machine(library: Elf) -> None:
+    if library.machine != platform.machine():
         raise BadInput(
             f"built for another machine ({library.machine}; this one is {platform.machine()})",
             where=library.path,
@@ -164,10 +121,8 @@ def _check_machine(library: _Library) -> None:
         )
 
 
-def _check_shared_runtime(library: _Library) -> None:
-    if any(
-        m for name in library.needed if (m := _CUDA_LIBRARY.fullmatch(name)) and m[1] == "cudart"
-    ):
+def _check_shared_runtime(library: Elf) -> None:
+    if any(found.name == "cudart" for found in cuda_libraries(library.needed)):
         return
     raise BadInput(
         "linked to a static CUDA runtime: it holds device code and does not ask for libcudart.so. "
@@ -178,20 +133,22 @@ def _check_shared_runtime(library: _Library) -> None:
     )
 
 
-def _is_cuda(name: str) -> bool:
-    return bool(_CUDA_LIBRARY.fullmatch(name) or _UNVERSIONED.fullmatch(name))
+def _with_stand_in(sonames: Iterable[str]) -> tuple[CudaLibrary, ...]:
+    return tuple(found for found in cuda_libraries(sonames) if found.name in _STAND_INS)
 
 
-def _stand_in_for(soname: str, major: int) -> str:
-    versioned = _CUDA_LIBRARY.fullmatch(soname)
-    if versioned:
-        return f"lib{versioned.group(1)}.so.{major}"
-    plain = _UNVERSIONED.fullmatch(soname)
-    assert plain is not None
-    return f"lib{plain.group(1)}.so.{plain.group(2)}"
-
-
-def _load_order(name: str) -> int:
-    # A library comes after those it would itself ask for.
-    order = ("libcuda.so", "libcudart.so", "libcublasLt.so", "libcublas.so", "libnccl.so")
-    return next(i for i, start in enumerate(order) if name.startswith(start))
+def _only_major(needed: Sequence[CudaLibrary], where: Path) -> int:
+    majors = {library.cuda_major for library in needed} - {None}
+    if len(majors) > 1:
+        sonames = ", ".join(sorted(library.soname for library in needed))
+        raise BadInput(
+            f"the libraries ask for several CUDA versions at once: {sonames}",
+            where=where.parent,
+            hint="a wheel has to be linked to one cudart and one cublas of the same major version",
+        )
+    major = next(x.cuda_major for x in needed if x.cuda_major is not None)
+    if major not in SUPPORTED_MAJORS:
+        raise BadInput(
+            f"built for CUDA {major}; there are stand-ins for CUDA 12 and 13", where=where
+        )
+    return major

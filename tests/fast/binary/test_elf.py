@@ -36,7 +36,7 @@ def test_names_needs_and_symbols_are_read(tmp_path: Path) -> None:
         "-Wl,-rpath,$ORIGIN:/opt/lib",
     )
     elf = read_elf(library)
-    assert (elf.machine, elf.soname, elf.name) == ("EM_X86_64", "liba.so.7", "liba.so.7")
+    assert (elf.machine, elf.soname, elf.name) == ("x86_64", "liba.so.7", "liba.so.7")
     assert elf.needed == ("libplain.so.2", "libversioned.so.1")
     assert (elf.rpath, elf.runpath) == ((), ("$ORIGIN", "/opt/lib"))
     assert elf.versions_by_library == {"libversioned.so.1": ("VERSIONED_1.4",)}

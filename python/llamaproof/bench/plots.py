@@ -34,7 +34,9 @@ def plots_of(record: Record) -> Iterator[Plot]:
     """Every picture that the record has the results for."""
     metrics, groups = metrics_of(record), tuple(_groups(record))
     for metric, group in itertools.product(metrics, groups):
-        yield _cost_plot(record, group, metric)
+        costs = [cost for c in group.points for cost in _costs(record.of(0), c).get(metric, ())]
+        if any(cost > 0 for cost in costs):
+            yield _cost_plot(record, group, metric, has_zero=0 in costs)
     if record.ceilings is not None:
         yield from (_ceiling_plot(record, group) for group in groups)
     others = range(1, len(record.targets))
@@ -81,7 +83,7 @@ def _groups(record: Record) -> Iterator[_Group]:
         yield _Group(heads=heads, types=types, points=tuple(own))
 
 
-def _cost_plot(record: Record, group: _Group, metric: str) -> Plot:
+def _cost_plot(record: Record, group: _Group, metric: str, *, has_zero: bool) -> Plot:
     results = record.of(0)
     scale = 1e6 if metric == SECONDS else 1.0
     label = "microseconds per layer" if metric == SECONDS else metric.replace("_", " ")
@@ -103,7 +105,8 @@ def _cost_plot(record: Record, group: _Group, metric: str) -> Plot:
     return Plot(
         name=f"cost-{group.slug}-{metric}",
         caption=f"{label} by n_kv, {group.title}: {record.targets[0].name}. "
-        f"In the legend the exponent from n_kv {_SLOPE_FROM} on; 1 is linear.",
+        f"In the legend the exponent from n_kv {_SLOPE_FROM} on; 1 is linear."
+        + (" A cost of zero has no place on these scales." if has_zero else ""),
         svg=_figure(group, draw),
     )
 

@@ -19,6 +19,7 @@ from llamaproof.executor.least_time import least_seconds
 from llamaproof.executor.library import default_library
 from llamaproof.executor.loaded import Executor
 from llamaproof.ggml import Device, Ggml, Stream
+from llamaproof.kernels.names import without_parameters
 from llamaproof.target import Target
 
 _SECTOR_BYTES = 32
@@ -59,7 +60,7 @@ class EmulatedGpu:
             self._runtime.reset()
             stream.compute(ready.graph)
             names = [
-                kernel_name(r.demangled)
+                without_parameters(r.demangled)
                 for r in self._runtime.records()
                 if isinstance(r, shadow.Launch)
             ]
@@ -72,16 +73,6 @@ class EmulatedGpu:
             findings=(*map(str, reported.findings), *reported.undefined_reads),
             least_bytes=traffic.least_bytes(ggml, point),
         )
-
-
-def kernel_name(demangled: str) -> str:
-    """A kernel's name with its template arguments, without what every kernel of it has."""
-    depth = 0
-    for index, character in enumerate(demangled):
-        depth += {"<": 1, ">": -1}.get(character, 0)
-        if character == "(" and depth == 0 and not demangled.startswith("(anonymous", index):
-            return demangled[:index].removeprefix("void ")
-    return demangled
 
 
 def counts_of(launches: Sequence[ExecutedLaunch], gpu: shadow.Gpu) -> dict[str, float]:

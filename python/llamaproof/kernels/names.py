@@ -38,7 +38,10 @@ _PARAMETERS: dict[str, tuple[Family, tuple[str, ...]]] = {
     "flash_attn_tile": ("tile", _TILE),
 }
 
-_TEMPLATE_NAME = re.compile(r"(?:void )?(?:\(anonymous namespace\)::)?(\w+)(?:<(.*?)>)?(?:\(|$)")
+_ANONYMOUS = "(anonymous namespace)"
+_NUMBER = re.compile(r"(?:\([\w ]+\))?(-?\d+)")  # a number, of a type or not: `(ggml_type)8`
+_BOOLS = {"false": "0", "true": "1"}
+_TEMPLATE_NAME = re.compile(rf"(?:void )?(?:{re.escape(_ANONYMOUS)}::)?(\w+)(?:<(.*?)>)?(?:\(|$)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +140,27 @@ def parse(mangled: str) -> AttentionKernel:
         ncols1=int(values.get("ncols1", values.get("ncols", "0"))),
         ncols2=int(values.get("ncols2", "1")),
     )
+
+
+def signature(name: str) -> tuple[str, tuple[int, ...]]:
+    """A kernel's function and the numbers among its template arguments.
+
+    So that a kernel is known again however it is written: mangled, demangled, or as a profiler
+    does (`(int)576`, `(bool)0`).
+    """
+    function, arguments = _split(demangle(name))
+    numbers = (_NUMBER.fullmatch(_BOOLS.get(argument, argument)) for argument in arguments)
+    return function, tuple(int(number.group(1)) for number in numbers if number is not None)
+
+
+def without_parameters(demangled: str) -> str:
+    """A kernel's name with its template arguments, without what every kernel of it has."""
+    depth = 0
+    for index, character in enumerate(demangled):
+        depth += {"<": 1, ">": -1}.get(character, 0)
+        if character == "(" and depth == 0 and not demangled.startswith(_ANONYMOUS, index):
+            return demangled[:index].removeprefix("void ")
+    return demangled
 
 
 def demangle(name: str) -> str:

@@ -18,6 +18,7 @@ from llamaproof.attention.inputs import Floats
 from llamaproof.errors import BadInput
 from llamaproof.executor.launches import ExecutedLaunch, read_reports
 from llamaproof.executor.library import default_library
+from llamaproof.kernels.names import signature
 from llamaproof.profile import recording
 from llamaproof.profile.figures import (
     FIGURES,
@@ -44,7 +45,6 @@ OUTPUT_NMSE_LIMIT = 2.0**-22
 
 # A kernel's line in an index: name, registers, four more figures, and 1 where they are estimates.
 _ESTIMATED = re.compile(r"(?m)^kernel (\S+) (\d+) (\d+ \d+ \d+ \d+) 1\b")
-_ARGUMENT = re.compile(r"L(?:[a-z]|S\d*_|9ggml_type)(n?\d+)E")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,21 +205,6 @@ def compare_launches(
         words = f"the card makes {len(recorded)} launches, the emulated one {len(expected)}"
         return tuple(compared), (words,)
     return tuple(compared), ()
-
-
-def signature(kernel: str) -> tuple[str, tuple[int, ...]]:
-    """A kernel's name and the numbers among its template arguments, mangled or demangled."""
-    if kernel.startswith("_Z"):
-        found = re.match(r"_ZL?(\d+)", kernel)
-        start = found.end() if found else 0
-        name = kernel[start : start + int(found.group(1))] if found else kernel
-        return name, tuple(int(n.replace("n", "-")) for n in _ARGUMENT.findall(kernel))
-    name, _, rest = kernel.removeprefix("void ").partition("<")
-    # `(int)576`, `(bool)0`, `(ggml_type)8`, or the plain number.
-    arguments = rest.partition(">")[0]
-    numbers = re.findall(r"(?:^|[,)\s])(-?\d+|true|false)(?=,|$)", arguments)
-    values = {"true": "1", "false": "0"}
-    return name.partition("(")[0], tuple(int(values.get(n, n)) for n in numbers)
 
 
 def _compare_output(cell: Cell, emulated: Floats, real: Floats) -> ComparedOutput:

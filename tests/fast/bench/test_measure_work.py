@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from llamaproof import shadow
-from llamaproof.bench.measure_work import counts_of, kernel_name
+from llamaproof.bench.measure_work import counts_of
 from llamaproof.bench.points import Selection, select_emulated
 from llamaproof.executor.counts import Counts
 from llamaproof.executor.launches import ExecutedLaunch
@@ -116,16 +116,3 @@ def test_what_is_asked_for_is_not_left_out() -> None:
     asked = Selection(gqa_ratios=[128], tokens=[512], n_kv=[131072], kv_types=[GgmlType.Q8_0])
     (point,) = (c for c in select_emulated(asked) if c.cell.heads.k == 576)
     assert (point.cell.n_kv, point.cell.n_tokens, point.cell.types) == (131072, 512, "q8_0")
-
-
-@pytest.mark.parametrize(
-    ("name", "rest"),
-    [
-        ("flash_attn_ext_f16<576, 512, 4, 4>", "(char const*, int)"),
-        ("vec<128, (ggml_type)1, (ggml_type)8, false>", "(char const*)"),
-        ("(anonymous namespace)::fill<float>", "(float*)"),
-        ("_Zunknown", ""),
-    ],
-)
-def test_a_kernels_name_is_what_its_parameters_leave(name: str, rest: str) -> None:
-    assert kernel_name(f"void {name}{rest}" if rest else name) == name

@@ -112,3 +112,42 @@ def test_a_template_of_another_shape_is_unknown_and_keeps_its_arguments(name: st
 def test_a_name_that_is_no_symbol_stays_as_it_is() -> None:
     assert kernel_names.demangle("_Znonsense") == "_Znonsense"
     assert kernel_names.demangle("plain_c_kernel") == "plain_c_kernel"
+
+
+@pytest.mark.parametrize(
+    ("name", "rest"),
+    [
+        ("flash_attn_ext_f16<576, 512, 4, 4>", "(char const*, int)"),
+        ("vec<128, (ggml_type)1, (ggml_type)8, false>", "(char const*)"),
+        ("(anonymous namespace)::fill<float>", "(float*)"),
+        ("_Zunknown", ""),
+    ],
+)
+def test_a_kernels_name_is_what_its_parameters_leave(name: str, rest: str) -> None:
+    assert kernel_names.without_parameters(f"void {name}{rest}" if rest else name) == name
+
+
+def test_a_kernel_is_known_again_by_name_and_numbers_however_it_is_written() -> None:
+    mangled = (
+        "_Z18flash_attn_ext_f16ILi576ELi512ELi4ELi4ELi2ELi2ELb0ELb1EEvPKcS1_S1_S1_S1_PKiPfP6float2"
+    )
+    profiled = (
+        "void flash_attn_ext_f16<(int)576, (int)512, (int)4, (int)4, (int)2, (int)2, (bool)0, "
+        "(bool)1>(const char *, const char *)"
+    )
+    assert kernel_names.signature(mangled) == kernel_names.signature(profiled)
+    assert kernel_names.signature(profiled) == (
+        "flash_attn_ext_f16",
+        (576, 512, 4, 4, 2, 2, 0, 1),
+    )
+    other = profiled.replace("(int)4, (int)4", "(int)1, (int)16")
+    assert kernel_names.signature(mangled) != kernel_names.signature(other)
+
+
+def test_types_of_k_and_v_are_among_the_numbers() -> None:
+    mangled = "_Z22flash_attn_vec_ext_f32ILi128ELi1EL9ggml_type8ELS0_8ELb0EEvPKcS2_"
+    profiled = (
+        "void flash_attn_vec_ext_f32<(int)128, (int)1, (ggml_type)8, (ggml_type)8, (bool)0>(int)"
+    )
+    assert kernel_names.signature(mangled) == kernel_names.signature(profiled)
+    assert kernel_names.signature(mangled)[1] == (128, 1, 8, 8, 0)

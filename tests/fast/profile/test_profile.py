@@ -28,7 +28,6 @@ from llamaproof.profile.comparison import (
     CardComparison,
     compare_launches,
     compare_outputs,
-    signature,
     take_registers,
 )
 from llamaproof.profile.figures import FIGURES, FigureOutcome, compare, figures_for
@@ -148,16 +147,6 @@ def test_a_raw_page_is_read_whole() -> None:
 def test_what_is_no_raw_page_is_refused(text: str) -> None:
     with pytest.raises(BadInput):
         ncu.read(text, where="counters.csv")
-
-
-def test_kernels_are_told_by_name_and_template_arguments() -> None:
-    assert signature(MANGLED) == signature(DEMANGLED)
-    assert signature(DEMANGLED) == ("flash_attn_ext_f16", (576, 512, 4, 4, 2, 2, 0, 1))
-    vec = "_Z22flash_attn_vec_ext_f32ILi128ELi1EL9ggml_type8ELS0_8ELb0EEvPKcS2_"
-    assert signature(vec) == signature(
-        "void flash_attn_vec_ext_f32<(int)128, (int)1, (ggml_type)8, (ggml_type)8, (bool)0>(int)"
-    )
-    assert signature(MANGLED) != signature(DEMANGLED.replace("(int)4, (int)4", "(int)1, (int)16"))
 
 
 def test_a_launch_that_does_the_same_holds() -> None:

@@ -84,7 +84,21 @@ class _Parser:
             yield self._file()
 
     def _file(self) -> FileDiff:
-        old_path, new_path = self._paths_of_first_line()
+        old_path, new_path = self._extended(*self._paths_of_first_line())
+        if self._peek().startswith(_BINARY):
+            raise self._bad("a binary change, which a text series cannot hold")
+        if not self._peek().startswith(b"--- "):
+            return FileDiff(old_path=old_path, new_path=new_path, hunks=())
+        old_path = _named(self._take(), b"--- ", b"a/")
+        if not self._peek().startswith(b"+++ "):
+            raise self._bad("a `---` line without its `+++` line")
+        new_path = _named(self._take(), b"+++ ", b"b/")
+        return FileDiff(old_path=old_path, new_path=new_path, hunks=tuple(self._hunks()))
+
+    def _extended(
+        self, old_path: str | None, new_path: str | None
+    ) -> tuple[str | None, str | None]:
+        """The two paths, as the lines between the first one and the hunks have them."""
         while self._peek().startswith(_EXTENDED):
             line = self._take()
             if line.startswith(b"new file mode "):
@@ -95,19 +109,13 @@ class _Parser:
                 old_path = _unquoted(line.split(b" from ", 1)[1].rstrip(b"\n"))
             elif line.startswith((b"rename to ", b"copy to ")):
                 new_path = _unquoted(line.split(b" to ", 1)[1].rstrip(b"\n"))
-        if self._peek().startswith(_BINARY):
-            raise self._bad("a binary change, which a text series cannot hold")
-        hunks: list[Hunk] = []
-        if self._peek().startswith(b"--- "):
-            old_path = _named(self._take(), b"--- ", b"a/")
-            if not self._peek().startswith(b"+++ "):
-                raise self._bad("a `---` line without its `+++` line")
-            new_path = _named(self._take(), b"+++ ", b"b/")
-            while _HUNK.match(self._peek()):
-                hunks.append(self._hunk())
-            if not hunks:
-                raise self._bad("a file with neither hunks nor a change of mode")
-        return FileDiff(old_path=old_path, new_path=new_path, hunks=tuple(hunks))
+        return old_path, new_path
+
+    def _hunks(self) -> Iterator[Hunk]:
+        if not _HUNK.match(self._peek()):
+            raise self._bad("a file with neither hunks nor a change of mode")
+        while _HUNK.match(self._peek()):
+            yield self._hunk()
 
     def _paths_of_first_line(self) -> tuple[str | None, str | None]:
         rest = self._take()[len(b"diff --git ") :].rstrip(b"\n")

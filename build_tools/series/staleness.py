@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from build_tools.series.apply import end_of
 from build_tools.series.commits import PatchDoesNotApply, commit_patches
 from build_tools.series.folder import Series
-from build_tools.series.lock import LockedPatch, SeriesLock
+from build_tools.series.lock import SeriesLock
 from build_tools.series.patch import PatchFile, patch_of_commit
 from build_tools.tree.edits import edited_files
 from build_tools.tree.move import is_interrupted
@@ -61,27 +61,30 @@ def against_lock(series: Series, lock: SeriesLock | None, pin_name: str) -> tupl
     if lock.pin != pin_name:
         text = f"the lock is for {lock.pin}, not {pin_name}"
         found.append(Stale(kind=Kind.LOCK_OF_OTHER_PIN, text=text))
-    now = [LockedPatch(name=patch.name, sha256=patch.sha256) for patch in series.patches]
-    hashes = {patch.name: patch.sha256 for patch in lock.patches}
+    found += _changed_since(lock, series)
     locked = [patch.name for patch in lock.patches]
-    for patch in now:
+    if _order_differs(locked, series.names):
+        text = f"the order was locked as {', '.join(locked)}"
+        found.append(Stale(kind=Kind.REORDERED_SINCE_LOCK, text=text))
+    return tuple(found)
+
+
+def _changed_since(lock: SeriesLock, series: Series) -> Iterator[Stale]:
+    """Patches that were added, edited or dropped since the lock was written."""
+    hashes = {patch.name: patch.sha256 for patch in lock.patches}
+    for patch in series.patches:
         if patch.name not in hashes:
-            text = f"{patch.name} is not in the lock"
-            found.append(Stale(kind=Kind.ADDED_SINCE_LOCK, text=text))
+            yield Stale(kind=Kind.ADDED_SINCE_LOCK, text=f"{patch.name} is not in the lock")
         elif hashes[patch.name] != patch.sha256:
             text = (
                 f"{patch.name} is not the file that was locked: "
                 f"expected sha256 {hashes[patch.name]}, found {patch.sha256}"
             )
-            found.append(Stale(kind=Kind.EDITED_SINCE_LOCK, text=text))
-    for name in locked:
+            yield Stale(kind=Kind.EDITED_SINCE_LOCK, text=text)
+    for name in hashes:
         if name not in series.names:
             text = f"{name} is in the lock but not in the series"
-            found.append(Stale(kind=Kind.DROPPED_SINCE_LOCK, text=text))
-    if _order_differs(locked, series.names):
-        text = f"the order was locked as {', '.join(locked)}"
-        found.append(Stale(kind=Kind.REORDERED_SINCE_LOCK, text=text))
-    return tuple(found)
+            yield Stale(kind=Kind.DROPPED_SINCE_LOCK, text=text)
 
 
 def result_against_lock(

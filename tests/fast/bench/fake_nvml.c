@@ -1,13 +1,18 @@
-/* NVML of one GPU at 0000:65:00.0, as far as clocks are read; fake_limit sets what holds them. */
+/* NVML of one GPU at 0000:65:00.0, as far as clocks are read; fake_limit sets what holds them,
+   fake_break what a reading comes to, fake_miss what opening it comes to. */
 #include <string.h>
 
 static unsigned long long reasons = 0;
 static int broken = 0;
+static int missing = 0;
 
 void fake_limit(unsigned long long bits) { reasons = bits; }
 void fake_break(int status) { broken = status; }
+void fake_miss(int status) { missing = status; }
 
-int nvmlInit_v2(void) { return 0; }
+int nvmlInitWithFlags(unsigned flags) { return flags == 0 ? missing : 2; }
+
+const char * nvmlErrorString(int status) { return status == 6 ? "Not Found" : "Another"; }
 
 int nvmlSystemGetDriverVersion(char * version, unsigned length) {
     if (length < 12) {

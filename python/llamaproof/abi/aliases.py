@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from llamaproof.abi.findings import Finding
+from llamaproof.abi.findings import AbiFinding
 from llamaproof.abi.interface import POINTER_SIZE, Type
 from llamaproof.abi.sides import Sides, named
 
@@ -13,7 +13,7 @@ from llamaproof.abi.sides import Sides, named
 _ENDS = (("_p_ctypes", True), ("_ctypes", False), ("_p", True), ("", False))
 
 
-def compare_aliases(sides: Sides, *, counts: Counter[str]) -> Iterator[Finding]:
+def compare_aliases(sides: Sides, *, counts: Counter[str]) -> Iterator[AbiFinding]:
     """Compare all that have a counterpart in C: `llama_token`, `llama_model_p_ctypes`, ...
 
     Args:
@@ -25,15 +25,15 @@ def compare_aliases(sides: Sides, *, counts: Counter[str]) -> Iterator[Finding]:
         if theirs is None or mine.kind == "record":
             continue
         counts["types"] += 1
-        verdict = sides.differ(theirs, mine, "field")
-        if verdict is not None:
-            yield Finding(
-                level=verdict.level,
+        difference = sides.differ(theirs, mine, "field")
+        if difference is not None:
+            yield AbiFinding(
+                level=difference.level,
                 code="type",
                 where=name,
                 expected=named(theirs),
                 found=named(mine),
-                consequence=verdict.consequence,
+                consequence=difference.consequence,
             )
 
 

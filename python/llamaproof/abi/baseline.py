@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from llamaproof.abi.constants import counts_members
-from llamaproof.abi.findings import Finding, defect, note
+from llamaproof.abi.findings import AbiFinding, defect, note
 from llamaproof.abi.interface import Constant, Field, Function, Interface, Record, Type
 from llamaproof.binary.elf import Elf
 
 _LISTED = 20
 
 
-def compare_exports(baseline: Sequence[Elf], libraries: Sequence[Elf]) -> Iterator[Finding]:
+def compare_exports(baseline: Sequence[Elf], libraries: Sequence[Elf]) -> Iterator[AbiFinding]:
     """Symbols of the baseline that are gone: C names are defects, C++ internals notes."""
     here = {elf.path.name: elf for elf in libraries}
     for old in baseline:
@@ -62,7 +62,7 @@ def export_facts(baseline: Sequence[Elf], libraries: Sequence[Elf]) -> dict[str,
     }
 
 
-def compare_headers(old: Interface, new: Interface) -> Iterator[Finding]:
+def compare_headers(old: Interface, new: Interface) -> Iterator[AbiFinding]:
     """Layouts, prototypes and values of the baseline's headers that the new ones change."""
     for record in old.records.values():
         if record.complete:
@@ -73,7 +73,7 @@ def compare_headers(old: Interface, new: Interface) -> Iterator[Finding]:
         yield from _compare_constant(constant, new.constants.get(constant.name))
 
 
-def _compare_record(old: Record, new: Record | None) -> Iterator[Finding]:
+def _compare_record(old: Record, new: Record | None) -> Iterator[AbiFinding]:
     if new is None or not new.complete:
         yield _changed("baseline.struct", old.name, f"{old.size} bytes", "gone, or opaque")
         return
@@ -100,7 +100,7 @@ def _compare_record(old: Record, new: Record | None) -> Iterator[Finding]:
             )
 
 
-def _compare_function(old: Function, new: Function | None) -> Iterator[Finding]:
+def _compare_function(old: Function, new: Function | None) -> Iterator[AbiFinding]:
     if new is None:
         yield _changed("baseline.function", old.name, _prototype(old), "gone from the headers")
         return
@@ -113,7 +113,7 @@ def _compare_function(old: Function, new: Function | None) -> Iterator[Finding]:
         yield _changed("baseline.function", old.name, _prototype(old), _prototype(new))
 
 
-def _compare_constant(old: Constant, new: Constant | None) -> Iterator[Finding]:
+def _compare_constant(old: Constant, new: Constant | None) -> Iterator[AbiFinding]:
     if new is not None and (new.value == old.value or counts_members(new, old)):
         return
     yield _changed(
@@ -121,7 +121,7 @@ def _compare_constant(old: Constant, new: Constant | None) -> Iterator[Finding]:
     )
 
 
-def _changed(code: str, where: str, before: str, after: str) -> Finding:
+def _changed(code: str, where: str, before: str, after: str) -> AbiFinding:
     return defect(
         code,
         where,

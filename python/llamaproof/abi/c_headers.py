@@ -11,6 +11,7 @@ from pathlib import Path
 from clang import cindex
 from clang.cindex import Cursor, CursorKind, TranslationUnit, TypeKind
 
+from llamaproof.abi.c_types import decayed, read_type
 from llamaproof.abi.compiler import Compiler
 from llamaproof.abi.interface import Constant, Field, Function, Record, Type
 from llamaproof.errors import BadInput, LlamaproofError
@@ -32,41 +33,7 @@ _HINT = (
     "a wheel of this project carries them in llama_cpp/include"
 )
 
-_INTEGERS = {
-    TypeKind.CHAR_U,
-    TypeKind.UCHAR,
-    TypeKind.CHAR16,
-    TypeKind.CHAR32,
-    TypeKind.USHORT,
-    TypeKind.UINT,
-    TypeKind.ULONG,
-    TypeKind.ULONGLONG,
-    TypeKind.UINT128,
-    TypeKind.SCHAR,
-    TypeKind.WCHAR,
-    TypeKind.SHORT,
-    TypeKind.INT,
-    TypeKind.LONG,
-    TypeKind.LONGLONG,
-    TypeKind.INT128,
-}
-_UNSIGNED = {
-    TypeKind.CHAR_U,
-    TypeKind.UCHAR,
-    TypeKind.CHAR16,
-    TypeKind.CHAR32,
-    TypeKind.USHORT,
-    TypeKind.UINT,
-    TypeKind.ULONG,
-    TypeKind.ULONGLONG,
-    TypeKind.UINT128,
-}
-_FLOATS = {TypeKind.HALF, TypeKind.FLOAT, TypeKind.DOUBLE, TypeKind.LONGDOUBLE, TypeKind.FLOAT128}
-_POINTERS = {TypeKind.POINTER, TypeKind.LVALUEREFERENCE, TypeKind.RVALUEREFERENCE}
-_ARRAYS = {TypeKind.CONSTANTARRAY, TypeKind.INCOMPLETEARRAY, TypeKind.VARIABLEARRAY}
-_FUNCTIONS = {TypeKind.FUNCTIONPROTO, TypeKind.FUNCTIONNOPROTO}
 _RECORDS = {CursorKind.STRUCT_DECL, CursorKind.UNION_DECL, CursorKind.CLASS_DECL}
-_MAX_DEPTH = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +201,7 @@ class _Reader:
         elif cursor.kind == CursorKind.ENUM_DECL:
             self._declare_enum(cursor)
         elif cursor.kind == CursorKind.TYPEDEF_DECL:
-            self._found.typedefs[cursor.spelling] = _type(cursor.type)
+            self._found.typedefs[cursor.spelling] = read_type(cursor.type)
         elif cursor.kind == CursorKind.FUNCTION_DECL:
             self._declare_function(cursor)
 
@@ -261,7 +228,7 @@ class _Reader:
 
     def _fields(self, record: Cursor, owner: str) -> Iterator[Field]:
         for position, cursor in enumerate(record.type.get_fields()):
-            found = _type(cursor.type)
+            found = read_type(cursor.type)
             declaration = cursor.type.get_canonical().get_declaration()
             if found.kind == "record" and _unnamed(declaration):
                 name = f"{owner}::{position if _unnamed(cursor) else cursor.spelling}"
@@ -299,8 +266,8 @@ class _Reader:
             name=name,
             symbol=symbol,
             module=_header_name(cursor),
-            result=_type(cursor.result_type),
-            args=tuple(_decayed(_type(arg.type)) for arg in cursor.get_arguments()),
+            result=read_type(cursor.result_type),
+            args=tuple(decayed(read_type(arg.type)) for arg in cursor.get_arguments()),
             variadic=variadic,
         )
 
@@ -320,56 +287,3 @@ def _header_name(cursor: Cursor) -> str:
 def _unnamed(cursor: Cursor) -> bool:
     # libclang spells an unnamed record by its position in the file.
     return not cursor.spelling or "(" in cursor.spelling
-
-
-def _type(clang_type: cindex.Type, depth: int = 0) -> Type:
-    canonical = clang_type.get_canonical()
-    kind = canonical.kind
-    name = clang_type.spelling
-    size = max(canonical.get_size(), 0)
-    if depth > _MAX_DEPTH:
-        return Type(kind="unknown", size=size, name=name)
-    if kind == TypeKind.VOID:
-        return Type(kind="void", size=0, name=name)
-    if kind == TypeKind.BOOL:
-        return Type(kind="bool", size=size, name=name)
-    if kind in (TypeKind.CHAR_S, TypeKind.CHAR_U):
-        return Type(kind="char", size=size, signed=kind == TypeKind.CHAR_S, name=name)
-    if kind in _INTEGERS:
-        return Type(kind="int", size=size, signed=kind not in _UNSIGNED, name=name)
-    if kind in _FLOATS:
-        return Type(kind="float", size=size, signed=True, name=name)
-    if kind == TypeKind.ENUM:
-        stored = canonical.get_declaration().enum_type.get_canonical().kind
-        return Type(kind="enum", size=size, signed=stored not in _UNSIGNED, name=name)
-    if kind in _POINTERS:
-        target = _type(canonical.get_pointee(), depth + 1)
-        return Type(kind="pointer", size=size, name=name, target=target)
-    if kind in _ARRAYS:
-        element = _type(canonical.get_array_element_type(), depth + 1)
-        length = canonical.get_array_size() if kind == TypeKind.CONSTANTARRAY else 0
-        return Type(kind="array", size=size, name=name, target=element, length=length)
-    if kind in _FUNCTIONS:
-        return Type(
-            kind="function",
-            size=0,
-            name=name,
-            result=_type(canonical.get_result(), depth + 1),
-            args=tuple(_decayed(_type(arg, depth + 1)) for arg in canonical.argument_types()),
-        )
-    if kind == TypeKind.RECORD and "<" in canonical.spelling:
-        # A C++ template: ctypes has no counterpart, and libclang no size before it is used.
-        return Type(kind="unknown", size=size, name=name)
-    if kind == TypeKind.RECORD:
-        record = canonical.get_declaration().spelling
-        return Type(kind="record", size=size, name=name, record=record)
-    return Type(kind="unknown", size=size, name=name)
-
-
-def _decayed(argument: Type) -> Type:
-    """An argument's type after C's adjustment of arrays and functions to pointers."""
-    if argument.kind == "array":
-        return Type(kind="pointer", size=8, name=argument.name, target=argument.target)
-    if argument.kind == "function":
-        return Type(kind="pointer", size=8, name=argument.name, target=argument)
-    return argument

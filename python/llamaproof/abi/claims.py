@@ -22,7 +22,7 @@ from packaging.utils import (
 )
 
 from llamaproof import wheel_contents
-from llamaproof.abi.findings import Finding, defect, note
+from llamaproof.abi.findings import AbiFinding, defect, note
 from llamaproof.target import Target
 
 _LABEL_CUDA = re.compile(r"(?:^|[.+])cu(\d{2,3})(?:\b|$)")
@@ -102,7 +102,7 @@ def read_claims(target: Target) -> Claims:
     )
 
 
-def check_claims(claims: Claims, target: Target) -> Iterator[Finding]:
+def check_claims(claims: Claims, target: Target) -> Iterator[AbiFinding]:
     """That everything the wheel says of itself agrees, and that RECORD is true."""
     if claims.dist_info is None:
         if target.kind == "wheel":
@@ -149,7 +149,7 @@ def _requirements(lines: Iterable[object]) -> Iterator[Requirement]:
             yield requirement
 
 
-def _check_file_name(claims: Claims) -> Iterator[Finding]:
+def _check_file_name(claims: Claims) -> Iterator[AbiFinding]:
     try:
         name, version, _, tags = parse_wheel_filename(claims.file_name)
     except InvalidWheelFilename as error:
@@ -187,7 +187,7 @@ def _check_file_name(claims: Claims) -> Iterator[Finding]:
         )
 
 
-def _check_versions(claims: Claims) -> Iterator[Finding]:
+def _check_versions(claims: Claims) -> Iterator[AbiFinding]:
     said = {
         "METADATA": claims.version,
         f"the folder {claims.dist_info.name if claims.dist_info else ''}": _folder_version(claims),
@@ -212,7 +212,7 @@ def _folder_version(claims: Claims) -> str:
     return claims.dist_info.name.removesuffix(".dist-info").partition("-")[2]
 
 
-def _check_record(dist_info: Path) -> Iterator[Finding]:
+def _check_record(dist_info: Path) -> Iterator[AbiFinding]:
     root = dist_info.parent
     rows = {row[0]: row[1] for row in csv.reader(_text(dist_info, "RECORD").splitlines()) if row}
     unsigned = {f"{dist_info.name}/{name}" for name in ("RECORD", "RECORD.jws", "RECORD.p7s")}
@@ -246,7 +246,7 @@ def _matches(path: Path, recorded: str) -> bool:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == expected
 
 
-def _check_top_level(dist_info: Path) -> Iterator[Finding]:
+def _check_top_level(dist_info: Path) -> Iterator[AbiFinding]:
     expected = {"llama_cpp", dist_info.name}
     others = sorted({path.name for path in dist_info.parent.iterdir()} - expected)
     if others:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from llamaproof.abi.aliases import compare_aliases
 from llamaproof.abi.constants import compare_constants
-from llamaproof.abi.findings import Finding, defect, note
+from llamaproof.abi.findings import AbiFinding, defect, note
 from llamaproof.abi.functions import Exports, by_symbol, compare_functions, unbound
 from llamaproof.abi.interface import Interface
 from llamaproof.abi.sides import Sides
@@ -18,10 +18,10 @@ _COUNTED = ("structs", "fields", "functions", "arguments", "constants", "types")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class BindingsComparison:
     """Findings, what was compared, and the C functions nobody binds."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[AbiFinding, ...]
     counts: Mapping[str, int]
     unbound: tuple[str, ...]
 
@@ -36,7 +36,7 @@ class _Absent:
     known: bool
 
 
-def compare(c: Interface, python: Interface, *, exports: Exports | None) -> Comparison:
+def compare(c: Interface, python: Interface, *, exports: Exports | None) -> BindingsComparison:
     """Compare the two sides.
 
     Args:
@@ -55,7 +55,7 @@ def compare(c: Interface, python: Interface, *, exports: Exports | None) -> Comp
         *compare_constants(sides, skip=skip, counts=counts),
         *compare_aliases(sides, counts=counts),
     ]
-    return Comparison(findings=tuple(findings), counts=counts, unbound=unbound(sides))
+    return BindingsComparison(findings=tuple(findings), counts=counts, unbound=unbound(sides))
 
 
 def _absent_modules(sides: Sides, exports: Exports | None) -> Iterator[_Absent]:
@@ -71,7 +71,7 @@ def _absent_modules(sides: Sides, exports: Exports | None) -> Iterator[_Absent]:
             yield _Absent(module=module, libraries=libraries, functions=len(bound), known=known)
 
 
-def _absence(absent: _Absent, exports: Exports | None) -> Finding:
+def _absence(absent: _Absent, exports: Exports | None) -> AbiFinding:
     names = ", ".join(f"lib{name}" for name in absent.libraries)
     if absent.known:
         return defect(

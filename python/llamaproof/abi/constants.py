@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from llamaproof.abi.findings import Finding, defect, note
+from llamaproof.abi.findings import AbiFinding, defect, note
 from llamaproof.abi.interface import Constant, Interface
 from llamaproof.abi.sides import Sides
 
@@ -16,7 +16,7 @@ _COUNTING_MEMBER = re.compile(r"_(COUNT|MAX_VALUE)$")
 
 def compare_constants(
     sides: Sides, *, skip: frozenset[str], counts: Counter[str]
-) -> Iterator[Finding]:
+) -> Iterator[AbiFinding]:
     """Compare all of them.
 
     Args:
@@ -55,7 +55,7 @@ def counts_members(theirs: Constant, mine: Constant) -> bool:
     return both and float(mine.value) < float(theirs.value)
 
 
-def _compare(c: Interface, theirs: Constant, mine: Constant) -> Iterator[Finding]:
+def _compare(c: Interface, theirs: Constant, mine: Constant) -> Iterator[AbiFinding]:
     if _same_value(theirs.value, mine.value):
         return
     if counts_members(theirs, mine):
@@ -77,7 +77,7 @@ def _compare(c: Interface, theirs: Constant, mine: Constant) -> Iterator[Finding
     )
 
 
-def _removed(c: Interface, mine: Constant, family: str) -> Finding:
+def _removed(c: Interface, mine: Constant, family: str) -> AbiFinding:
     taken = _members(c, family, mine.value)
     return defect(
         "constant.removed",

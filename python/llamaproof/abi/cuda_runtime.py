@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from llamaproof.abi.claims import Claims
-from llamaproof.abi.findings import Finding, defect, note
+from llamaproof.abi.findings import AbiFinding, defect, note
 from llamaproof.binary.cuda_libraries import CudaLibrary, parse_soname
 from llamaproof.binary.elf import Elf
 
@@ -43,7 +43,7 @@ def requires_nvidia_packages(claims: Claims) -> bool:
     return any(canonicalize_name(r.name).startswith("nvidia-") for r in claims.requires)
 
 
-def check_cuda_runtime(libraries: Sequence[Elf], claims: Claims) -> Iterator[Finding]:
+def check_cuda_runtime(libraries: Sequence[Elf], claims: Claims) -> Iterator[AbiFinding]:
     """That all needs are of one major version, the one the wheel claims and requires."""
     needs = cuda_needs(libraries)
     if not needs:
@@ -69,7 +69,7 @@ def _most_common(needs: Sequence[CudaNeed]) -> tuple[int, str]:
     return max(majors, key=majors.count), "its other CUDA libraries"
 
 
-def _check_requirement(need: CudaNeed, claims: Claims) -> Iterator[Finding]:
+def _check_requirement(need: CudaNeed, claims: Claims) -> Iterator[AbiFinding]:
     if not requires_nvidia_packages(claims):
         if claims.dist_info is not None:
             yield note(

@@ -9,7 +9,7 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from llamaproof.abi.findings import Finding, defect, note
+from llamaproof.abi.findings import AbiFinding, defect, note
 from llamaproof.binary.code_on_card import Arch, archs_of_cmake_item
 from llamaproof.binary.cubin import read_kernels
 from llamaproof.binary.fatbin import Fatbin, read_codes, read_fatbins
@@ -94,7 +94,9 @@ def _machine_code(library: Path, units: Sequence[Fatbin]) -> Iterator[tuple[Arch
             yield entry.arch, kernel
 
 
-def check_device_code(code: DeviceCode, asked: Sequence[str] | None, source: str) -> list[Finding]:
+def check_device_code(
+    code: DeviceCode, asked: Sequence[str] | None, source: str
+) -> list[AbiFinding]:
     """That each translation unit holds just what was asked for.
 
     Args:
@@ -117,7 +119,7 @@ def check_device_code(code: DeviceCode, asked: Sequence[str] | None, source: str
     return list(_differences(code, _wanted(asked), source))
 
 
-def _differences(code: DeviceCode, wanted: Sequence[str], source: str) -> Iterator[Finding]:
+def _differences(code: DeviceCode, wanted: Sequence[str], source: str) -> Iterator[AbiFinding]:
     for arch in wanted:
         there = code.archs.get(arch, 0)
         if there and there == code.fatbins:

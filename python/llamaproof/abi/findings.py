@@ -21,7 +21,7 @@ _OUTCOMES: dict[Level, Outcome] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class AbiFinding:
     """One difference.
 
     Attributes:
@@ -41,17 +41,17 @@ class Finding:
     consequence: str
 
 
-def defect(code: str, where: str, *, expected: str, found: str, consequence: str) -> Finding:
+def defect(code: str, where: str, *, expected: str, found: str, consequence: str) -> AbiFinding:
     """A finding that is wrong."""
     return _finding("defect", code, where, expected, found, consequence)
 
 
-def unchecked(code: str, where: str, *, expected: str, found: str, consequence: str) -> Finding:
+def unchecked(code: str, where: str, *, expected: str, found: str, consequence: str) -> AbiFinding:
     """A finding that could not be decided."""
     return _finding("unchecked", code, where, expected, found, consequence)
 
 
-def note(code: str, where: str, *, expected: str, found: str, consequence: str) -> Finding:
+def note(code: str, where: str, *, expected: str, found: str, consequence: str) -> AbiFinding:
     """A finding that is harmless."""
     return _finding("note", code, where, expected, found, consequence)
 
@@ -71,13 +71,13 @@ class Result:
 
     target: str
     sha256: str
-    findings: tuple[Finding, ...]
+    findings: tuple[AbiFinding, ...]
     counts: dict[str, int]
     facts: dict[str, Any] = field(default_factory=dict)
     required: tuple[str, ...] = ()
 
     @property
-    def defects(self) -> tuple[Finding, ...]:
+    def defects(self) -> tuple[AbiFinding, ...]:
         return tuple(f for f in self.findings if f.level == "defect")
 
     @property
@@ -105,7 +105,7 @@ class Result:
         )
 
 
-def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def sort_findings(findings: Iterable[AbiFinding]) -> tuple[AbiFinding, ...]:
     """Worst first; the order within a level stays."""
     order = list(_OUTCOMES)
     return tuple(sorted(findings, key=lambda finding: order.index(finding.level)))
@@ -113,8 +113,8 @@ def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def _finding(
     level: Level, code: str, where: str, expected: str, found: str, consequence: str
-) -> Finding:
-    return Finding(
+) -> AbiFinding:
+    return AbiFinding(
         level=level,
         code=code,
         where=where,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from llamaproof.abi.findings import Finding, defect, note, unchecked
+from llamaproof.abi.findings import AbiFinding, defect, note, unchecked
 from llamaproof.abi.interface import Function, Type
 from llamaproof.abi.sides import Sides, named
 
@@ -18,7 +18,7 @@ _NOT_FOUND = "the lookup fails with AttributeError: importing the module fails"
 
 def compare_functions(
     sides: Sides, exports: Exports | None, *, skip: frozenset[str], counts: Counter[str]
-) -> Iterator[Finding]:
+) -> Iterator[AbiFinding]:
     """Compare all of them.
 
     Args:
@@ -72,7 +72,9 @@ def _exported(mine: Function, exports: Exports) -> bool:
     return any(mine.symbol in exports.get(library, ()) for library in mine.libraries)
 
 
-def _check_exported(theirs: Function, mine: Function, exports: Exports | None) -> Iterator[Finding]:
+def _check_exported(
+    theirs: Function, mine: Function, exports: Exports | None
+) -> Iterator[AbiFinding]:
     # A library that is missing as a whole is reported once, not for each of its functions.
     if exports is None or not any(library in exports for library in mine.libraries):
         return
@@ -86,7 +88,7 @@ def _check_exported(theirs: Function, mine: Function, exports: Exports | None) -
         )
 
 
-def _undeclared(mine: Function, exports: Exports | None) -> Finding:
+def _undeclared(mine: Function, exports: Exports | None) -> AbiFinding:
     if exports is not None and _exported(mine, exports):
         return unchecked(
             "function.undeclared",
@@ -105,7 +107,9 @@ def _undeclared(mine: Function, exports: Exports | None) -> Finding:
     )
 
 
-def _check_bound_name(sides: Sides, mine: Function, theirs: Function | None) -> Iterator[Finding]:
+def _check_bound_name(
+    sides: Sides, mine: Function, theirs: Function | None
+) -> Iterator[AbiFinding]:
     own = {mine.symbol, theirs.name if theirs is not None else mine.symbol}
     for name in mine.bound_as:
         if name in sides.c.functions and name not in own:
@@ -118,26 +122,26 @@ def _check_bound_name(sides: Sides, mine: Function, theirs: Function | None) -> 
             )
 
 
-def _compare_result(sides: Sides, theirs: Function, mine: Function) -> Iterator[Finding]:
+def _compare_result(sides: Sides, theirs: Function, mine: Function) -> Iterator[AbiFinding]:
     assert theirs.result is not None
     if mine.result is None:
         yield _undeclared_result(sides, theirs.result, mine)
         return
-    verdict = sides.differ(theirs.result, mine.result, "result")
-    if verdict is not None:
-        yield Finding(
-            level=verdict.level,
+    difference = sides.differ(theirs.result, mine.result, "result")
+    if difference is not None:
+        yield AbiFinding(
+            level=difference.level,
             code="function.result-type",
             where=mine.name,
             expected=f"returns {named(theirs.result)}",
             found=f"restype {named(mine.result)}",
-            consequence=verdict.consequence,
+            consequence=difference.consequence,
         )
 
 
-def _undeclared_result(sides: Sides, theirs: Type, mine: Function) -> Finding:
-    verdict = sides.differ(theirs, _DEFAULT_RESULT, "result")
-    if verdict is None:
+def _undeclared_result(sides: Sides, theirs: Type, mine: Function) -> AbiFinding:
+    difference = sides.differ(theirs, _DEFAULT_RESULT, "result")
+    if difference is None:
         return note(
             "function.result-undeclared",
             mine.name,
@@ -150,13 +154,13 @@ def _undeclared_result(sides: Sides, theirs: Type, mine: Function) -> Finding:
         mine.name,
         expected=f"returns {theirs.name}",
         found="no restype: ctypes takes int",
-        consequence=verdict.consequence,
+        consequence=difference.consequence,
     )
 
 
 def _compare_arguments(
     sides: Sides, theirs: Function, mine: Function, counts: Counter[str]
-) -> Iterator[Finding]:
+) -> Iterator[AbiFinding]:
     expected = theirs.args or ()
     if mine.args is None:
         if expected:
@@ -175,19 +179,19 @@ def _compare_arguments(
     pairs = zip(expected, mine.args[: len(expected)], strict=True)
     for number, (c_type, my_type) in enumerate(pairs, 1):
         counts["arguments"] += 1
-        verdict = sides.differ(c_type, my_type, "argument")
-        if verdict is not None:
-            yield Finding(
-                level=verdict.level,
+        difference = sides.differ(c_type, my_type, "argument")
+        if difference is not None:
+            yield AbiFinding(
+                level=difference.level,
                 code="function.argument-type",
                 where=f"{mine.name}, argument {number}",
                 expected=named(c_type),
                 found=named(my_type),
-                consequence=verdict.consequence,
+                consequence=difference.consequence,
             )
 
 
-def _undeclared_arguments(theirs: Function, mine: Function) -> Finding:
+def _undeclared_arguments(theirs: Function, mine: Function) -> AbiFinding:
     return defect(
         "function.arguments-undeclared",
         mine.name,

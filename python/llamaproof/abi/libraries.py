@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof.abi.claims import Claims
-from llamaproof.abi.findings import Finding, defect, note, unchecked
+from llamaproof.abi.findings import AbiFinding, defect, note, unchecked
 from llamaproof.binary import manylinux
 from llamaproof.binary.cuda_libraries import DRIVER, cuda_libraries
 from llamaproof.binary.elf import X86_64, Elf, read_elf
@@ -50,7 +50,7 @@ def lookups(libraries: Sequence[Elf]) -> dict[str, frozenset[str]]:
     }
 
 
-def check_libraries(libraries: Sequence[Elf], claims: Claims) -> Iterator[Finding]:
+def check_libraries(libraries: Sequence[Elf], claims: Claims) -> Iterator[AbiFinding]:
     """The machine they are for, what they need besides each other, and that symbols resolve."""
     for elf in libraries:
         if elf.machine != X86_64:
@@ -100,7 +100,7 @@ def _reachable_exports(elf: Elf, by_name: Mapping[str, Elf]) -> frozenset[str]:
     return frozenset().union(*(one.exports for one in reached.values()))
 
 
-def _check_needs(libraries: Sequence[Elf], claims: Claims) -> Iterator[Finding]:
+def _check_needs(libraries: Sequence[Elf], claims: Claims) -> Iterator[AbiFinding]:
     known = _PROMISED | {DRIVER} | {elf.name for elf in libraries}
     known |= {elf.path.name for elf in libraries}
     promised = any("manylinux" in tag.platform for tag in claims.tags | claims.file_tags)
@@ -123,7 +123,7 @@ def _is_of_cuda(soname: str) -> bool:
     return any(library.cuda_major is not None for library in cuda_libraries([soname]))
 
 
-def _check_resolution(libraries: Sequence[Elf]) -> Iterator[Finding]:
+def _check_resolution(libraries: Sequence[Elf]) -> Iterator[AbiFinding]:
     by_name = {elf.name: elf for elf in libraries}
     for elf in libraries:
         found = _reachable_exports(elf, by_name)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from llamaproof.abi.claims import Claims
-from llamaproof.abi.findings import Finding, defect
+from llamaproof.abi.findings import AbiFinding, defect
 from llamaproof.binary import manylinux
 from llamaproof.binary.elf import Elf
 from llamaproof.errors import BadInput
@@ -15,7 +15,7 @@ from llamaproof.errors import BadInput
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 
 
-def check_symbol_versions(libraries: Sequence[Elf], claims: Claims) -> Iterator[Finding]:
+def check_symbol_versions(libraries: Sequence[Elf], claims: Claims) -> Iterator[AbiFinding]:
     """That no library needs a newer GLIBC, GLIBCXX or CXXABI than the platform tag promises."""
     promised = _promised_glibc(claims)
     if promised is None:

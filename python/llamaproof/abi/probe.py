@@ -8,13 +8,13 @@ disagree nothing is concluded.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from llamaproof.abi import compiler as cxx
 from llamaproof.abi.c_headers import Declarations, include_lines
-from llamaproof.abi.interface import Constant, Interface, Record, Type
+from llamaproof.abi.interface import Constant, Function, Interface, Record, Type
 from llamaproof.errors import LlamaproofError
 
 _PROLOGUE = r"""
@@ -231,29 +231,37 @@ def _refuse_disagreement(found: Declarations, facts: _Facts) -> None:
 def _disagreements(found: Declarations, facts: _Facts) -> Iterator[str]:
     bases = _anonymous_bases(found)
     for record in [*_complete(found), *found.nested.values()]:
-        told = facts.records.get(record.name)
-        if told is not None and told != (record.size, record.align):
-            yield f"{record.name} has size and alignment {told}, not {record.size, record.align}"
-        for field in record.fields:
-            fact = facts.fields.get((record.name, field.name))
-            if fact is None:
-                continue
-            offset = bases.get(record.name, 0) + field.offset
-            if not _agrees(field.type, fact[1:]):
-                yield f"{record.name}.{field.name} is {fact[1:]}, not {field.type}"
-            if fact[0] != offset:
-                yield f"{record.name}.{field.name} is at {fact[0]}, not {offset}"
-    for name, told_types in facts.functions.items():
-        function = found.functions[name]
-        types = (function.result, *(function.args or ()))
-        if len(types) != len(told_types):
-            yield f"{name} takes {len(told_types) - 1} arguments, not {len(types) - 1}"
-        for mine, fact_type in zip(types, told_types, strict=False):
-            if mine is not None and not _agrees(mine, fact_type):
-                yield f"a type of {name} is {fact_type}, not {mine}"
+        yield from _disagreements_on_record(record, bases.get(record.name, 0), facts)
+    for name, told in facts.functions.items():
+        yield from _disagreements_on_function(found.functions[name], told)
     for name, constant in found.enumerators.items():
         if facts.constants.get(name) != constant.value:
             yield f"{name} is {facts.constants.get(name)}, not {constant.value}"
+
+
+def _disagreements_on_record(record: Record, base: int, facts: _Facts) -> Iterator[str]:
+    told = facts.records.get(record.name)
+    if told is not None and told != (record.size, record.align):
+        yield f"{record.name} has size and alignment {told}, not {record.size, record.align}"
+    for field in record.fields:
+        fact = facts.fields.get((record.name, field.name))
+        if fact is None:
+            continue
+        if not _agrees(field.type, fact[1:]):
+            yield f"{record.name}.{field.name} is {fact[1:]}, not {field.type}"
+        if fact[0] != base + field.offset:
+            yield f"{record.name}.{field.name} is at {fact[0]}, not {base + field.offset}"
+
+
+def _disagreements_on_function(
+    function: Function, told: Sequence[tuple[str, int, bool]]
+) -> Iterator[str]:
+    types = (function.result, *(function.args or ()))
+    if len(types) != len(told):
+        yield f"{function.name} takes {len(told) - 1} arguments, not {len(types) - 1}"
+    for mine, fact in zip(types, told, strict=False):
+        if mine is not None and not _agrees(mine, fact):
+            yield f"a type of {function.name} is {fact}, not {mine}"
 
 
 def _anonymous_bases(found: Declarations) -> dict[str, int]:

@@ -5,7 +5,7 @@ Sizes, registers and alignment are those of the System V x86-64 psABI, on which 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +19,7 @@ _READ_BY_PYTHON: frozenset[Position] = frozenset(("field", "result", "element"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class TypeDifference:
     """That two types differ, how bad it is, and what happens."""
 
     level: Level
@@ -63,29 +63,32 @@ SAME_SIZE: Mapping[tuple[TypeKind, TypeKind], Rule] = {
 _BYTE_KINDS: frozenset[TypeKind] = frozenset(("char", "int", "bool"))
 
 
-def compare_types(c: Type, python: Type, position: Position) -> Verdict | None:
+def compare_types(c: Type, python: Type, position: Position) -> TypeDifference | None:
     """How a ctypes type differs from the C type it stands for; None when it does not."""
     if c.kind == "unknown":
-        return Verdict(level="unchecked", consequence="ctypes has no counterpart of this C++ type")
+        return TypeDifference(
+            level="unchecked", consequence="ctypes has no counterpart of this C++ type"
+        )
     if python.kind == "unknown":
-        return Verdict(
+        return TypeDifference(
             level="unchecked", consequence=f"{python.name} is no plain ctypes type: not decidable"
         )
     if position == "result" and (c.kind == "void") != (python.kind == "void"):
         return _void_result(c)
-    if c.kind == "pointer" and python.kind == "pointer":
-        return _compare_pointers(c, python)
-    if c.kind == "array" and python.kind == "array":
-        return _compare_arrays(c, python)
-    if c.kind == "record" and python.kind == "record":
-        return _compare_record_names(c, python)
+    compare = _OF_ONE_KIND.get(c.kind)
+    if compare is not None and python.kind == c.kind:
+        return compare(c, python)
+    return _compare_plain(c, python, position)
+
+
+def _compare_plain(c: Type, python: Type, position: Position) -> TypeDifference | None:
     if c.size != python.size:
-        return Verdict(level="defect", consequence=_size_consequence(c, python, position))
+        return TypeDifference(level="defect", consequence=_size_consequence(c, python, position))
     rule = SAME_SIZE.get((c.kind, python.kind))
     if rule is None:
-        return Verdict(level="defect", consequence=_kind_consequence(c, python))
+        return TypeDifference(level="defect", consequence=_kind_consequence(c, python))
     if rule.level is not None:
-        return Verdict(level=rule.level, consequence=rule.consequence)
+        return TypeDifference(level=rule.level, consequence=rule.consequence)
     return _compare_signs(c, python, position)
 
 
@@ -98,21 +101,21 @@ def record_name(python: Type) -> str:
     return python.record.rpartition(".")[2]
 
 
-def _void_result(c: Type) -> Verdict:
+def _void_result(c: Type) -> TypeDifference:
     if c.kind == "void":
-        return Verdict(
+        return TypeDifference(
             level="defect", consequence="C returns nothing: Python reads what a register held"
         )
     if c.kind == "record":
-        return Verdict(
+        return TypeDifference(
             level="defect",
             consequence="C writes the struct to an address that Python never passes: memory is "
             "overwritten",
         )
-    return Verdict(level="note", consequence="the result is dropped")
+    return TypeDifference(level="note", consequence="the result is dropped")
 
 
-def _compare_pointers(c: Type, python: Type) -> Verdict | None:
+def _compare_pointers(c: Type, python: Type) -> TypeDifference | None:
     assert c.target is not None and python.target is not None
     inner, mine = c.target, python.target
     if mine.kind == "void" or inner.kind == "void":
@@ -124,7 +127,7 @@ def _compare_pointers(c: Type, python: Type) -> Verdict | None:
     if inner.kind == "unknown":
         return None
     if inner.kind == "record" and inner.size == 0 and mine.kind != "record":
-        return Verdict(
+        return TypeDifference(
             level="note",
             consequence=f"the address is passed unchanged; {inner.record} is opaque, so what "
             f"Python would read through it ({mine.name}) means nothing",
@@ -134,15 +137,15 @@ def _compare_pointers(c: Type, python: Type) -> Verdict | None:
     different = compare_types(inner, mine, "element")
     if different is None:
         return None
-    return Verdict(
+    return TypeDifference(
         level=different.level, consequence=f"behind the pointer: {different.consequence}"
     )
 
 
-def _compare_arrays(c: Type, python: Type) -> Verdict | None:
+def _compare_arrays(c: Type, python: Type) -> TypeDifference | None:
     assert c.target is not None and python.target is not None
     if c.length != python.length:
-        return Verdict(
+        return TypeDifference(
             level="defect",
             consequence=f"C has {c.length} elements, Python {python.length}: what follows the "
             "shorter one is read as part of it",
@@ -152,58 +155,67 @@ def _compare_arrays(c: Type, python: Type) -> Verdict | None:
     return compare_types(c.target, python.target, "element")
 
 
-def _compare_record_names(c: Type, python: Type) -> Verdict | None:
+def _compare_record_names(c: Type, python: Type) -> TypeDifference | None:
     # Records of one name are compared once, field by field, where they are declared.
     if record_name(python) == c.record or "::" in c.record:
         return None
     return _other_record(c, python)
 
 
-def _other_record(c: Type, python: Type) -> Verdict:
-    return Verdict(
+def _other_record(c: Type, python: Type) -> TypeDifference:
+    return TypeDifference(
         level="defect",
         consequence=f"C has {c.record} ({c.size} bytes), Python {record_name(python)} "
         f"({python.size} bytes): one is read as the other",
     )
 
 
-def _compare_callbacks(c: Type, python: Type) -> Verdict | None:
+_OF_ONE_KIND: Mapping[TypeKind, Callable[[Type, Type], TypeDifference | None]] = {
+    "pointer": _compare_pointers,
+    "array": _compare_arrays,
+    "record": _compare_record_names,
+}
+
+
+def _compare_callbacks(c: Type, python: Type) -> TypeDifference | None:
     if len(c.args) != len(python.args):
-        return Verdict(
+        return TypeDifference(
             level="defect",
             consequence=f"C calls back with {len(c.args)} arguments, the Python callback takes "
             f"{len(python.args)}: registers and stack are read as what they are not",
         )
     assert c.result is not None and python.result is not None
     # Seen from a callback the directions turn round: Python reads arguments and makes the result.
-    verdicts = [
+    differences = [
         (f"argument {number}", compare_types(mine, theirs, "result"))
         for number, (mine, theirs) in enumerate(zip(c.args, python.args, strict=True), 1)
     ]
     if (c.result.kind == "void") != (python.result.kind == "void"):
-        verdicts.append(("result", _callback_void(c.result)))
+        differences.append(("result", _callback_void(c.result)))
     elif c.result.kind != "void":
-        verdicts.append(("result", compare_types(c.result, python.result, "argument")))
+        differences.append(("result", compare_types(c.result, python.result, "argument")))
     worst = sorted(
-        ((where, verdict) for where, verdict in verdicts if verdict is not None),
+        ((where, difference) for where, difference in differences if difference is not None),
         key=lambda item: ("defect", "unchecked", "note").index(item[1].level),
     )
     if not worst:
         return None
-    where, verdict = worst[0]
-    return Verdict(level=verdict.level, consequence=f"callback's {where}: {verdict.consequence}")
+    where, difference = worst[0]
+    return TypeDifference(
+        level=difference.level, consequence=f"callback's {where}: {difference.consequence}"
+    )
 
 
-def _callback_void(c_result: Type) -> Verdict:
+def _callback_void(c_result: Type) -> TypeDifference:
     if c_result.kind == "void":
-        return Verdict(level="note", consequence="what the callback returns is dropped")
-    return Verdict(
+        return TypeDifference(level="note", consequence="what the callback returns is dropped")
+    return TypeDifference(
         level="defect",
         consequence="C reads a result the callback never sets: whatever a register held",
     )
 
 
-def _compare_signs(c: Type, python: Type, position: Position) -> Verdict | None:
+def _compare_signs(c: Type, python: Type, position: Position) -> TypeDifference | None:
     if c.signed == python.signed or c.kind not in ("int", "enum") or python.kind != "int":
         return None
     if c.kind == "enum":
@@ -216,8 +228,8 @@ def _compare_signs(c: Type, python: Type, position: Position) -> Verdict | None:
     else:
         consequence = "a value in the upper half of the range reads as negative"
     if position in _READ_BY_PYTHON:
-        return Verdict(level="defect", consequence=consequence)
-    return Verdict(level="note", consequence="the same bits are passed either way")
+        return TypeDifference(level="defect", consequence=consequence)
+    return TypeDifference(level="note", consequence="the same bits are passed either way")
 
 
 def _size_consequence(c: Type, python: Type, position: Position) -> str:

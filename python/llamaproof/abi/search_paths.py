@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from llamaproof.abi.claims import Claims
 from llamaproof.abi.cuda_runtime import cuda_needs, requires_nvidia_packages
-from llamaproof.abi.findings import Finding, defect
+from llamaproof.abi.findings import AbiFinding, defect
 from llamaproof.binary.elf import Elf
 
 _ORIGIN = re.compile(r"^\$(ORIGIN|\{ORIGIN\})(/|$)")
@@ -16,7 +16,7 @@ _ORIGIN = re.compile(r"^\$(ORIGIN|\{ORIGIN\})(/|$)")
 
 def check_search_paths(
     libraries: Sequence[Elf], claims: Claims, *, depth: int
-) -> Iterator[Finding]:
+) -> Iterator[AbiFinding]:
     """Check every library's RPATH and RUNPATH.
 
     Args:
@@ -31,7 +31,7 @@ def check_search_paths(
         yield from _check_nvidia(libraries, depth)
 
 
-def _check_relative(elf: Elf) -> Iterator[Finding]:
+def _check_relative(elf: Elf) -> Iterator[AbiFinding]:
     for folder in (*elf.rpath, *elf.runpath):
         if not _ORIGIN.match(folder):
             yield defect(
@@ -43,7 +43,7 @@ def _check_relative(elf: Elf) -> Iterator[Finding]:
             )
 
 
-def _check_beside(elf: Elf, names: set[str]) -> Iterator[Finding]:
+def _check_beside(elf: Elf, names: set[str]) -> Iterator[AbiFinding]:
     beside = [name for name in elf.needed if name in names]
     if beside and "." not in _folders(elf):
         yield defect(
@@ -55,7 +55,7 @@ def _check_beside(elf: Elf, names: set[str]) -> Iterator[Finding]:
         )
 
 
-def _check_nvidia(libraries: Sequence[Elf], depth: int) -> Iterator[Finding]:
+def _check_nvidia(libraries: Sequence[Elf], depth: int) -> Iterator[AbiFinding]:
     by_file = {elf.path.name: elf for elf in libraries}
     for need in cuda_needs(libraries):
         elf = by_file[need.library]

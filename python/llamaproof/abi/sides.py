@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llamaproof.abi.interface import Interface, Record, Type
-from llamaproof.abi.rules import Position, Verdict, compare_types
+from llamaproof.abi.rules import Position, TypeDifference, compare_types
 
 # Kinds of type that are one thing as far as a struct's layout goes.
 _LAYOUT_KINDS = {"enum": "int", "char": "int"}
@@ -26,15 +26,19 @@ class Sides:
             return self.c.records.get(alias.record)
         return found
 
-    def differ(self, theirs: Type, mine: Type, position: Position) -> Verdict | None:
+    def differ(self, theirs: Type, mine: Type, position: Position) -> TypeDifference | None:
         """How a type of the bindings differs from C's; None where it stands for it.
 
         Records of different names are one type where their members lie alike.
         """
-        verdict = compare_types(theirs, mine, position)
-        if verdict is not None and verdict.level == "defect" and self._same_layout(theirs, mine):
+        difference = compare_types(theirs, mine, position)
+        if (
+            difference is not None
+            and difference.level == "defect"
+            and self._same_layout(theirs, mine)
+        ):
             return None
-        return verdict
+        return difference
 
     def _same_layout(self, theirs: Type, mine: Type) -> bool:
         while theirs.kind == mine.kind == "pointer" and theirs.target and mine.target:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from llamaproof.abi.findings import Finding, defect
+from llamaproof.abi.findings import AbiFinding, defect
 from llamaproof.abi.interface import Field, Record, Type
-from llamaproof.abi.rules import Verdict
+from llamaproof.abi.rules import TypeDifference
 from llamaproof.abi.sides import Sides, named
 
 Pair = tuple[Field | None, Field | None]
@@ -15,7 +15,7 @@ Pair = tuple[Field | None, Field | None]
 
 def compare_structs(
     sides: Sides, *, skip: frozenset[str], counts: Counter[str]
-) -> Iterator[Finding]:
+) -> Iterator[AbiFinding]:
     """Compare all of them.
 
     Args:
@@ -28,7 +28,7 @@ def compare_structs(
             yield from _compare_struct(sides, mine, counts)
 
 
-def _compare_struct(sides: Sides, mine: Record, counts: Counter[str]) -> Iterator[Finding]:
+def _compare_struct(sides: Sides, mine: Record, counts: Counter[str]) -> Iterator[AbiFinding]:
     theirs = sides.c_record(mine.name)
     if theirs is None:
         if not _is_part_of_another(sides, mine):
@@ -53,7 +53,7 @@ def _is_part_of_another(sides: Sides, mine: Record) -> bool:
     )
 
 
-def _unknown(mine: Record) -> Finding:
+def _unknown(mine: Record) -> AbiFinding:
     return defect(
         "struct.unknown",
         mine.name,
@@ -63,7 +63,7 @@ def _unknown(mine: Record) -> Finding:
     )
 
 
-def _opaque(mine: Record) -> Finding:
+def _opaque(mine: Record) -> AbiFinding:
     return defect(
         "struct.opaque",
         mine.name,
@@ -75,7 +75,7 @@ def _opaque(mine: Record) -> Finding:
 
 def _compare_members(
     sides: Sides, theirs: Record, mine: Record, where: str, counts: Counter[str]
-) -> Iterator[Finding]:
+) -> Iterator[AbiFinding]:
     if theirs.kind != mine.kind:
         yield defect(
             "struct.kind",
@@ -86,7 +86,7 @@ def _compare_members(
             "other",
         )
         return
-    found: list[Finding] = []
+    found: list[AbiFinding] = []
     for pair in _pair_fields(sides, theirs, mine):
         counts["fields"] += 1
         found += _compare_pair(sides, theirs, mine, pair, where, counts)
@@ -96,7 +96,7 @@ def _compare_members(
         yield from _compare_extent(theirs, mine, where)
 
 
-def _compare_extent(theirs: Record, mine: Record, where: str) -> Iterator[Finding]:
+def _compare_extent(theirs: Record, mine: Record, where: str) -> Iterator[AbiFinding]:
     if theirs.size != mine.size:
         yield defect(
             "struct.size",
@@ -119,7 +119,7 @@ def _compare_extent(theirs: Record, mine: Record, where: str) -> Iterator[Findin
 
 def _compare_pair(
     sides: Sides, theirs: Record, mine: Record, pair: Pair, where: str, counts: Counter[str]
-) -> Iterator[Finding]:
+) -> Iterator[AbiFinding]:
     c_field, my_field = pair
     if c_field is None and my_field is not None:
         yield _extra(theirs, my_field, f"{where}.{my_field.name}")
@@ -134,7 +134,7 @@ def _compare_pair(
         yield from _compare_nested(sides, c_field.type, my_field.type, label, counts)
 
 
-def _missing(mine: Record, field: Field, label: str) -> Finding:
+def _missing(mine: Record, field: Field, label: str) -> AbiFinding:
     return defect(
         "struct.field-missing",
         label,
@@ -144,7 +144,7 @@ def _missing(mine: Record, field: Field, label: str) -> Finding:
     )
 
 
-def _extra(theirs: Record, field: Field, label: str) -> Finding:
+def _extra(theirs: Record, field: Field, label: str) -> AbiFinding:
     return defect(
         "struct.field-extra",
         label,
@@ -154,7 +154,7 @@ def _extra(theirs: Record, field: Field, label: str) -> Finding:
     )
 
 
-def _compare_bits(c_field: Field, my_field: Field, label: str) -> Iterator[Finding]:
+def _compare_bits(c_field: Field, my_field: Field, label: str) -> Iterator[AbiFinding]:
     if (c_field.bits, c_field.first_bit) != (my_field.bits, my_field.first_bit):
         yield defect(
             "struct.field-bits",
@@ -167,11 +167,11 @@ def _compare_bits(c_field: Field, my_field: Field, label: str) -> Iterator[Findi
 
 def _compare_field(
     sides: Sides, theirs: Record, mine: Record, pair: tuple[Field, Field], label: str
-) -> Iterator[Finding]:
+) -> Iterator[AbiFinding]:
     c_field, my_field = pair
-    verdict = sides.differ(c_field.type, my_field.type, "field")
+    difference = sides.differ(c_field.type, my_field.type, "field")
     if c_field.offset != my_field.offset:
-        kind = f"; and {verdict.consequence}" if verdict is not None else ""
+        kind = f"; and {difference.consequence}" if difference is not None else ""
         yield defect(
             "struct.field-offset",
             label,
@@ -180,21 +180,23 @@ def _compare_field(
             consequence=f"the library's {c_field.name} is {_what_lies_at(c_field, mine)}; what "
             f"Python sets as {my_field.name} lands on {_what_lies_at(my_field, theirs)}{kind}",
         )
-    elif verdict is not None:
-        yield Finding(
-            level=verdict.level,
+    elif difference is not None:
+        yield AbiFinding(
+            level=difference.level,
             code="struct.field-type",
             where=label,
             expected=_place(c_field),
             found=_place(my_field),
-            consequence=verdict.consequence + _overlap(theirs, mine, pair, verdict),
+            consequence=difference.consequence + _overlap(theirs, mine, pair, difference),
         )
 
 
-def _overlap(theirs: Record, mine: Record, pair: tuple[Field, Field], verdict: Verdict) -> str:
+def _overlap(
+    theirs: Record, mine: Record, pair: tuple[Field, Field], difference: TypeDifference
+) -> str:
     """What else the longer of two fields takes in."""
     c_field, my_field = pair
-    if verdict.level != "defect":
+    if difference.level != "defect":
         return ""
     if c_field.type.size > my_field.type.size:
         return f": the library's {c_field.name} is {_what_lies_at(c_field, mine)}"
@@ -210,7 +212,7 @@ def _overlap(theirs: Record, mine: Record, pair: tuple[Field, Field], verdict: V
 
 def _compare_nested(
     sides: Sides, theirs: Type, mine: Type, label: str, counts: Counter[str]
-) -> Iterator[Finding]:
+) -> Iterator[AbiFinding]:
     """Compare members of a record that has no name of its own in C."""
     if theirs.kind == mine.kind == "record" and "::" in theirs.record:
         c_record, my_record = sides.c.records[theirs.record], sides.python.records[mine.record]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llamaproof.abi.findings import Finding, Level, Result
+from llamaproof.abi.findings import AbiFinding, Level, Result
 from llamaproof.reports import document
 from llamaproof.reports.blocks import Table, Tone, Toned
 from llamaproof.reports.outcome import Outcome
@@ -77,7 +77,7 @@ def write_json(result: Result, path: Path) -> None:
     document.write(path, result.json())
 
 
-def findings_table(findings: Sequence[Finding]) -> Table:
+def findings_table(findings: Sequence[AbiFinding]) -> Table:
     """A row for each finding."""
     return Table(
         head=(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llamaproof import shadow
 from llamaproof.doctor import where_attention_runs
-from llamaproof.doctor.findings import OUTCOMES, Finding, fine, note, stops, unclear
+from llamaproof.doctor.findings import OUTCOMES, DoctorFinding, fine, note, stops, unclear
 from llamaproof.doctor.gpu import Driver, Gpu, ask_driver, examine_driver
 from llamaproof.doctor.loading import examine_probe, probe, probe_on_shadow, read_cpu_flags
 from llamaproof.doctor.package import Host, cuda_backend, examine_code, examine_package, linked_cuda
@@ -44,7 +44,7 @@ class Diagnosis:
     version: str
     gpu: str
     is_shadow: bool
-    findings: tuple[Finding, ...]
+    findings: tuple[DoctorFinding, ...]
     report: ModelReport | None
     header: HeaderReport | None
     familiar: tuple[FamiliarResult, ...]
@@ -125,7 +125,7 @@ class _Case:
         self._real = real
         self._shadow_gpu = shadow_gpu
         self._environ = environ
-        self.findings: list[Finding] = []
+        self.findings: list[DoctorFinding] = []
         self.report: ModelReport | None = None
         self.header: HeaderReport | None = None
         self.familiar: tuple[FamiliarResult, ...] = ()
@@ -199,7 +199,7 @@ class _Case:
         return shadow.gpu_of_sm(self._real.sm)
 
 
-def _code(target: Target, real: Gpu | None, played: shadow.Gpu) -> list[Finding]:
+def _code(target: Target, real: Gpu | None, played: shadow.Gpu) -> list[DoctorFinding]:
     backend = cuda_backend(target)
     if backend is None:
         return []
@@ -207,7 +207,7 @@ def _code(target: Target, real: Gpu | None, played: shadow.Gpu) -> list[Finding]
     return [examine_code(backend, gpu.sm, gpu.name)]
 
 
-def _goes_on(findings: Sequence[Finding], whatever: Collection[str]) -> bool:
+def _goes_on(findings: Sequence[DoctorFinding], whatever: Collection[str]) -> bool:
     """Whether nothing stops, or only what is of these codes."""
     return all(f.level != "stops" or f.code in whatever for f in findings)
 
@@ -218,7 +218,7 @@ def _load(
     driver: Driver,
     shadow_gpu: shadow.Gpu,
     environ: Mapping[str, str],
-) -> list[Finding]:
+) -> list[DoctorFinding]:
     if target.package is None:
         return [unclear("no-bindings", "there are only libraries, no Python bindings", "")]
     if target.kind == "wheel":
@@ -241,7 +241,7 @@ def _load(
     return found
 
 
-def _softened(finding: Finding) -> Finding:
+def _softened(finding: DoctorFinding) -> DoctorFinding:
     """Without a GPU a package may need a driver that is not there: it is said, not held against."""
     if finding.code != "no-driver":
         return finding

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from llamaproof.binary.cuda_libraries import DRIVER, SONAME, CudaLibrary
-from llamaproof.doctor.findings import Finding, stops, unclear
+from llamaproof.doctor.findings import DoctorFinding, stops, unclear
 from llamaproof.doctor.package import REINSTALL
 
 
@@ -91,7 +91,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
 )
 
 
-def explain_failure(message: str) -> Finding:
+def explain_failure(message: str) -> DoctorFinding:
     """The reason and remedy for a message; the message itself when it is not known."""
     for explanation in EXPLANATIONS:
         match = explanation.pattern.search(message)

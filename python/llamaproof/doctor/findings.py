@@ -19,7 +19,7 @@ OUTCOMES: dict[Level, Outcome] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class DoctorFinding:
     """One thing that was looked at.
 
     Attributes:
@@ -34,17 +34,17 @@ class Finding:
     remedy: str = ""
 
 
-def fine(code: str, what: str) -> Finding:
-    return Finding(level="fine", code=code, what=what)
+def fine(code: str, what: str) -> DoctorFinding:
+    return DoctorFinding(level="fine", code=code, what=what)
 
 
-def note(code: str, what: str, remedy: str = "") -> Finding:
-    return Finding(level="note", code=code, what=what, remedy=remedy)
+def note(code: str, what: str, remedy: str = "") -> DoctorFinding:
+    return DoctorFinding(level="note", code=code, what=what, remedy=remedy)
 
 
-def stops(code: str, what: str, remedy: str) -> Finding:
-    return Finding(level="stops", code=code, what=what, remedy=remedy)
+def stops(code: str, what: str, remedy: str) -> DoctorFinding:
+    return DoctorFinding(level="stops", code=code, what=what, remedy=remedy)
 
 
-def unclear(code: str, what: str, remedy: str) -> Finding:
-    return Finding(level="unclear", code=code, what=what, remedy=remedy)
+def unclear(code: str, what: str, remedy: str) -> DoctorFinding:
+    return DoctorFinding(level="unclear", code=code, what=what, remedy=remedy)

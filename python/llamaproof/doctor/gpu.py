@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llamaproof.doctor.findings import Finding, fine, note, stops
+from llamaproof.doctor.findings import DoctorFinding, fine, note, stops
 from llamaproof.errors import CommandFailed
 from llamaproof.workers.worker import Worker
 
@@ -64,7 +64,7 @@ def ask_driver(environ: Mapping[str, str]) -> Driver:
 
 def examine_driver(
     driver: Driver, needed_cuda: int | None, environ: Mapping[str, str]
-) -> list[Finding]:
+) -> list[DoctorFinding]:
     """What the driver's answer means.
 
     Args:
@@ -90,7 +90,7 @@ def examine_driver(
     return found
 
 
-def _visibility(driver: Driver, environ: Mapping[str, str]) -> list[Finding]:
+def _visibility(driver: Driver, environ: Mapping[str, str]) -> list[DoctorFinding]:
     value = environ.get("CUDA_VISIBLE_DEVICES")
     if value is None or driver.gpus:
         return []
@@ -100,7 +100,7 @@ def _visibility(driver: Driver, environ: Mapping[str, str]) -> list[Finding]:
     return [note("visibility", f"CUDA_VISIBLE_DEVICES is {value!r}")]
 
 
-def _no_driver(error: str) -> Finding:
+def _no_driver(error: str) -> DoctorFinding:
     if any(Path(node).exists() for node in _DEVICE_NODES):
         return stops(
             "no-driver-library",

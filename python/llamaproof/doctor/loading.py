@@ -13,7 +13,7 @@ from typing import Any
 
 from llamaproof import shadow
 from llamaproof.doctor.explanations import explain_failure
-from llamaproof.doctor.findings import Finding, fine, stops
+from llamaproof.doctor.findings import DoctorFinding, fine, stops
 from llamaproof.doctor.package import REINSTALL
 from llamaproof.target import Target
 from llamaproof.workers.stage import staged
@@ -137,7 +137,7 @@ def _probe(
     )
 
 
-def examine_probe(loaded: Probe, cpu_flags: Collection[str]) -> list[Finding]:
+def examine_probe(loaded: Probe, cpu_flags: Collection[str]) -> list[DoctorFinding]:
     """What loading it showed.
 
     Args:
@@ -179,7 +179,7 @@ def read_cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
     return frozenset()
 
 
-def _bindings(defaults: Mapping[str, int | float | bool]) -> Finding:
+def _bindings(defaults: Mapping[str, int | float | bool]) -> DoctorFinding:
     wrong = {
         name: value
         for name, value in defaults.items()

@@ -14,7 +14,7 @@ from llamaproof.binary.elf import Elf, read_elf
 from llamaproof.binary.fatbin import read_fatbins
 from llamaproof.binary.loaded_code import loaded_code
 from llamaproof.binary.manylinux import newest
-from llamaproof.doctor.findings import Finding, fine, note, stops, unclear
+from llamaproof.doctor.findings import DoctorFinding, fine, note, stops, unclear
 from llamaproof.errors import BadInput
 from llamaproof.target import Target
 
@@ -58,7 +58,7 @@ def linked_cuda(target: Target) -> int | None:
     return next((x.cuda_major for x in _of_cuda(read_elf(backend).needed)), None)
 
 
-def examine_package(target: Target, host: Host, environ: Mapping[str, str]) -> list[Finding]:
+def examine_package(target: Target, host: Host, environ: Mapping[str, str]) -> list[DoctorFinding]:
     """What can be told from the files alone."""
     if not target.lib_dir.is_dir() or not target.libraries:
         return [
@@ -78,7 +78,7 @@ def examine_package(target: Target, host: Host, environ: Mapping[str, str]) -> l
     ]
 
 
-def examine_code(backend: Path, sm: int, gpu: str) -> Finding:
+def examine_code(backend: Path, sm: int, gpu: str) -> DoctorFinding:
     """Whether libggml-cuda has code for a GPU.
 
     Args:
@@ -110,7 +110,7 @@ def examine_code(backend: Path, sm: int, gpu: str) -> Finding:
     return fine("code", f"{backend.name} has code for {gpu}: {chosen} (of {has})")
 
 
-def _override(environ: Mapping[str, str]) -> Iterable[Finding]:
+def _override(environ: Mapping[str, str]) -> Iterable[DoctorFinding]:
     path = environ.get("LLAMA_CPP_LIB_PATH")
     if path:
         yield note(
@@ -120,7 +120,7 @@ def _override(environ: Mapping[str, str]) -> Iterable[Finding]:
         )
 
 
-def _machine(elves: Sequence[Elf], host: Host) -> Iterable[Finding]:
+def _machine(elves: Sequence[Elf], host: Host) -> Iterable[DoctorFinding]:
     built_for = {elf.machine for elf in elves}
     if built_for != {host.machine}:
         yield stops(
@@ -130,7 +130,7 @@ def _machine(elves: Sequence[Elf], host: Host) -> Iterable[Finding]:
         )
 
 
-def _backend(target: Target, elves: Sequence[Elf]) -> Iterable[Finding]:
+def _backend(target: Target, elves: Sequence[Elf]) -> Iterable[DoctorFinding]:
     if cuda_backend(target) is None:
         other = [e.path.name for e in elves if _OTHER_BACKENDS.match(e.path.name)]
         if other:
@@ -157,7 +157,7 @@ def _of_cuda(sonames: Iterable[str]) -> list[CudaLibrary]:
     return [x for x in cuda_libraries(sonames) if x.cuda_major is not None]
 
 
-def _system_libraries(elves: Sequence[Elf], host: Host) -> Iterable[Finding]:
+def _system_libraries(elves: Sequence[Elf], host: Host) -> Iterable[DoctorFinding]:
     names = [name for elf in elves for name in elf.needed_versions]
     for family, has in (("GLIBC", host.glibc), ("GLIBCXX", host.glibcxx)):
         needs = newest(names, family)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llamaproof.doctor.diagnosis import Diagnosis
-from llamaproof.doctor.findings import Finding, Level
+from llamaproof.doctor.findings import DoctorFinding, Level
 from llamaproof.model_run.header_report import header_json, print_header_report
 from llamaproof.model_run.terminal import as_json, print_report
 from llamaproof.reports.blocks import Table, Toned
@@ -69,11 +69,11 @@ def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
     )
 
 
-def _remedies(diagnosis: Diagnosis) -> list[Finding]:
+def _remedies(diagnosis: Diagnosis) -> list[DoctorFinding]:
     return [f for f in diagnosis.findings if f.level in ("stops", "unclear") and f.remedy]
 
 
-def _in_words(finding: Finding) -> str:
+def _in_words(finding: DoctorFinding) -> str:
     if finding.level == "note" and finding.remedy:
         return f"{finding.what} ({finding.remedy})"
     return finding.what

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llamaproof import shadow
 from llamaproof.attention.familiar_models import FAMILIAR_MODELS, FamiliarModel
-from llamaproof.doctor.findings import Finding, fine, stops, unclear
+from llamaproof.doctor.findings import DoctorFinding, fine, stops, unclear
 from llamaproof.doctor.gpu import Gpu
 from llamaproof.gguf.attention import LayerAttention, ModelAttention
 from llamaproof.model_run.report import ModelReport, report_of
@@ -55,7 +55,7 @@ def try_familiar(target: str, gpu: shadow.Gpu) -> tuple[FamiliarResult, ...]:
     )
 
 
-def examine_report(report: ModelReport) -> Finding:
+def examine_report(report: ModelReport) -> DoctorFinding:
     """What a model's report means for its user."""
     if report.death:
         return stops(

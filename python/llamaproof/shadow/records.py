@@ -32,6 +32,7 @@ _GRAPH_ACTIONS: dict[int, GraphAction] = {
     9: "update",
     10: "launch",
 }
+_FREED, _CAPTURE_ENDS = 5, 7
 _COOPERATIVE, _PROGRAMMATIC, _FROM_PTX, _ESTIMATED = 1, 2, 4, 8
 
 
@@ -198,6 +199,27 @@ class Refusal(Record):
 AnyRecord = Launch | Copy | Fill | Allocation | GraphEvent | LibraryCall | Mark | Refusal
 
 
+class _Fields:
+    """A raw record, and what every kind of record has of it."""
+
+    def __init__(
+        self, raw: RawRecord, name: Callable[[int], str], demangled: Callable[[int], str]
+    ) -> None:
+        self.kind: int = raw.kind
+        self.status: int = raw.status
+        self.value: tuple[int, ...] = tuple(raw.value)
+        self.name = name(raw.name)
+        self.number: int = raw.name
+        self.demangled = demangled
+        self.common = {
+            "sequence": raw.sequence,
+            "device": raw.device,
+            "stream": raw.stream,
+            "capture": raw.capture,
+            "thread": raw.thread,
+        }
+
+
 def read_record(
     raw: RawRecord, name: Callable[[int], str], demangled: Callable[[int], str]
 ) -> AnyRecord:
@@ -208,91 +230,122 @@ def read_record(
         name: the text of a name's number.
         demangled: the same, demangled.
     """
-    common = {
-        "sequence": raw.sequence,
-        "device": raw.device,
-        "stream": raw.stream,
-        "capture": raw.capture,
-        "thread": raw.thread,
-    }
-    value = tuple(raw.value)
-    text = name(raw.name)
-    if raw.kind == 1:
-        return Launch(
-            **common,
-            kernel=text,
-            demangled=demangled(raw.name),
-            grid=(value[0], value[1], value[2]),
-            block=(value[3], value[4], value[5]),
-            cluster=(value[10] & 0xFFFF, value[10] >> 16 & 0xFFFF, value[10] >> 32 & 0xFFFF),
-            dynamic_shared=value[6],
-            static_shared=value[7],
-            registers=value[8],
-            resident_blocks=value[11],
-            cooperative=bool(value[9] & _COOPERATIVE),
-            programmatic=bool(value[9] & _PROGRAMMATIC),
-            from_ptx=bool(value[9] & _FROM_PTX),
-            estimated=bool(value[9] & _ESTIMATED),
-        )
-    if raw.kind == 2:
-        return Copy(
-            **common,
-            call=text,
-            destination=value[0],
-            source=value[1],
-            row_bytes=value[2],
-            rows=value[3],
-            direction=_DIRECTIONS[value[4]],
-            source_device=ctypes.c_int64(value[5]).value,
-        )
-    if raw.kind == 3:
-        return Fill(
-            **common,
-            call=text,
-            destination=value[0],
-            row_bytes=value[1],
-            rows=value[2],
-            value=value[3],
-        )
-    if raw.kind in (4, 5):
-        return Allocation(
-            **common,
-            call=text,
-            address=value[0],
-            bytes=value[1],
-            charged=value[2],
-            memory=_MEMORY_KINDS[value[3]],
-            freed=raw.kind == 5,
-        )
-    if raw.kind in _GRAPH_ACTIONS:
-        ends = raw.kind == 7
-        return GraphEvent(
-            **common,
-            action=_GRAPH_ACTIONS[raw.kind],
-            executable=0 if ends else value[0],
-            nodes=value[0] if ends else value[1],
-            kernel_nodes=value[1] if ends else value[2],
-        )
-    if raw.kind == 11:
-        return LibraryCall(
-            **common,
-            call=text,
-            m=value[0],
-            n=value[1],
-            k=value[2],
-            batch=value[3],
-            type_a=value[4],
-            type_b=value[5],
-            type_c=value[6],
-            compute=value[7],
-            transpose_a=bool(value[8]),
-            transpose_b=bool(value[9]),
-            lda=value[10] & 0xFFFFFFFF,
-            ldb=value[10] >> 32,
-            ldc=value[11],
-        )
-    if raw.kind == 12:
-        return Mark(**common, label=text)
-    if raw.kind == 13:
-        return Refusal(**common, call=text, status=raw.status)
-    raise ValueError(f"record {raw.sequence} is of kind {raw.kind}, which is not known here")
+    read = _READERS.get(raw.kind)
+    if read is None:
+        raise ValueError(f"record {raw.sequence} is of kind {raw.kind}, which is not known here")
+    return read(_Fields(raw, name, demangled))
+
+
+def _launch(fields: _Fields) -> Launch:
+    value, flags, cluster = fields.value, fields.value[9], fields.value[10]
+    return Launch(
+        **fields.common,
+        kernel=fields.name,
+        demangled=fields.demangled(fields.number),
+        grid=(value[0], value[1], value[2]),
+        block=(value[3], value[4], value[5]),
+        cluster=(cluster & 0xFFFF, cluster >> 16 & 0xFFFF, cluster >> 32 & 0xFFFF),
+        dynamic_shared=value[6],
+        static_shared=value[7],
+        registers=value[8],
+        resident_blocks=value[11],
+        cooperative=bool(flags & _COOPERATIVE),
+        programmatic=bool(flags & _PROGRAMMATIC),
+        from_ptx=bool(flags & _FROM_PTX),
+        estimated=bool(flags & _ESTIMATED),
+    )
+
+
+def _copy(fields: _Fields) -> Copy:
+    destination, source, row_bytes, rows, direction, source_device = fields.value[:6]
+    return Copy(
+        **fields.common,
+        call=fields.name,
+        destination=destination,
+        source=source,
+        row_bytes=row_bytes,
+        rows=rows,
+        direction=_DIRECTIONS[direction],
+        source_device=ctypes.c_int64(source_device).value,
+    )
+
+
+def _fill(fields: _Fields) -> Fill:
+    destination, row_bytes, rows, value = fields.value[:4]
+    return Fill(
+        **fields.common,
+        call=fields.name,
+        destination=destination,
+        row_bytes=row_bytes,
+        rows=rows,
+        value=value,
+    )
+
+
+def _allocation(fields: _Fields) -> Allocation:
+    address, size, charged, memory = fields.value[:4]
+    return Allocation(
+        **fields.common,
+        call=fields.name,
+        address=address,
+        bytes=size,
+        charged=charged,
+        memory=_MEMORY_KINDS[memory],
+        freed=fields.kind == _FREED,
+    )
+
+
+def _graph_event(fields: _Fields) -> GraphEvent:
+    executable, nodes, kernel_nodes = fields.value[:3]
+    if fields.kind == _CAPTURE_ENDS:
+        executable, nodes, kernel_nodes = 0, *fields.value[:2]
+    return GraphEvent(
+        **fields.common,
+        action=_GRAPH_ACTIONS[fields.kind],
+        executable=executable,
+        nodes=nodes,
+        kernel_nodes=kernel_nodes,
+    )
+
+
+def _library_call(fields: _Fields) -> LibraryCall:
+    value = fields.value
+    return LibraryCall(
+        **fields.common,
+        call=fields.name,
+        m=value[0],
+        n=value[1],
+        k=value[2],
+        batch=value[3],
+        type_a=value[4],
+        type_b=value[5],
+        type_c=value[6],
+        compute=value[7],
+        transpose_a=bool(value[8]),
+        transpose_b=bool(value[9]),
+        lda=value[10] & 0xFFFFFFFF,
+        ldb=value[10] >> 32,
+        ldc=value[11],
+    )
+
+
+def _mark(fields: _Fields) -> Mark:
+    return Mark(**fields.common, label=fields.name)
+
+
+def _refusal(fields: _Fields) -> Refusal:
+    return Refusal(**fields.common, call=fields.name, status=fields.status)
+
+
+# By `llamaproof_record_kind` of native/shadow/shadow.h.
+_READERS: dict[int, Callable[[_Fields], AnyRecord]] = {
+    1: _launch,
+    2: _copy,
+    3: _fill,
+    4: _allocation,
+    _FREED: _allocation,
+    **dict.fromkeys(_GRAPH_ACTIONS, _graph_event),
+    11: _library_call,
+    12: _mark,
+    13: _refusal,
+}

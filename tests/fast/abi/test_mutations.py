@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llamaproof.abi.bindings import read_bindings
 from llamaproof.abi.c_headers import locate_headers, parse
-from llamaproof.abi.compare import Comparison, compare
+from llamaproof.abi.compare import BindingsComparison, compare
 from llamaproof.abi.compiler import find_compiler
 from llamaproof.abi.interface import Field, Interface, Record, Type
 from llamaproof.abi.probe import ask_compiler
@@ -52,7 +52,7 @@ def _with_record(python: Interface, key: str, record: Record) -> Interface:
     return replace(python, records={**python.records, key: record})
 
 
-def _defects(result: Comparison) -> list[str]:
+def _defects(result: BindingsComparison) -> list[str]:
     return [f.where for f in result.findings if f.level == "defect"]
 
 

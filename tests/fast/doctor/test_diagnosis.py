@@ -12,7 +12,7 @@ import pytest
 from llamaproof import cli, shadow
 from llamaproof.attention.familiar_models import FAMILIAR_MODELS
 from llamaproof.doctor.diagnosis import Diagnosis, diagnose
-from llamaproof.doctor.findings import Finding, fine, note, stops, unclear
+from llamaproof.doctor.findings import DoctorFinding, fine, note, stops, unclear
 from llamaproof.doctor.package import Host
 from llamaproof.doctor.terminal import diagnosis_json, print_diagnosis
 from llamaproof.doctor.where_attention_runs import FamiliarResult, remedy_for, shape_in_words
@@ -26,7 +26,7 @@ from tests.support.small_libraries import package
 L40S = shadow.find_gpu("L40S")
 
 
-def _diagnosis(*findings: Finding, familiar: tuple[FamiliarResult, ...] = ()) -> Diagnosis:
+def _diagnosis(*findings: DoctorFinding, familiar: tuple[FamiliarResult, ...] = ()) -> Diagnosis:
     return Diagnosis(
         target="installed",
         version="0.3.16",

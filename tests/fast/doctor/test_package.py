@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llamaproof import process
-from llamaproof.doctor.findings import Finding
+from llamaproof.doctor.findings import DoctorFinding
 from llamaproof.doctor.package import Host, examine_code, examine_package
 from tests.support.binary import elf_writer
 from tests.support.small_libraries import build, package
@@ -18,7 +18,7 @@ CUDA_13 = ("libcudart.so.13", "libcublas.so.13")
 PLAIN = ("libllama.so", "libggml.so", "libggml-cuda.so")
 
 
-def _codes(found: Sequence[Finding], level: str) -> list[str]:
+def _codes(found: Sequence[DoctorFinding], level: str) -> list[str]:
     return [finding.code for finding in found if finding.level == level]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from llamaproof.abi.findings import Finding as AbiFinding
+from llamaproof.abi.findings import AbiFinding as AbiFinding
 from llamaproof.abi.findings import Result
 from llamaproof.abi.terminal import print_result
 from llamaproof.attention.cell import HeadSizes, make_cell

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llamaproof.abi.check import check_pair
-from llamaproof.abi.findings import Finding, Result
+from llamaproof.abi.findings import AbiFinding, Result
 from tests.support.abi.toy_library import places
 
 _CHECKOUT = Path(__file__).resolve().parents[3]
@@ -36,7 +36,7 @@ def _check(bindings: str, headers: str) -> Result:
     return check_pair(_release(bindings), [_release(headers)])
 
 
-def _at(result: Result, where: str) -> Finding:
+def _at(result: Result, where: str) -> AbiFinding:
     (found,) = (f for f in result.defects if f.where == where)
     return found
 

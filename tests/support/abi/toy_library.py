@@ -12,7 +12,7 @@ from llamaproof.abi.c_headers import locate_headers, parse
 from llamaproof.abi.check import REQUIRED, check_pair
 from llamaproof.abi.compare import compare
 from llamaproof.abi.compiler import find_compiler
-from llamaproof.abi.findings import Finding, Result, sort_findings
+from llamaproof.abi.findings import AbiFinding, Result, sort_findings
 from llamaproof.abi.interface import Interface
 from llamaproof.abi.probe import ask_compiler
 
@@ -273,7 +273,7 @@ def _c_side(header: str) -> Interface:
         return ask_compiler(declared, compiler, wanted_constants=_MACROS)
 
 
-def only_defect(result: Result) -> Finding:
+def only_defect(result: Result) -> AbiFinding:
     """The one defect of a result."""
     (defect,) = result.defects
     return defect

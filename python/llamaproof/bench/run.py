@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -219,16 +220,8 @@ class Run:
             if self._limits.is_over:
                 self._leave_out([target], point, _TIME_IS_UP)
                 continue
-            try:
-                work = self._workers[target].count(point)
-            except WorkerDied as error:
-                self._put(target, point, "aborts", error.what)
-                self._restart(target)
-                continue
-            except LlamaproofError as error:
-                self._put(target, point, "failed", error.what)
-                continue
-            self._keep_work(target, point, work)
+            with self._told_in_the_record(target, point):
+                self._keep_work(target, point, self._workers[target].count(point))
 
     def _keep_work(self, target: int, point: Point, work: Work | None) -> None:
         if work is None:
@@ -249,34 +242,31 @@ class Run:
             )
 
     def _open(self, target: int, point: Point) -> Opened | None:
-        try:
+        with self._told_in_the_record(target, point):
             ready = self._workers[target].open(point)
-        except WorkerDied as error:
-            self._put(target, point, "aborts", error.what)
-            self._restart(target)
-            return None
-        except OutOfMemory as error:
-            self._put(target, point, "left out", f"not enough device memory: {error.what}")
-            return None
-        except LlamaproofError as error:
-            self._put(target, point, "failed", error.what)
-            return None
-        if not ready.supported:
+            if ready.supported:
+                return ready
             self._put(target, point, "falls back", _REFUSED)
-            return None
-        return ready
+        return None
 
     def _round(self, target: int, point: Point, taken: _Taken) -> bool:
-        try:
+        with self._told_in_the_record(target, point):
             taken.add(self._workers[target].round())
+            return True
+        return False
+
+    @contextlib.contextmanager
+    def _told_in_the_record(self, target: int, point: Point) -> Iterator[None]:
+        """What a worker refuses or does not survive costs this point, and is its result."""
+        try:
+            yield
         except WorkerDied as error:
             self._put(target, point, "aborts", error.what)
             self._restart(target)
-            return False
+        except OutOfMemory as error:
+            self._put(target, point, "left out", f"not enough device memory: {error.what}")
         except LlamaproofError as error:
             self._put(target, point, "failed", error.what)
-            return False
-        return True
 
     def _has_enough(self, taken: Sequence[_Taken], seconds: float) -> bool:
         if self._limits.is_over or min(t.tried for t in taken) >= self._limits.most_rounds:

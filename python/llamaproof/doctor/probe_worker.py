@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from llamaproof.model_run.worker import devices_of, import_bindings
+from llamaproof.model_run.bindings import devices_of, import_bindings
 from llamaproof.workers import handover
 from llamaproof.workers.worker import serve
 

@@ -10,7 +10,6 @@ RESULT: {"steps": [{"position", "n_tokens", "seconds", "reports"}, ...]}, or {"e
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -21,7 +20,8 @@ import numpy.typing as npt
 
 from llamaproof.errors import LlamaproofError
 from llamaproof.executor.loaded import Executor
-from llamaproof.model_run.worker import import_bindings
+from llamaproof.model_run import bindings
+from llamaproof.model_run.bindings import Refused
 from llamaproof.workers import handover
 from llamaproof.workers.worker import serve
 
@@ -38,15 +38,11 @@ def examine(job: dict[str, Any]) -> dict[str, Any]:
     log: list[str] = []
     try:
         steps, logits = decode(job, log)
-    except _Refused as refusal:
+    except Refused as refusal:
         lines = [line.strip() for line in "".join(log).splitlines() if line.strip()]
         raise LlamaproofError(str(refusal), hint=lines[-1] if lines else "") from refusal
     np.save(job["logits"], logits)
     return {"steps": steps}
-
-
-class _Refused(Exception):
-    pass
 
 
 def decode(
@@ -54,7 +50,7 @@ def decode(
 ) -> tuple[list[dict[str, Any]], npt.NDArray[np.float32]]:
     """A prompt, then token by token; logits of all of them: float32 [tokens, vocabulary]."""
     handover.load(job["session"])
-    llama = import_bindings(Path(job["package"]))
+    llama = bindings.import_bindings(Path(job["package"]))
     callback = llama.llama_log_callback(
         lambda _level, text, _data: log.append(text.decode("utf-8", "replace"))
     )
@@ -90,50 +86,29 @@ def decode(
 
 
 def _open(llama: Any, job: dict[str, Any]) -> tuple[Any, Any]:
-    params = llama.llama_model_default_params()
-    params.n_gpu_layers = job["n_gpu_layers"]
     # What is mapped from the file would be host memory the device reads behind the checker's back.
-    params.use_mmap = False
-    model = llama.llama_model_load_from_file(os.fsencode(job["model"]), params)
-    if not model:
-        raise _Refused("llama.cpp does not load the model")
-    n_tokens = len(job["tokens"])
-    params = llama.llama_context_default_params()
-    params.n_ctx = -(-n_tokens // _CONTEXT_STEP) * _CONTEXT_STEP
-    params.n_batch = params.n_ubatch = max(job["n_prefill"], 1)
-    params.type_k = job["type_k"]
-    params.type_v = job["type_v"]
-    if hasattr(params, "flash_attn_type"):  # from llama.cpp #15434 on
-        params.flash_attn_type = 1 if job["flash_attn"] else 0
-    else:
-        params.flash_attn = job["flash_attn"]
-    context = llama.llama_init_from_model(model, params)
-    if not context:
-        raise _Refused(f"llama.cpp creates no context of {params.n_ctx} tokens")
+    model = bindings.load_model(
+        llama, job["model"], n_gpu_layers=job["n_gpu_layers"], use_mmap=False
+    )
+    context = bindings.make_context(
+        llama,
+        model,
+        n_ctx=-(-len(job["tokens"]) // _CONTEXT_STEP) * _CONTEXT_STEP,
+        n_ubatch=max(job["n_prefill"], 1),
+        cache_types=(job["type_k"], job["type_v"]),
+        flash_attn=job["flash_attn"],
+    )
     return model, context
 
 
 def _step(
     llama: Any, context: Any, tokens: list[int], position: int, n_vocab: int
 ) -> npt.NDArray[np.float32]:
-    batch = llama.llama_batch_init(len(tokens), 0, 1)
-    try:
-        batch.n_tokens = len(tokens)
-        for index, token in enumerate(tokens):
-            batch.token[index] = token
-            batch.pos[index] = position + index
-            batch.n_seq_id[index] = 1
-            batch.seq_id[index][0] = 0
-            batch.logits[index] = True
-        status = llama.llama_decode(context, batch)
-        if status != 0:
-            raise _Refused(f"llama_decode returned {status} at position {position}")
-        logits = llama.llama_get_logits(context)
-        count = len(tokens) * n_vocab
-        rows = np.array(np.ctypeslib.as_array(logits, shape=(count,)), np.float32)
-        return rows.reshape(len(tokens), n_vocab)
-    finally:
-        llama.llama_batch_free(batch)
+    bindings.decode(llama, context, tokens, position, all_logits=True)
+    logits = llama.llama_get_logits(context)
+    count = len(tokens) * n_vocab
+    rows = np.array(np.ctypeslib.as_array(logits, shape=(count,)), np.float32)
+    return rows.reshape(len(tokens), n_vocab)
 
 
 if __name__ == "__main__":

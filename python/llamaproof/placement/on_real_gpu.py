@@ -14,7 +14,7 @@ from llamaproof.attention.cell import Cell
 from llamaproof.binary.loaded_code import loaded_code
 from llamaproof.errors import BadInput
 from llamaproof.placement import tracer
-from llamaproof.placement.on_shadow import FAILED, SILENCE_LIMIT_S, Progress, outcome_of
+from llamaproof.placement.on_shadow import FAILED, SILENCE_LIMIT_S, Progress, outcome_of, survey_of
 from llamaproof.placement.survey import GpuSurvey, Survey
 from llamaproof.target import Target, open_target
 from llamaproof.target.libraries import linux_libraries
@@ -57,17 +57,7 @@ def collect_real(
             },
             seconds=time.monotonic() - started,
         )
-        return Survey(
-            target=target.name,
-            kind=target.kind,
-            version=target.version,
-            sha256=target.sha256,
-            ggml_version=facts["ggml_version"],
-            kv_layout=facts["kv_layout"],
-            cuda=needs.major,
-            cells=distinct,
-            reports=(report,),
-        )
+        return survey_of(target, distinct, [report], cuda=needs.major, facts=facts)
 
 
 def _card_name(device: str) -> str:

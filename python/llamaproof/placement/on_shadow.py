@@ -60,17 +60,34 @@ def collect(
         for gpu in gpus:
             report, facts = _examine(target, needs.code, gpu, distinct, on_progress)
             reports.append(report)
-        return Survey(
-            target=target.name,
-            kind=target.kind,
-            version=target.version,
-            sha256=target.sha256,
-            ggml_version=facts["ggml_version"],
-            kv_layout=facts["kv_layout"],
-            cuda=needs.major,
-            cells=distinct,
-            reports=tuple(reports),
-        )
+        return survey_of(target, distinct, reports, cuda=needs.major, facts=facts)
+
+
+def survey_of(
+    target: Target,
+    cells: Sequence[Cell],
+    reports: Sequence[GpuSurvey],
+    *,
+    cuda: int,
+    facts: Mapping[str, Any],
+) -> Survey:
+    """The survey of a target.
+
+    Args:
+        cuda: CUDA's major version that the target is linked to.
+        facts: what a worker found of the release: `ggml_version` and `kv_layout`.
+    """
+    return Survey(
+        target=target.name,
+        kind=target.kind,
+        version=target.version,
+        sha256=target.sha256,
+        ggml_version=facts["ggml_version"],
+        kv_layout=facts["kv_layout"],
+        cuda=cuda,
+        cells=tuple(cells),
+        reports=tuple(reports),
+    )
 
 
 def _examine(

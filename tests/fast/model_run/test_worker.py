@@ -108,7 +108,7 @@ def test_a_model_that_does_not_load_ends_the_run(target: Target, tmp_path: Path)
 def test_a_decode_that_fails_ends_the_run(target: Target, tmp_path: Path) -> None:
     (failure,) = _run(target, "failing", tmp_path).failures
     assert (failure.phase, failure.died) == ("prefill", False)
-    assert failure.reason == "llama_decode returned -1"
+    assert failure.reason == "llama_decode returned -1 at position 0"
 
 
 def test_an_abort_ends_the_run(target: Target, tmp_path: Path) -> None:

@@ -27,14 +27,7 @@ def compare_aliases(sides: Sides, *, counts: Counter[str]) -> Iterator[AbiFindin
         counts["types"] += 1
         difference = sides.differ(theirs, mine, "field")
         if difference is not None:
-            yield AbiFinding(
-                level=difference.level,
-                code="type",
-                where=name,
-                expected=named(theirs),
-                found=named(mine),
-                consequence=difference.consequence,
-            )
+            yield difference.finding("type", name, expected=named(theirs), found=named(mine))
 
 
 def _counterpart(sides: Sides, name: str) -> Type | None:

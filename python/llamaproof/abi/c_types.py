@@ -10,24 +10,6 @@ from clang.cindex import TypeKind
 
 from llamaproof.abi.interface import POINTER_SIZE, Type
 
-_INTEGERS = {
-    TypeKind.CHAR_U,
-    TypeKind.UCHAR,
-    TypeKind.CHAR16,
-    TypeKind.CHAR32,
-    TypeKind.USHORT,
-    TypeKind.UINT,
-    TypeKind.ULONG,
-    TypeKind.ULONGLONG,
-    TypeKind.UINT128,
-    TypeKind.SCHAR,
-    TypeKind.WCHAR,
-    TypeKind.SHORT,
-    TypeKind.INT,
-    TypeKind.LONG,
-    TypeKind.LONGLONG,
-    TypeKind.INT128,
-}
 _UNSIGNED = {
     TypeKind.CHAR_U,
     TypeKind.UCHAR,
@@ -38,6 +20,16 @@ _UNSIGNED = {
     TypeKind.ULONG,
     TypeKind.ULONGLONG,
     TypeKind.UINT128,
+}
+_INTEGERS = {
+    *_UNSIGNED,
+    TypeKind.SCHAR,
+    TypeKind.WCHAR,
+    TypeKind.SHORT,
+    TypeKind.INT,
+    TypeKind.LONG,
+    TypeKind.LONGLONG,
+    TypeKind.INT128,
 }
 _FLOATS = {TypeKind.HALF, TypeKind.FLOAT, TypeKind.DOUBLE, TypeKind.LONGDOUBLE, TypeKind.FLOAT128}
 _POINTERS = {TypeKind.POINTER, TypeKind.LVALUEREFERENCE, TypeKind.RVALUEREFERENCE}

@@ -25,13 +25,10 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target", nargs="?", help="a wheel, a folder that holds llama_cpp, or `installed`"
     )
-    parser.add_argument(
+    _add_headers(
+        parser,
         "--headers",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="DIR",
-        help="headers to hold the bindings against (default: llama_cpp/include of the target)",
+        "headers to hold the bindings against (default: llama_cpp/include of the target)",
     )
     parser.add_argument(
         "--bindings",
@@ -44,13 +41,10 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
         metavar="OTHER",
         help="an unpatched build (wheel or folder): its symbols and layouts must still be there",
     )
-    parser.add_argument(
+    _add_headers(
+        parser,
         "--baseline-headers",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="DIR",
-        help="headers of the baseline (default: llama_cpp/include of it)",
+        "headers of the baseline (default: llama_cpp/include of it)",
     )
     parser.add_argument(
         "--cuda-arch",
@@ -65,6 +59,10 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
         help="list the attention kernels with their registers, shared memory and stack",
     )
     parser.set_defaults(execute=execute)
+
+
+def _add_headers(parser: argparse.ArgumentParser, name: str, words: str) -> None:
+    parser.add_argument(name, action="append", default=[], type=Path, metavar="DIR", help=words)
 
 
 def execute(args: argparse.Namespace) -> int:

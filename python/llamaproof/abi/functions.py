@@ -129,13 +129,11 @@ def _compare_result(sides: Sides, theirs: Function, mine: Function) -> Iterator[
         return
     difference = sides.differ(theirs.result, mine.result, "result")
     if difference is not None:
-        yield AbiFinding(
-            level=difference.level,
-            code="function.result-type",
-            where=mine.name,
+        yield difference.finding(
+            "function.result-type",
+            mine.name,
             expected=f"returns {named(theirs.result)}",
             found=f"restype {named(mine.result)}",
-            consequence=difference.consequence,
         )
 
 
@@ -181,13 +179,11 @@ def _compare_arguments(
         counts["arguments"] += 1
         difference = sides.differ(c_type, my_type, "argument")
         if difference is not None:
-            yield AbiFinding(
-                level=difference.level,
-                code="function.argument-type",
-                where=f"{mine.name}, argument {number}",
+            yield difference.finding(
+                "function.argument-type",
+                f"{mine.name}, argument {number}",
                 expected=named(c_type),
                 found=named(my_type),
-                consequence=difference.consequence,
             )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from llamaproof.abi.findings import Level
+from llamaproof.abi.findings import AbiFinding, Level
 from llamaproof.abi.interface import Type, TypeKind
 
 Position = Literal["field", "argument", "result", "element"]
@@ -24,6 +24,19 @@ class TypeDifference:
 
     level: Level
     consequence: str
+
+    def finding(
+        self, code: str, where: str, *, expected: str, found: str, more: str = ""
+    ) -> AbiFinding:
+        """The finding that says so; `more` is added to the consequence."""
+        return AbiFinding(
+            level=self.level,
+            code=code,
+            where=where,
+            expected=expected,
+            found=found,
+            consequence=self.consequence + more,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -181,13 +181,12 @@ def _compare_field(
             f"Python sets as {my_field.name} lands on {_what_lies_at(my_field, theirs)}{kind}",
         )
     elif difference is not None:
-        yield AbiFinding(
-            level=difference.level,
-            code="struct.field-type",
-            where=label,
+        yield difference.finding(
+            "struct.field-type",
+            label,
             expected=_place(c_field),
             found=_place(my_field),
-            consequence=difference.consequence + _overlap(theirs, mine, pair, difference),
+            more=_overlap(theirs, mine, pair, difference),
         )
 
 

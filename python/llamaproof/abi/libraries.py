@@ -9,9 +9,9 @@ from typing import Any
 
 from llamaproof.abi.claims import Claims
 from llamaproof.abi.findings import AbiFinding, defect, note, unchecked
-from llamaproof.binary import manylinux
 from llamaproof.binary.cuda_libraries import DRIVER, cuda_libraries
 from llamaproof.binary.elf import X86_64, Elf, read_elf
+from llamaproof.binary.manylinux import newest_by_family
 
 # What every Linux of a manylinux platform has, of those that a compute library can need.
 # Source: PEP 513, 571, 599 and 600, and the manylinux policy table of auditwheel.
@@ -67,8 +67,6 @@ def check_libraries(libraries: Sequence[Elf], claims: Claims) -> Iterator[AbiFin
 
 def library_facts(libraries: Sequence[Elf]) -> dict[str, Any]:
     """What the libraries are and need, for the report."""
-    versions = [v for elf in libraries for v in elf.needed_versions]
-    newest = {f: manylinux.newest(versions, f) for f in ("GLIBC", "GLIBCXX", "CXXABI")}
     return {
         "libraries": {
             elf.path.name: {
@@ -79,9 +77,9 @@ def library_facts(libraries: Sequence[Elf]) -> dict[str, Any]:
             }
             for elf in libraries
         },
-        "newest_symbol_versions": {
-            family: ".".join(map(str, number)) for family, number in newest.items() if number
-        },
+        "newest_symbol_versions": newest_by_family(
+            version for elf in libraries for version in elf.needed_versions
+        ),
     }
 
 

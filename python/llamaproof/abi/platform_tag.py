@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from llamaproof.abi.claims import Claims
 from llamaproof.abi.findings import AbiFinding, defect
-from llamaproof.binary import manylinux
 from llamaproof.binary.elf import Elf
+from llamaproof.binary.manylinux import Version, glibc_of, newest_by_family, oldest_platform
 from llamaproof.errors import BadInput
-
-# PEP 513, 571 and 599: tags from before the glibc version was in the name.
-_LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 
 
 def check_symbol_versions(libraries: Sequence[Elf], claims: Claims) -> Iterator[AbiFinding]:
@@ -33,28 +29,18 @@ def check_symbol_versions(libraries: Sequence[Elf], claims: Claims) -> Iterator[
             )
 
 
-def _promised_glibc(claims: Claims) -> tuple[int, int] | None:
+def _promised_glibc(claims: Claims) -> Version | None:
     """The oldest glibc that pip takes the wheel to run on; None where the tag is no manylinux."""
-    return min(
-        filter(None, (_glibc(t.platform) for t in claims.file_tags | claims.tags)), default=None
-    )
+    promised = (glibc_of(tag.platform) for tag in claims.file_tags | claims.tags)
+    return min(filter(None, promised), default=None)
 
 
-def _glibc(platform: str) -> tuple[int, int] | None:
-    match = re.match(r"manylinux_(\d+)_(\d+)_", platform)
-    if match:
-        return int(match.group(1)), int(match.group(2))
-    return _LEGACY.get(platform.partition("_")[0])
-
-
-def _needed_glibc(versions: Iterable[str]) -> tuple[int, int] | None:
+def _needed_glibc(versions: Iterable[str]) -> Version | None:
     try:
-        return _glibc(manylinux.oldest_platform(versions))
+        return glibc_of(oldest_platform(versions))
     except BadInput:
         return None
 
 
 def _newest(versions: Iterable[str]) -> str:
-    listed = tuple(versions)
-    newest = ((f, manylinux.newest(listed, f)) for f in ("GLIBC", "GLIBCXX", "CXXABI"))
-    return ", ".join(f"{f}_{'.'.join(map(str, number))}" for f, number in newest if number)
+    return ", ".join(f"{f}_{number}" for f, number in newest_by_family(versions).items())

@@ -1,7 +1,8 @@
-"""The oldest Linux that a library's symbol versions allow."""
+"""Symbol versions and the manylinux platforms that promise them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from llamaproof.errors import BadInput
@@ -21,6 +22,13 @@ _POLICIES: tuple[tuple[Version, dict[str, Version]], ...] = (
 )
 _FAMILIES = ("GLIBCXX", "CXXABI", "GCC")
 
+# PEP 513, 571 and 599: tags from before the glibc version was in the name.
+_LEGACY: dict[str, Version] = {
+    "manylinux1": (2, 5),
+    "manylinux2010": (2, 12),
+    "manylinux2014": (2, 17),
+}
+
 
 def parse_symbol_version(name: str) -> tuple[str, Version] | None:
     """`GLIBC_2.34` as ("GLIBC", (2, 34)); None for a name with no number, such as GLIBC_PRIVATE."""
@@ -35,6 +43,21 @@ def newest(names: Iterable[str], family: str) -> Version | None:
     """The newest version of one family among symbol version names; None where none is needed."""
     parsed = (parse_symbol_version(name) for name in names)
     return max((p[1] for p in parsed if p is not None and p[0] == family), default=None)
+
+
+def newest_by_family(names: Iterable[str]) -> dict[str, str]:
+    """The newest needed version of glibc and the C++ runtime: `GLIBC` is `2.34`."""
+    listed = tuple(names)
+    found = ((family, newest(listed, family)) for family in ("GLIBC", "GLIBCXX", "CXXABI"))
+    return {family: ".".join(map(str, number)) for family, number in found if number}
+
+
+def glibc_of(platform: str) -> Version | None:
+    """The glibc that a platform tag promises: (2, 35) by `manylinux_2_35_x86_64`, else None."""
+    match = re.match(r"manylinux_(\d+)_(\d+)_", platform)
+    if match:
+        return int(match.group(1)), int(match.group(2))
+    return _LEGACY.get(platform.partition("_")[0])
 
 
 def oldest_platform(names: Iterable[str]) -> str:

@@ -2,5 +2,6 @@
 
 The headers say what C has: libclang gives names and structure, the compiler every number. The
 bindings are imported in a worker process on a stand-in loader, so ctypes itself says what Python
-has. `compare` holds the two together; `binary` looks at the libraries themselves.
+has. `compare` holds the two together; `libraries`, `device` and their like look at the binary, and
+hold it against what the wheel says of itself (`claims`).
 """

@@ -104,7 +104,7 @@ def from_launches(
     code, which ends the program a moment later.
 
     Args:
-        hollow: mangled names of kernels that only trap (`hollow.hollow_kernels`).
+        hollow: mangled names of kernels that only trap (`kernels.hollow`).
     """
     proper = [x for x in launches if kernel_names.is_attention(kernel_names.function_of(x.name))]
     if not proper:

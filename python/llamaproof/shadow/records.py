@@ -82,7 +82,7 @@ class Launch(Record):
         registers: per thread.
         resident_blocks: on one multiprocessor at a time, by NVIDIA's occupancy calculator.
         from_ptx: no machine code for this sm, the driver would compile PTX.
-        estimated: registers are an estimate (see `index`).
+        estimated: registers are an estimate (see `shadow.index`).
         programmatic: may start before the kernel in front of it ends.
     """
 

@@ -1,10 +1,11 @@
 """The attention of models that many people run, by the names they know them by.
 
-Heads and head sizes are those of each model's published `config.json`: `num_attention_heads`,
-`num_key_value_heads` and `head_dim` (without it `hidden_size / num_attention_heads`). A latent
-model (MLA) has one KV head, with `kv_lora_rank + qk_rope_head_dim` for K and `kv_lora_rank` for V:
-that is how llama.cpp feeds it. Whether a release of llama.cpp knows the model at all is another
-question.
+Heads and head sizes are meant to be those of each model's published `config.json`. Those files were
+not at hand: only GLM-4.7-Flash, Gemma 4, MiMo-V2-Flash, MiniMax M2 and Mistral Small 4 were
+cross-checked. The fields are `num_attention_heads`, `num_key_value_heads` and `head_dim` (else
+`hidden_size / num_attention_heads`). A latent model (MLA) has one KV head, with
+`kv_lora_rank + qk_rope_head_dim` for K and `kv_lora_rank` for V: that is how llama.cpp feeds it.
+Whether a release of llama.cpp knows the model at all is another question.
 """
 
 from __future__ import annotations

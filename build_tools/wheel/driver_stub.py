@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from llamaproof.binary.cuda_libraries import DRIVER
 from llamaproof.process import run
 
 # The driver functions that ggml-cuda calls (its VMM memory pool).
@@ -35,7 +36,7 @@ def build_driver_stub(path: Path) -> None:
     source.write_text("\n".join(functions) + "\n")
     try:
         run(
-            ("cc", "-O1", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-Wl,--build-id=none",
+            ("cc", "-O1", "-shared", "-fPIC", f"-Wl,-soname,{DRIVER}", "-Wl,--build-id=none",
              "-o", path, source)
         )  # fmt: skip
     finally:

@@ -9,7 +9,7 @@ from build_tools.wheel.driver_stub import build_driver_stub
 from build_tools.wheel.environment import tool
 from build_tools.wheel.stage import put
 from build_tools.wheel.toolkit import Toolkit
-from llamaproof.binary.cuda_libraries import DRIVER, CudaLibrary
+from llamaproof.binary.cuda_libraries import DRIVER, needed_by_build
 from llamaproof.binary.elf import read_elf
 from llamaproof.binary.manylinux import oldest_platform
 from llamaproof.errors import LlamaproofError
@@ -42,7 +42,7 @@ def _rpath(library: Path, toolkit: Toolkit | None) -> str:
     """Relative to the library: its neighbours, then the CUDA packages beside llama_cpp."""
     if toolkit is None or library.name != "libggml-cuda.so":
         return "$ORIGIN"
-    needed = (CudaLibrary.of_cuda(name, toolkit.major) for name in ("cudart", "cublas"))
+    needed = needed_by_build(toolkit.major)
     packages = dict.fromkeys(f"$ORIGIN/../../{library.folder}" for library in needed)
     return ":".join(("$ORIGIN", *packages))
 

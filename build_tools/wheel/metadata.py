@@ -9,7 +9,7 @@ from build_tools.wheel.environment import tool
 from build_tools.wheel.stage import put
 from build_tools.wheel.toolkit import Toolkit
 from llamaproof import wheel_contents
-from llamaproof.binary.cuda_libraries import CudaLibrary
+from llamaproof.binary.cuda_libraries import needed_by_build
 from llamaproof.errors import LlamaproofError
 from llamaproof.process import run
 from llamaproof.reports import document
@@ -56,7 +56,7 @@ def write_metadata(tree: Path, info: Path, contents: WheelContents, scratch: Pat
 def cuda_requirements(toolkit: Toolkit) -> tuple[str, ...]:
     """The packages that bring cudart and cublas of the same major version as the build."""
     major = toolkit.major
-    cudart, cublas = (CudaLibrary.of_cuda(name, major) for name in ("cudart", "cublas"))
+    cudart, cublas = needed_by_build(major)
     return (
         f"{cudart.package}>={toolkit.version},<{major + 1}",
         f"{cublas.package}>={major},<{major + 1}",

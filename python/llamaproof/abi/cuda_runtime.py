@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from llamaproof.binary.elf import Elf
 
 
 @dataclass(frozen=True, kw_only=True)
-class CudaNeed:
+class CudaDependency:
     """That a library needs a CUDA library: `libggml-cuda.so` needs `libcudart.so.13`."""
 
     library: str
@@ -24,14 +23,14 @@ class CudaNeed:
     major: int
 
 
-def cuda_needs(libraries: Sequence[Elf]) -> list[CudaNeed]:
+def cuda_dependencies(libraries: Sequence[Elf]) -> list[CudaDependency]:
     """The CUDA libraries that are needed and not among the libraries themselves.
 
     Those alone whose number is that of their CUDA: no package of pip brings the driver.
     """
     shipped = {elf.name for elf in libraries} | {elf.path.name for elf in libraries}
     return [
-        CudaNeed(library=elf.path.name, cuda=cuda, major=cuda.cuda_major)
+        CudaDependency(library=elf.path.name, cuda=cuda, major=cuda.cuda_major)
         for elf in libraries
         for cuda in map(parse_soname, elf.needed)
         if cuda is not None and cuda.cuda_major is not None and cuda.soname not in shipped
@@ -45,7 +44,7 @@ def requires_nvidia_packages(claims: Claims) -> bool:
 
 def check_cuda_runtime(libraries: Sequence[Elf], claims: Claims) -> Iterator[AbiFinding]:
     """That all needs are of one major version, the one the wheel claims and requires."""
-    needs = cuda_needs(libraries)
+    needs = cuda_dependencies(libraries)
     if not needs:
         return
     expected, source = claims.cuda_major or _most_common(needs)
@@ -63,13 +62,13 @@ def check_cuda_runtime(libraries: Sequence[Elf], claims: Claims) -> Iterator[Abi
         yield from _check_requirement(need, claims)
 
 
-def _most_common(needs: Sequence[CudaNeed]) -> tuple[int, str]:
+def _most_common(needs: Sequence[CudaDependency]) -> tuple[int, str]:
     """What most of them agree on stands for the claim nobody made."""
     majors = sorted(need.major for need in needs)
     return max(majors, key=majors.count), "its other CUDA libraries"
 
 
-def _check_requirement(need: CudaNeed, claims: Claims) -> Iterator[AbiFinding]:
+def _check_requirement(need: CudaDependency, claims: Claims) -> Iterator[AbiFinding]:
     if not requires_nvidia_packages(claims):
         if claims.dist_info is not None:
             yield note(
@@ -80,12 +79,11 @@ def _check_requirement(need: CudaNeed, claims: Claims) -> Iterator[AbiFinding]:
                 consequence="the system has to have it",
             )
         return
-    base = need.cuda.package.removesuffix(f"-cu{need.major}")
     related = [
-        r for r in claims.requires if re.fullmatch(rf"{base}(-cu\d+)?", canonicalize_name(r.name))
+        r for r in claims.requires if need.cuda.is_package_for_any_cuda(canonicalize_name(r.name))
     ]
     if not any(_brings(requirement, need) for requirement in related):
-        version = "" if _is_numbered(need) else f" of version {need.major}"
+        version = "" if need.cuda.package_says_cuda else f" of version {need.major}"
         yield defect(
             "wheel.requires",
             need.cuda.soname,
@@ -95,16 +93,11 @@ def _check_requirement(need: CudaNeed, claims: Claims) -> Iterator[AbiFinding]:
         )
 
 
-def _brings(requirement: Requirement, need: CudaNeed) -> bool:
+def _brings(requirement: Requirement, need: CudaDependency) -> bool:
     if canonicalize_name(requirement.name) != need.cuda.package:
         return False
-    if _is_numbered(need):
+    if need.cuda.package_says_cuda:
         return True
     lower = [s for s in requirement.specifier if s.operator in ("==", ">=", "~=", ">", "===")]
     numbers = {int(s.version.split(".")[0]) for s in lower if s.version[:1].isdigit()}
     return numbers == {need.major} and not requirement.specifier.contains(f"{need.major + 1}.0")
-
-
-def _is_numbered(need: CudaNeed) -> bool:
-    """Whether the package's name says the CUDA it is of."""
-    return need.cuda.package.endswith(f"-cu{need.major}")

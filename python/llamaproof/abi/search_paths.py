@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from llamaproof.abi.claims import Claims
-from llamaproof.abi.cuda_runtime import cuda_needs, requires_nvidia_packages
+from llamaproof.abi.cuda_runtime import cuda_dependencies, requires_nvidia_packages
 from llamaproof.abi.findings import AbiFinding, defect
 from llamaproof.binary.elf import Elf
 
@@ -57,7 +57,7 @@ def _check_beside(elf: Elf, names: set[str]) -> Iterator[AbiFinding]:
 
 def _check_nvidia(libraries: Sequence[Elf], depth: int) -> Iterator[AbiFinding]:
     by_file = {elf.path.name: elf for elf in libraries}
-    for need in cuda_needs(libraries):
+    for need in cuda_dependencies(libraries):
         elf = by_file[need.library]
         folder = posixpath.join(*[".."] * depth, need.cuda.folder)
         if folder not in _folders(elf):

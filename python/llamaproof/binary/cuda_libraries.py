@@ -78,14 +78,28 @@ class CudaLibrary:
     def package(self) -> str:
         """The PyPI package that brings it; only for a library with a `cuda_major`."""
         name = _PACKAGES[self.name].name
-        return name if self.number >= _UNNUMBERED_FROM else f"{name}-cu{self.number}"
+        return f"{name}-cu{self.number}" if self.package_says_cuda else name
+
+    @property
+    def package_says_cuda(self) -> bool:
+        """Whether that package's name says the CUDA it is of: nvidia-cublas-cu12, nvidia-cublas."""
+        return self.number < _UNNUMBERED_FROM
+
+    def is_package_for_any_cuda(self, name: str) -> bool:
+        """Whether a PyPI package, by its canonical name, brings it for this or another CUDA."""
+        return re.fullmatch(rf"{_PACKAGES[self.name].name}(-cu\d+)?", name) is not None
 
     @property
     def folder(self) -> str:
         """Where that package puts it, below site-packages."""
-        if self.number >= _UNNUMBERED_FROM:
-            return f"nvidia/cu{self.number}/lib"
-        return f"nvidia/{_PACKAGES[self.name].folder}/lib"
+        if self.package_says_cuda:
+            return f"nvidia/{_PACKAGES[self.name].folder}/lib"
+        return f"nvidia/cu{self.number}/lib"
+
+
+def needed_by_build(major: int) -> tuple[CudaLibrary, CudaLibrary]:
+    """What libggml-cuda is linked to beside the driver: cudart and cublas of one CUDA."""
+    return CudaLibrary.of_cuda("cudart", major), CudaLibrary.of_cuda("cublas", major)
 
 
 def parse_soname(soname: str) -> CudaLibrary | None:

@@ -2,7 +2,7 @@
 
 Run as a script, with the standard library alone: python -I -S -B driver_worker.py JOB RESULT
 
-JOB: nothing.
+JOB: {"library": the driver's, to load}.
 RESULT: {"refusal": in words, empty when it answered, "cuda_version": as in 13000, "gpus"}.
 """
 
@@ -20,14 +20,15 @@ _MINOR = 76
 _NAME_BYTES = 256
 
 
-def main(_job: str, result: str) -> None:
-    Path(result).write_text(json.dumps(_ask()), encoding="utf-8")
+def main(job: str, result: str) -> None:
+    library = json.loads(Path(job).read_text(encoding="utf-8"))["library"]
+    Path(result).write_text(json.dumps(_ask(library)), encoding="utf-8")
 
 
-def _ask() -> dict[str, Any]:
+def _ask(library: str) -> dict[str, Any]:
     answer: dict[str, Any] = {"refusal": "", "cuda_version": 0, "gpus": []}
     try:
-        cuda = ctypes.CDLL("libcuda.so.1")
+        cuda = ctypes.CDLL(library)
     except OSError as error:
         return {**answer, "refusal": str(error)}
     version = ctypes.c_int()

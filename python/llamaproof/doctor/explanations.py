@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from llamaproof.binary.cuda_libraries import DRIVER, SONAME, CudaLibrary
+from llamaproof.binary.cuda_libraries import DRIVER, SONAME, needed_by_build
 from llamaproof.doctor.findings import DoctorFinding, stops, unclear
 from llamaproof.doctor.package import REINSTALL
 
@@ -21,8 +21,7 @@ class Explanation:
 
 
 def _packages(major: int) -> str:
-    brought = (CudaLibrary.of_cuda(name, major).package for name in ("cudart", "cublas"))
-    return " and ".join(brought)
+    return " and ".join(library.package for library in needed_by_build(major))
 
 
 _CUDA_WHEELS = (

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from llamaproof.binary.cuda_libraries import DRIVER
 from llamaproof.doctor.findings import DoctorFinding, fine, note, stops
 from llamaproof.errors import CommandFailed
 from llamaproof.workers.worker import Worker
@@ -51,7 +52,7 @@ def ask_driver(environ: Mapping[str, str]) -> Driver:
     """Ask the driver, in a process of its own: loading it must not change this one."""
     with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
         try:
-            answer = _WORKER.ask({}, Path(scratch), about="libcuda.so.1", env=environ)
+            answer = _WORKER.ask({"library": DRIVER}, Path(scratch), about=DRIVER, env=environ)
         except CommandFailed as error:
             return Driver(error=error.what, cuda_version=None, gpus=())
     version = answer["cuda_version"]

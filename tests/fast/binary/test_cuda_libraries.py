@@ -10,6 +10,7 @@ from llamaproof.binary.cuda_libraries import (
     CudaLibrary,
     cuda_libraries,
     installed_copies,
+    needed_by_build,
     parse_soname,
 )
 
@@ -51,6 +52,34 @@ def test_a_package_brings_it_to_its_folder(
 ) -> None:
     library = CudaLibrary.of_cuda(name, major)
     assert (library.package, library.folder) == (package, folder)
+
+
+@pytest.mark.parametrize(
+    ("package", "brings_some"),
+    [
+        ("nvidia-cublas", True),
+        ("nvidia-cublas-cu12", True),
+        ("nvidia-cublas-cu11", True),
+        ("nvidia-cublas-cuda", False),
+        ("nvidia-cuda-runtime-cu12", False),
+    ],
+)
+@pytest.mark.parametrize("major", [12, 13])
+def test_a_package_for_another_cuda_is_known_as_such(
+    major: int, package: str, brings_some: bool
+) -> None:
+    assert CudaLibrary.of_cuda("cublas", major).is_package_for_any_cuda(package) is brings_some
+
+
+@pytest.mark.parametrize(
+    ("major", "packages"),
+    [
+        (12, ["nvidia-cuda-runtime-cu12", "nvidia-cublas-cu12"]),
+        (13, ["nvidia-cuda-runtime", "nvidia-cublas"]),
+    ],
+)
+def test_a_build_needs_the_runtime_first_and_cublas(major: int, packages: list[str]) -> None:
+    assert [library.package for library in needed_by_build(major)] == packages
 
 
 def test_they_load_after_those_they_need() -> None:

@@ -8,6 +8,7 @@
 #include "half_rows.h"
 #include "reals.h"
 #include "rows.h"
+#include "state_space.h"
 
 namespace llamaproof::emulator {
 
@@ -70,8 +71,6 @@ uint64_t result_of(Op op, Type type, uint64_t old, uint64_t b, uint64_t c) {
         default: return halves(bfloat_to_float, float_to_bfloat);
     }
 }
-
-enum class Where : uint32_t { global, shared, generic };
 
 enum : size_t { base_row, base_bytes, target_row, b_row, c_row, operation, type_at, where_at };
 
@@ -210,21 +209,6 @@ Type take_type(Decoding & d, Op op) {
     }
     if ((op == Op::inc || op == Op::dec) && type != Type::u32) d.fail("it is for u32");
     return type;
-}
-
-Where take_where(Decoding & d) {
-    if (d.take("global")) return Where::global;
-    if (d.take("shared") || d.take("shared::cta")) return Where::shared;
-    return Where::generic;
-}
-
-Space space_of(Where where) {
-    switch (where) {
-        case Where::global: return Space::global;
-        case Where::shared: return Space::shared;
-        case Where::generic: break;
-    }
-    return Space::generic;
 }
 
 // `first`: the operand that holds the address; a destination stands before it in atom, not in red.

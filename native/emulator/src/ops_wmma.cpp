@@ -20,6 +20,7 @@
 #include "matrix.h"
 #include "reals.h"
 #include "rows.h"
+#include "state_space.h"
 
 namespace llamaproof::emulator {
 
@@ -50,7 +51,6 @@ enum : size_t {
     first_register
 };
 constexpr uint32_t no_row = 0xffffffffu;
-enum class Where : uint32_t { global, shared, generic };
 constexpr uint32_t is_transposed = 1;  // an accumulator whose lines in memory are columns
 
 constexpr size_t largest_fragment = 8 * lanes * 4;
@@ -448,21 +448,6 @@ Shape take_shape(Decoding & d) {
 bool is_half(Decoding & d, Type type) {
     if (type != Type::f16 && type != Type::f32) d.fail("its accumulator type is not known");
     return type == Type::f16;
-}
-
-Where take_where(Decoding & d) {
-    if (d.take("global")) return Where::global;
-    if (d.take("shared") || d.take("shared::cta")) return Where::shared;
-    return Where::generic;
-}
-
-Space space_of(Where where) {
-    switch (where) {
-        case Where::global: return Space::global;
-        case Where::shared: return Space::shared;
-        case Where::generic: break;
-    }
-    return Space::generic;
 }
 
 InstClass class_of(Where where, bool load) {

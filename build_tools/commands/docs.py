@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from build_tools.docs import made, printed
 from build_tools.docs.pages import pages_of, renew, stale_parts
 from llamaproof.errors import DEFECT, HOLDS
 
@@ -25,13 +24,17 @@ def configure_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentPar
 
 def execute(args: argparse.Namespace) -> int:
     """Write, or check."""
+    # What is shown is made by llamaproof, which takes longer to import than most commands run.
+    from build_tools.docs import made, printed
+
+    made_anew = made.makers(args.checkout)
     if args.check:
-        stale = stale_parts(args.checkout, made.makers(args.checkout))
+        stale = stale_parts(args.checkout, made_anew)
         for words in stale:
             print(f"docs: {words}; run `./just docs`")
         return DEFECT if stale else HOLDS
     for page in pages_of(args.checkout):
-        changed = renew(page, "made", made.makers(args.checkout))
+        changed = renew(page, "made", made_anew)
         if args.wheels:
             changed = renew(page, "printed", printed.makers(args.checkout)) or changed
         if changed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -35,15 +36,6 @@ class Family:
     make: Callable[[Ggml, Cell], Inputs]
 
 
-def flat_of(mean: float) -> Callable[[Ggml, Cell], Inputs]:
-    """Inputs whose attention is flat, over values around a mean."""
-
-    def make(ggml: Ggml, cell: Cell) -> Inputs:
-        return flat_inputs(ggml, cell, mean=np.float32(mean))
-
-    return make
-
-
 RANDOM = Family(
     name="random",
     reference="CPU backend",
@@ -58,7 +50,7 @@ FLAT = Family(
     reason="sums of V that overflow f16: every cell has the same weight, and all values one sign",
     source="llama.cpp #17746, and #18614 with Granite 4: attention that is nearly flat over a long "
     "context, over values far from zero",
-    make=flat_of(300.0),
+    make=partial(flat_inputs, mean=np.float32(300)),
 )
 
 FAMILIES = (RANDOM, FLAT)

@@ -21,21 +21,80 @@ class Toned:
         return self.text
 
 
+@dataclass(frozen=True)
+class Linked:
+    """A text that leads somewhere.
+
+    Attributes:
+        href: relative to the page, or an anchor of it; as a URL is written, with its escapes.
+    """
+
+    text: str
+    href: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Verbatim:
+    """A text to be copied letter by letter, such as a hash or a file's name."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Texts of several kinds, one after the other; spaces between them are theirs to give."""
+
+    parts: tuple[str | Toned | Linked | Verbatim, ...]
+
+    def __str__(self) -> str:
+        return "".join(map(str, self.parts))
+
+
+Words = str | Toned | Linked | Verbatim | Joined
+
+
 @dataclass(frozen=True, kw_only=True)
 class Heading:
-    """A heading; level 1 is the page's title."""
+    """A heading; level 1 is the page's title.
+
+    Attributes:
+        anchor: by which a link finds it; empty for none.
+    """
 
     kind: ClassVar[str] = "heading"
     text: str
     level: int = 2
+    anchor: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Paragraph:
-    """A paragraph of plain text."""
+    """A paragraph."""
 
     kind: ClassVar[str] = "paragraph"
-    text: str
+    text: Words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Lines to be typed into a terminal or a file as they stand."""
+
+    kind: ClassVar[str] = "command"
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definitions:
+    """Names and what is to be said of each: a table of two columns that fits any screen."""
+
+    kind: ClassVar[str] = "definitions"
+    rows: Sequence[tuple[str, Words]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +103,14 @@ class Table:
 
     Attributes:
         head: the names of the columns; empty for a table without a head.
-        title: a line above it.
+        title: a line above it, which says what it is a table of.
         figures: the names of the columns that hold numbers, which stand to the right.
         tones: of whole rows, where a cell has none of its own; empty for none.
     """
 
     kind: ClassVar[str] = "table"
     head: Sequence[str]
-    rows: Sequence[Sequence[str | Toned]]
+    rows: Sequence[Sequence[Words]]
     title: str = ""
     figures: Collection[str] = ()
     tones: Sequence[Tone] = ()
@@ -67,7 +126,7 @@ class Picture:
     svg: str
 
 
-Block = Heading | Paragraph | Table | Picture
+Block = Heading | Paragraph | Command | Definitions | Table | Picture
 
 
 def pictures(blocks: Iterable[Block]) -> Iterator[Picture]:

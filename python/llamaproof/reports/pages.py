@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from llamaproof.reports.blocks import Block, Heading, Tone, Toned
+from llamaproof.reports.blocks import Block, Heading, Joined, Tone, Toned, Verbatim, Words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -36,15 +36,23 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(plain=_plain, tone=_tone)
+    environment.filters.update(is_verbatim=_is_verbatim, parts=_parts, plain=_plain, tone=_tone)
     return environment
 
 
-def _tone(cell: str | Toned) -> Tone:
+def _parts(words: Words) -> Sequence[Words]:
+    return words.parts if isinstance(words, Joined) else (words,)
+
+
+def _is_verbatim(words: Words) -> bool:
+    return isinstance(words, Verbatim)
+
+
+def _tone(cell: Words) -> Tone:
     return cell.tone if isinstance(cell, Toned) else ""
 
 
-def _plain(text: str | Toned) -> str:
+def _plain(text: Words) -> str:
     """Text that Markdown takes as text."""
     plain = str(text)
     for character in "\\|*_<`[":

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from llamaproof.reports.blocks import Table, Tone, Toned
+from llamaproof.reports.blocks import Table, Tone, Toned, Words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -113,7 +113,7 @@ def _heads(table: Table) -> Iterator[Sequence[str]]:
         yield table.head
 
 
-def _plain(cell: str | Toned) -> str:
+def _plain(cell: Words) -> str:
     return " ".join(str(cell).split()) or "-"
 
 
@@ -149,12 +149,9 @@ def _cut(text: Text) -> Text:
     return text
 
 
-def _styled(parts: Sequence[str | Toned], tone: Tone) -> Text:
+def _styled(parts: Sequence[Words], tone: Tone) -> Text:
     from rich.text import Text
 
     return Text.assemble(
-        *(
-            (part.text, _STYLES[part.tone]) if isinstance(part, Toned) else (part, _STYLES[tone])
-            for part in parts
-        )
+        *((str(part), _STYLES[part.tone if isinstance(part, Toned) else tone]) for part in parts)
     )

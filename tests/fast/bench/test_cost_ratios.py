@@ -9,7 +9,7 @@ from llamaproof.bench.cost_ratios import point_ratio_table, point_ratios, summar
 from llamaproof.bench.points import Point
 from llamaproof.bench.record import SECONDS, PointResult, Record
 from llamaproof.bench.stats import CostVerdict
-from llamaproof.reports.blocks import Toned
+from llamaproof.reports.blocks import Words
 from tests.support.bench.made_up_results import GRID, Cost, good_cost, new_record, timed
 
 SOME = [point for point in GRID if point.cell.ratio == 20 and not point.prompt]
@@ -23,7 +23,7 @@ def record_of(first: Cost, second: Cost, *, noise: float) -> Record:
     return record
 
 
-def plainly(row: Sequence[str | Toned]) -> list[str]:
+def plainly(row: Sequence[Words]) -> list[str]:
     return list(map(str, row))
 
 

@@ -7,11 +7,16 @@ import sys
 
 from llamaproof.reports.blocks import (
     Block,
+    Command,
+    Definitions,
     Heading,
+    Joined,
+    Linked,
     Paragraph,
     Picture,
     Table,
     Toned,
+    Verbatim,
     as_section,
 )
 from llamaproof.reports.pages import to_html, to_markdown
@@ -42,7 +47,7 @@ def test_only_the_columns_that_hold_figures_are_to_the_right() -> None:
     html = to_html(BLOCKS)
     assert '<tr class="worst"><td>128 cells of a|b</td><td class="figure">1,234</td></tr>' in html
     assert '<td class="bad">36 more</td><td class="good figure">5</td>' in html
-    assert '<th>where</th><th class="figure">ms</th>' in html
+    assert '<th scope="col">where</th><th scope="col" class="figure">ms</th>' in html
 
 
 def test_markdown_tables_are_whole() -> None:
@@ -60,6 +65,35 @@ def test_markdown_tables_are_whole() -> None:
 def test_pictures_are_inlined_or_linked() -> None:
     assert "<svg></svg>" in to_html(BLOCKS)
     assert "![cost by length](cost.svg)" in to_markdown(BLOCKS)
+
+
+def test_links_and_what_is_to_be_copied_are_marked_and_escaped() -> None:
+    words = Joined(("take ", Linked("<it>", 'a"b.html'), " of ", Verbatim("<0>")))
+    html, markdown = to_html([Paragraph(text=words)]), to_markdown([Paragraph(text=words)])
+    assert '<p>take <a href="a&#34;b.html">&lt;it&gt;</a> of <code>&lt;0&gt;</code></p>' in html
+    assert markdown == 'take [\\<it>](a"b.html) of \\<0>\n'
+
+
+def test_names_and_what_is_said_of_them_fit_a_narrow_screen() -> None:
+    blocks = [Definitions(rows=(("size", "1 <MB>"), ("at", Linked("x", "x.whl"))))]
+    assert "<dt>size</dt>\n<dd>1 &lt;MB&gt;</dd>\n<dt>at</dt>" in to_html(blocks)
+    assert to_markdown(blocks) == "- size: 1 \\<MB>\n- at: [x](x.whl)\n"
+
+
+def test_a_command_stands_as_it_is_typed() -> None:
+    blocks = [Command(lines=("pip install 'a<b'", "  next"))]
+    assert "<pre><code>pip install &#39;a&lt;b&#39;\n  next</code></pre>" in to_html(blocks)
+    assert to_markdown(blocks) == "    pip install 'a<b'\n      next\n"
+
+
+def test_a_heading_can_be_linked_to() -> None:
+    assert '<h2 id="it">It</h2>' in to_html([Heading(text="It", anchor="it")])
+
+
+def test_a_page_may_fetch_and_run_nothing() -> None:
+    html = to_html(BLOCKS)
+    assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in html
+    assert "<script" not in html
 
 
 def test_a_page_becomes_a_section_under_a_title_of_its_own() -> None:

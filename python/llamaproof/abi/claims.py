@@ -1,29 +1,27 @@
-"""What a wheel says of itself: its file name, METADATA, WHEEL, RECORD, and its own record."""
+"""What a wheel says of itself, in its archive and in its own record, held against each other."""
 
 from __future__ import annotations
 
-import base64
-import csv
-import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.tags import Tag, parse_tag
-from packaging.utils import (
-    InvalidWheelFilename,
-    canonicalize_name,
-    canonicalize_version,
-    parse_wheel_filename,
-)
+from packaging.requirements import Requirement
+from packaging.tags import Tag
+from packaging.utils import canonicalize_version
 
 from llamaproof import wheel_contents
 from llamaproof.abi.findings import AbiFinding, defect, note
 from llamaproof.target import Target
+from llamaproof.wheel_archive.agreement import (
+    Disagreement,
+    disagreements,
+    folder_disagreements,
+)
+from llamaproof.wheel_archive.members import NO_MEMBERS, Members, members_of_folder
+from llamaproof.wheel_archive.words import WheelWords, read_words
 
 _LABEL_CUDA = re.compile(r"(?:^|[.+])cu(\d{2,3})(?:\b|$)")
 
@@ -33,32 +31,37 @@ class Claims:
     """What the target promises, as far as it says anything.
 
     Attributes:
-        file_name: of a wheel; empty for folders.
-        dist_info: the folder of METADATA; None where there is none.
-        name: of the distribution, from METADATA.
-        version: from METADATA.
+        words: of its `*.dist-info` folder, and its file name.
+        dist_info: that folder; None where there is none, or several.
         package_version: `__version__` of the package.
-        tags: from WHEEL.
-        requires: Requires-Dist, without those of extras.
         contents: of llamaproof.json, which this project's wheels carry.
     """
 
-    file_name: str
+    words: WheelWords
     dist_info: Path | None
-    name: str
-    version: str
     package_version: str
-    tags: frozenset[Tag]
-    requires: tuple[Requirement, ...]
     contents: dict[str, Any]
+
+    @property
+    def version(self) -> str:
+        """Of the distribution, from METADATA."""
+        return self.words.version
+
+    @property
+    def tags(self) -> frozenset[Tag]:
+        """From WHEEL."""
+        return self.words.tags
+
+    @property
+    def requires(self) -> tuple[Requirement, ...]:
+        """Requires-Dist, without those of extras."""
+        return self.words.requires
 
     @property
     def file_tags(self) -> frozenset[Tag]:
         """The tags of the wheel's file name; none where there is no file name to read."""
-        try:
-            return parse_wheel_filename(self.file_name)[3]
-        except InvalidWheelFilename:
-            return frozenset()
+        said = self.words.parsed_file_name
+        return said.tags if said is not None else frozenset()
 
     @property
     def cuda_major(self) -> tuple[int, str] | None:
@@ -87,38 +90,46 @@ def read_claims(target: Target) -> Claims:
         BadInput: what the wheel says of its contents cannot be read.
     """
     dist_info = _dist_info(target)
-    metadata = HeaderParser().parsestr(_text(dist_info, "METADATA"))
-    wheel = HeaderParser().parsestr(_text(dist_info, "WHEEL"))
-    tags = (parse_tag(str(line)) for line in wheel.get_all("Tag", []))
     return Claims(
-        file_name=target.name if target.kind == "wheel" else "",
+        words=read_words(_members(target, dist_info), _file_name(target)),
         dist_info=dist_info,
-        name=str(metadata.get("Name", "")),
-        version=str(metadata.get("Version", "")),
         package_version=target.version or "",
-        tags=frozenset().union(*tags),
-        requires=tuple(_requirements(metadata.get_all("Requires-Dist", []))),
         contents=wheel_contents.read_contents(target),
     )
 
 
 def check_claims(claims: Claims, target: Target) -> Iterator[AbiFinding]:
     """That everything the wheel says of itself agrees, and that RECORD is true."""
-    if claims.dist_info is None:
-        if target.kind == "wheel":
-            yield defect(
-                "wheel.metadata",
-                target.name,
-                expected="one *.dist-info folder with METADATA",
-                found="none, or several",
-                consequence="pip refuses to install it",
-            )
-        return
     if target.kind == "wheel":
-        yield from _check_file_name(claims)
-        yield from _check_record(claims.dist_info)
-        yield from _check_top_level(claims.dist_info)
-    yield from _check_versions(claims)
+        members = _members(target, claims.dist_info)
+        yield from map(_as_defect, disagreements(claims.words, members))
+    elif claims.dist_info is not None:
+        yield from map(_as_defect, folder_disagreements(claims.words))
+    if claims.dist_info is not None:
+        if target.kind == "wheel":
+            yield from _check_top_level(claims.dist_info)
+        yield from _check_versions(claims)
+
+
+def _as_defect(found: Disagreement) -> AbiFinding:
+    return defect(
+        found.code,
+        found.where,
+        expected=found.expected,
+        found=found.found,
+        consequence=found.consequence,
+    )
+
+
+def _file_name(target: Target) -> str:
+    return target.name if target.kind == "wheel" else ""
+
+
+def _members(target: Target, dist_info: Path | None) -> Members:
+    """Those of a wheel; of an installed package only its own `*.dist-info` folder."""
+    if target.kind == "wheel" and target.package is not None:
+        return members_of_folder(target.package.parent)
+    return NO_MEMBERS if dist_info is None else members_of_folder(dist_info.parent, dist_info.name)
 
 
 def _dist_info(target: Target) -> Path | None:
@@ -132,65 +143,8 @@ def _dist_info(target: Target) -> Path | None:
     return found[0] if len(found) == 1 else None
 
 
-def _text(folder: Path | None, name: str) -> str:
-    path = folder / name if folder is not None else None
-    if path is None or not path.is_file():
-        return ""
-    return path.read_text(encoding="utf-8", errors="replace")
-
-
-def _requirements(lines: Iterable[object]) -> Iterator[Requirement]:
-    for line in lines:
-        try:
-            requirement = Requirement(str(line))
-        except InvalidRequirement:
-            continue
-        if requirement.marker is None or "extra" not in str(requirement.marker):
-            yield requirement
-
-
-def _check_file_name(claims: Claims) -> Iterator[AbiFinding]:
-    try:
-        name, version, _, tags = parse_wheel_filename(claims.file_name)
-    except InvalidWheelFilename as error:
-        yield defect(
-            "wheel.file-name",
-            claims.file_name,
-            expected="name-version-tags.whl",
-            found=str(error),
-            consequence="pip refuses to install it",
-        )
-        return
-    if canonicalize_name(claims.name) != name:
-        yield defect(
-            "wheel.name",
-            "distribution",
-            expected=f"{name} in the file name",
-            found=f"{claims.name or 'nothing'} in METADATA",
-            consequence="pip refuses to install it, or installs it as something else",
-        )
-    if canonicalize_version(claims.version) != canonicalize_version(version):
-        yield defect(
-            "wheel.version",
-            "version",
-            expected=f"{version} in the file name",
-            found=f"{claims.version or 'nothing'} in METADATA",
-            consequence="pip refuses to install it: the two disagree",
-        )
-    if claims.tags != tags:
-        yield defect(
-            "wheel.tags",
-            "tags",
-            expected=f"{_tag_names(tags)} in the file name",
-            found=f"{_tag_names(claims.tags)} in WHEEL",
-            consequence="tools disagree about where it may be installed",
-        )
-
-
 def _check_versions(claims: Claims) -> Iterator[AbiFinding]:
     said = {
-        "METADATA": claims.version,
-        f"the folder {claims.dist_info.name if claims.dist_info else ''}": _folder_version(claims),
         "__version__ of the package": claims.package_version,
         wheel_contents.FILE_NAME: str(claims.contents.get("package_version") or ""),
     }
@@ -206,46 +160,6 @@ def _check_versions(claims: Claims) -> Iterator[AbiFinding]:
             )
 
 
-def _folder_version(claims: Claims) -> str:
-    if claims.dist_info is None:
-        return ""
-    return claims.dist_info.name.removesuffix(".dist-info").partition("-")[2]
-
-
-def _check_record(dist_info: Path) -> Iterator[AbiFinding]:
-    root = dist_info.parent
-    rows = {row[0]: row[1] for row in csv.reader(_text(dist_info, "RECORD").splitlines()) if row}
-    unsigned = {f"{dist_info.name}/{name}" for name in ("RECORD", "RECORD.jws", "RECORD.p7s")}
-    files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
-    changed = sorted(
-        name
-        for name, path in files.items()
-        if name not in unsigned and rows.get(name) and not _matches(path, rows[name])
-    )
-    differences = (
-        ("is not listed", sorted(set(files) - set(rows) - unsigned)),
-        ("is listed and not there", sorted(set(rows) - set(files))),
-        ("has another hash than listed", changed),
-    )
-    for what, names in differences:
-        if names:
-            yield defect(
-                "wheel.record",
-                "RECORD",
-                expected="every file with its sha256",
-                found=f"{_shortened(names)} {what}",
-                consequence="the wheel was changed after it was made",
-            )
-
-
-def _matches(path: Path, recorded: str) -> bool:
-    algorithm, _, expected = recorded.partition("=")
-    if algorithm not in hashlib.algorithms_available:
-        return False
-    digest = hashlib.new(algorithm, path.read_bytes()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == expected
-
-
 def _check_top_level(dist_info: Path) -> Iterator[AbiFinding]:
     expected = {"llama_cpp", dist_info.name}
     others = sorted({path.name for path in dist_info.parent.iterdir()} - expected)
@@ -257,10 +171,6 @@ def _check_top_level(dist_info: Path) -> Iterator[AbiFinding]:
             found=f"also {_shortened(others)}",
             consequence="files land where other packages may put theirs",
         )
-
-
-def _tag_names(tags: Iterable[Tag]) -> str:
-    return " ".join(sorted(map(str, tags))) or "none"
 
 
 def _shortened(names: Sequence[str], most: int = 3) -> str:

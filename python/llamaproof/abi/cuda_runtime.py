@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from llamaproof.abi.claims import Claims
 from llamaproof.abi.findings import AbiFinding, defect, note
 from llamaproof.binary.cuda_libraries import CudaLibrary, parse_soname
 from llamaproof.binary.elf import Elf
+from llamaproof.wheel_archive.requirements import brings, is_about
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +79,8 @@ def _check_requirement(need: CudaDependency, claims: Claims) -> Iterator[AbiFind
                 consequence="the system has to have it",
             )
         return
-    related = [
-        r for r in claims.requires if need.cuda.is_package_for_any_cuda(canonicalize_name(r.name))
-    ]
-    if not any(_brings(requirement, need) for requirement in related):
+    related = [r for r in claims.requires if is_about(r, need.cuda)]
+    if not any(brings(requirement, need.cuda) for requirement in related):
         version = "" if need.cuda.package_says_cuda else f" of version {need.major}"
         yield defect(
             "wheel.requires",
@@ -91,13 +89,3 @@ def _check_requirement(need: CudaDependency, claims: Claims) -> Iterator[AbiFind
             found=", ".join(map(str, related)) or "no such requirement",
             consequence=f"pip installs no {need.cuda.soname}: the library does not load",
         )
-
-
-def _brings(requirement: Requirement, need: CudaDependency) -> bool:
-    if canonicalize_name(requirement.name) != need.cuda.package:
-        return False
-    if need.cuda.package_says_cuda:
-        return True
-    lower = [s for s in requirement.specifier if s.operator in ("==", ">=", "~=", ">", "===")]
-    numbers = {int(s.version.split(".")[0]) for s in lower if s.version[:1].isdigit()}
-    return numbers == {need.major} and not requirement.specifier.contains(f"{need.major + 1}.0")

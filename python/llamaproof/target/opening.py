@@ -6,14 +6,14 @@ import contextlib
 import importlib.util
 import re
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from llamaproof.errors import BadInput
 from llamaproof.files import sha256_of
+from llamaproof.wheel_archive.members import unpack_wheel
 
 Kind = Literal["wheel", "package", "libraries"]
 
@@ -77,27 +77,6 @@ def open_target(spec: str) -> Iterator[Target]:
             version=opened.version,
             sha256=sha256_of(path),
         )
-
-
-def unpack_wheel(wheel: Path, folder: Path) -> None:
-    """Unpack a wheel into `folder`.
-
-    Raises:
-        BadInput: it is no zip archive, is damaged, or a member would leave the folder.
-    """
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            for member in archive.infolist():
-                parts = PurePosixPath(member.filename).parts
-                if member.filename.startswith("/") or ".." in parts:
-                    raise BadInput(
-                        f"member {member.filename!r} would be written outside the folder",
-                        where=wheel,
-                        hint="do not install this wheel; get it again from a source you trust",
-                    )
-            archive.extractall(folder)
-    except (zipfile.BadZipFile, EOFError, zipfile.LargeZipFile) as error:
-        raise BadInput(f"not a readable wheel: {error}", where=wheel, hint=_HINT) from error
 
 
 def _from_folder(folder: Path, spec: str) -> Target:

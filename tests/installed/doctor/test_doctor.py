@@ -9,7 +9,7 @@ from typing import Any
 
 from llamaproof import cli
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
-from llamaproof.target import unpack_wheel
+from llamaproof.wheel_archive.members import unpack_wheel
 
 
 def _doctor(folder: Path, target: Path, *arguments: str) -> tuple[int, dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from llamaproof.errors import LlamaproofError
 from llamaproof.placement.by_model import ModelPlacement
+from llamaproof.prove.proof_versions import version_of
 from llamaproof.reports.blocks import Block
 from llamaproof.reports.outcome import Outcome, of_exit_code
 
@@ -36,7 +37,12 @@ class Section:
     models: tuple[ModelPlacement, ...] = ()
 
     def json(self) -> dict[str, Any]:
-        return {"outcome": self.outcome.value, "words": self.words, "proof": self.document}
+        return {
+            "outcome": self.outcome.value,
+            "proof_version": version_of(self.name),
+            "words": self.words,
+            "proof": self.document,
+        }
 
 
 def guarded(name: str, title: str, make: Callable[[], Section]) -> Section:

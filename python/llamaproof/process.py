@@ -95,7 +95,7 @@ def run(
 def ask(
     command: Sequence[str | os.PathLike[str]],
     *,
-    stdin: bytes = b"",
+    stdin: bytes | Path = b"",
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Answer:
@@ -104,18 +104,33 @@ def ask(
     Like `run`'s, its process group is ended whole on an interrupt. Its exit status is the
     caller's to judge.
 
+    Args:
+        stdin: what it is given: bytes, or a file of them.
+
     Raises:
         CommandFailed: it could not be started.
     """
     argv = tuple(os.fspath(part) for part in command)
-    with tempfile.TemporaryFile() as source:
-        source.write(stdin)
-        source.seek(0)
-        with _started(argv, cwd=cwd, env=env, stdin=source, stderr=subprocess.PIPE) as child:
-            stdout, stderr = child.communicate()
+    with (
+        _as_file(stdin) as source,
+        _started(argv, cwd=cwd, env=env, stdin=source, stderr=subprocess.PIPE) as child,
+    ):
+        stdout, stderr = child.communicate()
     return Answer(
         returncode=child.returncode, stdout=stdout, stderr=stderr.decode("utf-8", "replace")
     )
+
+
+@contextlib.contextmanager
+def _as_file(given: bytes | Path) -> Iterator[IO[bytes]]:
+    if isinstance(given, Path):
+        with given.open("rb") as source:
+            yield source
+        return
+    with tempfile.TemporaryFile() as source:
+        source.write(given)
+        source.seek(0)
+        yield source
 
 
 class Beside:

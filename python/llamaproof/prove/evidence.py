@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof.files import write_whole
+from llamaproof.kept_evidence import DATA_SUFFIX, PAGE_SUFFIX, SCHEMA
 from llamaproof.prove.demands import Demands
 from llamaproof.prove.section import Section
 from llamaproof.reports import document
 from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, as_section
-from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.pages import to_html
-
-SCHEMA = Schema(name="llamaproof.evidence", version=3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +70,8 @@ class Evidence:
         Raises:
             LlamaproofError: one cannot be written.
         """
-        data = wheel.with_name(wheel.name + ".evidence.json")
-        shown = wheel.with_name(wheel.name + ".evidence.html")
+        data = wheel.with_name(wheel.name + DATA_SUFFIX)
+        shown = wheel.with_name(wheel.name + PAGE_SUFFIX)
         document.write(data, self.json())
         write_whole(shown, to_html(list(self.blocks())))
         return data, shown

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from llamaproof import __version__
 from llamaproof.errors import BadInput
 from llamaproof.files import write_whole
+from llamaproof.reports import strict_json
 
 T = TypeVar("T")
 
@@ -66,7 +67,7 @@ def read(path: Path, schema: Schema, parse: Callable[[dict[str, Any]], T], *, hi
         BadInput: it cannot be read, is of another schema or version, or is damaged.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = strict_json.parse(path.read_bytes())
     except OSError as error:
         what = f"cannot read {path.name}: {error.strerror}"
         raise BadInput(what, where=path, hint=hint) from error

@@ -1,0 +1,1 @@
+"""Who signs: keys, the signatures they make, and the file that says which keys are trusted."""

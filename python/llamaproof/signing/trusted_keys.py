@@ -1,0 +1,287 @@
+"""Which keys are trusted, from when, until when, and which are revoked: `keys.json`.
+
+The file is a record that only grows. It begins with keys that are trusted because whoever has the
+file trusts them; each further key, and each revocation, is a statement signed by a key before it.
+The table of keys in the file is what follows from that, and is checked when it is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from llamaproof.errors import BadInput, DefectFound
+from llamaproof.reports import document
+from llamaproof.reports.document import Schema
+from llamaproof.signing import times
+from llamaproof.signing.envelope import signatures_of
+from llamaproof.signing.key_statements import KeyStatement, read_statement
+from llamaproof.signing.public_key import PublicKey, public_key
+
+SCHEMA = Schema(name="llamaproof.keys", version=1)
+FILE_NAME = "keys.json"
+
+_LARGEST_BYTES = 4 * 1024 * 1024
+_HINT = "give the publisher's keys.json, or his public key: a line `ssh-ed25519 AAAA...`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revocation:
+    """That a key is not to be trusted any more: since when, and why."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustedKey:
+    """A key, and the time in which its signatures count.
+
+    Attributes:
+        since: None for a key that was given alone.
+        until: when another took its place; None while it signs.
+        introduced_by: the id of the key whose place it took; empty where the file begins with it.
+    """
+
+    public: PublicKey
+    since: datetime | None = None
+    until: datetime | None = None
+    introduced_by: str = ""
+    revoked: Revocation | None = None
+
+    def refusal(self, signed_on: datetime | None) -> str:
+        """Why a signature of this key does not count; empty where it does.
+
+        Whoever has a key can date what he signs as he likes: of a revoked key nothing counts, of
+        whatever date. A key whose place was taken is in nobody's hands but its owner's: what it
+        signed before counts.
+
+        Args:
+            signed_on: when it was signed, as the signed document says; None where it does not.
+        """
+        if self.revoked is not None:
+            return (
+                f"the key was revoked on {times.to_text(self.revoked.at)} ({self.revoked.reason}):"
+                " nothing that it signed counts, of whatever date"
+            )
+        if signed_on is None:
+            return ""
+        said = f"it says that it was signed on {times.to_text(signed_on)}"
+        if self.since is not None and signed_on < self.since:
+            return f"{said}, before the key was in use ({times.to_text(self.since)})"
+        if self.until is not None and signed_on > self.until:
+            return f"{said}, after another key took its place ({times.to_text(self.until)})"
+        return ""
+
+    def json(self) -> dict[str, Any]:
+        revoked = self.revoked
+        return {
+            "id": self.public.key_id,
+            "public": self.public.text,
+            "from": None if self.since is None else times.to_text(self.since),
+            "until": None if self.until is None else times.to_text(self.until),
+            "introduced_by": self.introduced_by or None,
+            "revoked": None
+            if revoked is None
+            else {"at": times.to_text(revoked.at), "reason": revoked.reason},
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """An identity of an OIDC issuer whose sigstore signatures are trusted."""
+
+    identity: str
+    issuer: str
+
+    def json(self) -> dict[str, str]:
+        return {"identity": self.identity, "issuer": self.issuer}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustedKeys:
+    """The keys whose signatures count.
+
+    Attributes:
+        statements: the signed statements that the file holds, as JSON has them.
+    """
+
+    keys: tuple[TrustedKey, ...] = ()
+    identities: tuple[Identity, ...] = ()
+    statements: tuple[Mapping[str, Any], ...] = ()
+
+    def find(self, key_id: str) -> TrustedKey | None:
+        """The key of an id; a revoked key is found as well."""
+        return next((key for key in self.keys if key.public.key_id == key_id), None)
+
+    def public(self, key_id: str) -> PublicKey | None:
+        """Its public part."""
+        found = self.find(key_id)
+        return None if found is None else found.public
+
+    @property
+    def in_use(self) -> tuple[TrustedKey, ...]:
+        """The keys that sign now."""
+        return tuple(key for key in self.keys if key.until is None and key.revoked is None)
+
+    @property
+    def counting(self) -> tuple[TrustedKey, ...]:
+        """The keys that are not revoked."""
+        return tuple(key for key in self.keys if key.revoked is None)
+
+    def json(self) -> dict[str, Any]:
+        """The versioned document."""
+        return SCHEMA.document(
+            keys=[key.json() for key in self.keys],
+            identities=[one.json() for one in self.identities],
+            statements=list(self.statements),
+        )
+
+    def with_statement(self, members: Mapping[str, Any], *, where: object) -> TrustedKeys:
+        """The keys, after one more statement of theirs.
+
+        Raises:
+            DefectFound: it is not signed by a key that may say so.
+        """
+        statement = read_statement(members, where=where)
+        keys = _after(self.keys, statement, where)
+        return dataclasses.replace(self, keys=keys, statements=(*self.statements, members))
+
+
+def trusting(publics: Iterable[PublicKey], *, since: datetime | None = None) -> TrustedKeys:
+    """Keys that are trusted because they were given."""
+    return TrustedKeys(keys=tuple(TrustedKey(public=one, since=since) for one in publics))
+
+
+def read_trusted_keys(path: Path) -> TrustedKeys:
+    """The keys of a `keys.json`, or the one of a `.pub` file.
+
+    Raises:
+        BadInput: it is neither, or of a version that is not known here.
+        DefectFound: a statement in it is not signed by a key that may say so, or the table of keys
+            is not what follows from the statements.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_BYTES:
+            raise BadInput("this is too large to be a file of keys", where=path, hint=_HINT)
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"the keys cannot be read: {error}", where=path, hint=_HINT) from error
+    if "PRIVATE KEY" in text:
+        raise BadInput("this is a private key: only its public part is needed", where=path,
+                       hint=f"give {path.name}.pub, and keep this file to yourself")  # fmt: skip
+    if not text.lstrip().startswith("{"):
+        return trusting([public_key(text, where=path)])
+    members = document.read(path, SCHEMA, dict, hint=_HINT)
+    try:
+        return _followed(members, path)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadInput(f"{path.name} is damaged: {error!r}", where=path, hint=_HINT) from error
+
+
+def check_follows(new: TrustedKeys, old: TrustedKeys, *, where: object) -> None:
+    """That newer keys follow from those that are trusted already.
+
+    A key that was brought in by one that is revoked now is not followed: whoever stole the one
+    could have brought in the other.
+
+    Raises:
+        DefectFound: they do not follow.
+    """
+    known = {key.public.key_id for key in old.keys}
+    begins = {key.public.key_id for key in new.keys if not key.introduced_by}
+    kept = new.statements[: len(old.statements)] == old.statements
+    if not kept or not {k.public.key_id for k in old.keys} <= {k.public.key_id for k in new.keys}:
+        raise _not_following("what the trusted file says is not all in it", where)
+    strangers = begins - known
+    if strangers:
+        raise _not_following(f"it begins with {', '.join(sorted(strangers))}", where)
+    for key in new.keys:
+        by = new.find(key.introduced_by)
+        if key.public.key_id not in known and by is not None and by.revoked is not None:
+            raise _not_following(
+                f"{key.public.key_id} was brought in by {key.introduced_by}, which is revoked",
+                where,
+            )
+
+
+def _not_following(why: str, where: object) -> DefectFound:
+    return DefectFound(
+        f"these keys do not follow from those that are trusted: {why}",
+        where=where,
+        hint="ask the publisher, in a way that does not lead over the same server",
+    )
+
+
+def _followed(members: Mapping[str, Any], path: Path) -> TrustedKeys:
+    table = members["keys"]
+    roots = tuple(
+        TrustedKey(public=public_key(row["public"]), since=times.parse(row["from"]))
+        for row in table
+        if row["introduced_by"] is None
+    )
+    found = TrustedKeys(
+        keys=roots,
+        identities=tuple(
+            Identity(identity=str(one["identity"]), issuer=str(one["issuer"]))
+            for one in members["identities"]
+        ),
+    )
+    for statement in members["statements"]:
+        found = found.with_statement(statement, where=path)
+    if [key.json() for key in found.keys] != table:
+        raise DefectFound(
+            "the table of keys is not what follows from the signed statements",
+            where=path,
+            hint="somebody wrote into this file by hand: get it again",
+        )
+    return found
+
+
+def _after(
+    keys: tuple[TrustedKey, ...], statement: KeyStatement, where: object
+) -> tuple[TrustedKey, ...]:
+    """The keys after a statement of one of them."""
+    by = _signer(keys, statement, where)
+    spoken_of = statement.key.key_id
+    known = {key.public.key_id for key in keys}
+    if statement.says == "takes the place":
+        if spoken_of in known:
+            raise DefectFound(f"{spoken_of} cannot take a place: it is known already", where=where)
+        if by.until is not None:
+            raise DefectFound(f"{by.public.key_id} has no place to give any more", where=where)
+        new = TrustedKey(public=statement.key, since=statement.at, introduced_by=by.public.key_id)
+        ended = (dataclasses.replace(key, until=statement.at) if key is by else key for key in keys)
+        return (*ended, new)
+    if spoken_of not in known:
+        raise DefectFound(f"{spoken_of} is revoked, and is no key of this file", where=where)
+    revoked = Revocation(at=statement.at, reason=statement.reason)
+    return tuple(
+        dataclasses.replace(key, revoked=key.revoked or revoked)
+        if key.public.key_id == spoken_of
+        else key
+        for key in keys
+    )
+
+
+def _signer(keys: tuple[TrustedKey, ...], statement: KeyStatement, where: object) -> TrustedKey:
+    """The one key that signed it, if it may say anything."""
+    trusted = TrustedKeys(keys=keys)
+    signatures = signatures_of(statement.signed, trusted.public)
+    if len(signatures.good) != 1 or signatures.bad or signatures.unknown:
+        raise DefectFound(
+            f"that {statement.key.key_id} {statement.says} is not signed by a key of this file",
+            where=where,
+            hint="do not trust it: get it again from the publisher",
+        )
+    by = trusted.find(signatures.good[0].key_id)
+    assert by is not None
+    if by.revoked is not None:
+        raise DefectFound(
+            f"that {statement.key.key_id} {statement.says} is signed by a revoked key", where=where
+        )
+    return by

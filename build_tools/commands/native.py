@@ -7,9 +7,9 @@ import os
 import sysconfig
 from pathlib import Path
 
+from build_tools.toolkit.toolkit import pinned_toolkit
 from build_tools.wheel.environment import build_environment, tool
 from build_tools.wheel.ninja import show_ninja
-from build_tools.wheel.toolkit import pinned_toolkit
 from llamaproof.process import run
 
 

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import sys
 
-from build_tools.wheel.toolkit import ensure_toolkit
+from build_tools.toolkit.toolkit import ensure_toolkit
 
 
 def configure_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build_tools.series.prepare import PreparedTree, prepare_tree
-from build_tools.wheel.arch import ArchList, parse_arch
+from build_tools.toolkit.arch import ArchList, parse_arch
+from build_tools.toolkit.toolkit import Toolkit, ensure_toolkit, known_archs
 from build_tools.wheel.compile import CompiledTree, compile_tree
 from build_tools.wheel.contents import WheelContents
 from build_tools.wheel.pack import write_wheel
-from build_tools.wheel.toolkit import Toolkit, ensure_toolkit, known_archs
 from llamaproof.errors import LlamaproofError
 
 # The unpacked toolkit is there already; objects, libraries and the wheel take about 0.5 GB.

@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from build_tools.wheel.arch import ArchList
+from build_tools.toolkit.arch import ArchList
+from build_tools.toolkit.toolkit import Toolkit
 from build_tools.wheel.environment import build_environment, tool
 from build_tools.wheel.ninja import Steps
-from build_tools.wheel.toolkit import Toolkit
 from llamaproof.errors import LlamaproofError
 from llamaproof.process import run
 

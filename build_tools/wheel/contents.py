@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from build_tools.wheel.arch import ArchList
-from build_tools.wheel.toolkit import Toolkit
+from build_tools.toolkit.arch import ArchList
+from build_tools.toolkit.toolkit import Toolkit
 
 DISTRIBUTION = "llama_cpp_python"
 

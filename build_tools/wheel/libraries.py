@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from build_tools.toolkit.driver_stub import build_driver_stub
+from build_tools.toolkit.toolkit import Toolkit
 from build_tools.wheel.contents import WheelContents
-from build_tools.wheel.driver_stub import build_driver_stub
 from build_tools.wheel.environment import tool
 from build_tools.wheel.stage import put
-from build_tools.wheel.toolkit import Toolkit
 from llamaproof.binary.cuda_libraries import DRIVER, needed_by_build
 from llamaproof.binary.elf import read_elf
 from llamaproof.binary.manylinux import oldest_platform

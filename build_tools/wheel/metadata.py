@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from build_tools.toolkit.toolkit import Toolkit
 from build_tools.wheel.contents import WheelContents
 from build_tools.wheel.environment import tool
 from build_tools.wheel.stage import put
-from build_tools.wheel.toolkit import Toolkit
 from llamaproof import wheel_contents
 from llamaproof.binary.cuda_libraries import needed_by_build
 from llamaproof.errors import LlamaproofError

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from build_tools.toolkit.arch import parse_arch
+from build_tools.toolkit.toolkit import Toolkit
 from build_tools.wheel import build
-from build_tools.wheel.arch import parse_arch
 from build_tools.wheel.build import BuildSettings, build_folder, build_wheel
-from build_tools.wheel.toolkit import Toolkit
 from llamaproof.errors import BadInput
 
 

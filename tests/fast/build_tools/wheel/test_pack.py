@@ -9,12 +9,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
 
-from build_tools.wheel.arch import parse_arch
+from build_tools.toolkit.arch import parse_arch
+from build_tools.toolkit.driver_stub import DRIVER_SYMBOLS, build_driver_stub
+from build_tools.toolkit.toolkit import Toolkit
 from build_tools.wheel.contents import WheelContents
-from build_tools.wheel.driver_stub import DRIVER_SYMBOLS, build_driver_stub
 from build_tools.wheel.metadata import cuda_requirements
 from build_tools.wheel.pack import write_wheel
-from build_tools.wheel.toolkit import Toolkit
 from llamaproof.binary.elf import read_elf
 from llamaproof.errors import LlamaproofError
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from build_tools.wheel.arch import PINNED_TOOLKIT_ARCHS, parse_arch
+from build_tools.toolkit.arch import PINNED_TOOLKIT_ARCHS, parse_arch
 from llamaproof.errors import BadInput
 
 

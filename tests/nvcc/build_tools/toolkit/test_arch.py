@@ -2,8 +2,8 @@
 
 import pytest
 
-from build_tools.wheel.arch import PINNED_TOOLKIT_ARCHS
-from build_tools.wheel.pinned_toolkit import pinned_toolkit_root
+from build_tools.toolkit.arch import PINNED_TOOLKIT_ARCHS
+from build_tools.toolkit.pinned import pinned_toolkit_root
 from llamaproof.process import run
 from tests.support.needs import CHECKOUT
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from build_tools.wheel import pinned_toolkit, toolkit
+from build_tools.toolkit import pinned, toolkit
 from build_tools.wheel.environment import build_environment
 from llamaproof.errors import BadInput, CommandFailed
 
@@ -51,11 +51,11 @@ def test_an_install_that_breaks_off_leaves_no_toolkit(
     monkeypatch.delenv("CUDA_HOME", raising=False)
 
     def break_off(*_args: object, **_kwargs: object) -> None:
-        root = pinned_toolkit.pinned_toolkit_root(tmp_path)
+        root = pinned.pinned_toolkit_root(tmp_path)
         root.with_name(root.name + ".partial").mkdir(parents=True)
         raise CommandFailed("no space left on device")
 
-    monkeypatch.setattr(pinned_toolkit, "run", break_off)
+    monkeypatch.setattr(pinned, "run", break_off)
     with pytest.raises(CommandFailed):
         toolkit.ensure_toolkit(tmp_path)
     assert not list((tmp_path / "build" / "toolkit").iterdir())

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from build_tools.progress import of_pip, show
-from build_tools.wheel.driver_stub import build_driver_stub
+from build_tools.toolkit.driver_stub import build_driver_stub
 from llamaproof.errors import LlamaproofError
 from llamaproof.process import run
 

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from build_tools.wheel.arch import PINNED_TOOLKIT_ARCHS
-from build_tools.wheel.pinned_toolkit import PINNED_VERSION, install_pinned
+from build_tools.toolkit.arch import PINNED_TOOLKIT_ARCHS
+from build_tools.toolkit.pinned import PINNED_VERSION, install_pinned
 from llamaproof.errors import BadInput
 from llamaproof.process import run
 

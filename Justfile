@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE := "1"
 default:
     @{{ just_executable() }} --justfile {{ justfile() }} --list --unsorted
 
-# Build a wheel into dist/: just build-wheel CUDA_ARCH=89 (or "80;89;90", 90-real, 90-virtual, cpu)
+# Build a wheel into dist/: just build-wheel CUDA_ARCH=89 (or "80;89;90", 90-real, 90-virtual, cpu; CUDA=12)
 build-wheel *SETTINGS: env
     @{{ venv }} -m build_tools wheel "$@"
 
@@ -64,6 +64,10 @@ pin *ARGS: env
 # Run llamaproof on anything: just llamaproof abi some.whl
 llamaproof *ARGS: native
     @{{ venv }} -m llamaproof "$@"
+
+# Print where a CUDA toolkit is, put together if need be: just toolkit CUDA=12
+toolkit *SETTINGS: env
+    @{{ venv }} -m build_tools toolkit "$@"
 
 # Compile the native libraries that llamaproof ships
 native: env

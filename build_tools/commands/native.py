@@ -7,7 +7,7 @@ import os
 import sysconfig
 from pathlib import Path
 
-from build_tools.toolkit.toolkit import pinned_toolkit
+from build_tools.toolkit.toolkit import default_toolkit
 from build_tools.wheel.environment import build_environment, tool
 from build_tools.wheel.ninja import show_ninja
 from llamaproof.process import run
@@ -28,7 +28,7 @@ def execute(args: argparse.Namespace) -> int:
         tool("cmake"), "-S", checkout, "-B", build, "-G", "Ninja",
         f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}", "-DCMAKE_BUILD_TYPE=Release",
         "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON",
-        f"-DLLAMAPROOF_CUDA13_INCLUDE={pinned_toolkit(checkout).root / 'include'}",
+        f"-DLLAMAPROOF_CUDA13_INCLUDE={default_toolkit(checkout).root / 'include'}",
         f"-DLLAMAPROOF_CUDA12_INCLUDE={cuda12}",
     )  # fmt: skip
     run(configure, env=env)

@@ -8,13 +8,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from build_tools.commands.name_value import described, pairs
 from build_tools.pin.definition import DEFAULT_PIN
+from build_tools.toolkit.settings import SETTINGS, toolkit_settings
 from build_tools.wheel.build import BuildSettings, build_wheel
 from llamaproof.errors import BadInput
 from llamaproof.files import sha256_of
 
 _SETTINGS = {
     "CUDA_ARCH": "GPU architectures: 89, `80;89;90`, 90-real, 90-virtual, or cpu",
+    **SETTINGS,
     "PIN": f"the pinned source (default {DEFAULT_PIN})",
     "SERIES": "`none` builds the source unpatched, a number the first so many patches",
     "JOBS": "compilers at once (default: one for each core)",
@@ -48,28 +51,24 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def parse_settings(words: list[str], env: Mapping[str, str]) -> BuildSettings:
-    """Read NAME=VALUE words; CUDA_ARCH may come from the environment.
+    """Read NAME=VALUE words; CUDA_ARCH and those of the toolkit may come from the environment.
 
     Raises:
         BadInput: a word is no setting, a value means nothing, or CUDA_ARCH is not given.
     """
-    given = {"CUDA_ARCH": env.get("CUDA_ARCH", "")} | dict(_pair(word) for word in words)
+    given = {"CUDA_ARCH": env.get("CUDA_ARCH", "")} | pairs(words, _SETTINGS, "build-wheel")
     if not given["CUDA_ARCH"]:
-        raise BadInput("build-wheel needs CUDA_ARCH", hint=f"for example CUDA_ARCH=89; {_known()}")
+        raise BadInput(
+            "build-wheel needs CUDA_ARCH", hint=f"for example CUDA_ARCH=89; {described(_SETTINGS)}"
+        )
     return BuildSettings(
         arch=given["CUDA_ARCH"],
+        toolkit=toolkit_settings(given, env),
         pin=given.get("PIN", DEFAULT_PIN),
         first=_first(given.get("SERIES", "")),
         jobs=_jobs(given.get("JOBS", str(os.cpu_count() or 1))),
         out=Path(given.get("OUT", "dist")),
     )
-
-
-def _pair(word: str) -> tuple[str, str]:
-    name, equals, value = word.partition("=")
-    if not equals or name not in _SETTINGS:
-        raise BadInput(f"{word!r} is no setting of build-wheel", hint=_known())
-    return name, value
 
 
 def _first(series: str) -> int | None:
@@ -88,7 +87,3 @@ def _jobs(number: str) -> int:
     if not number.isdigit() or int(number) == 0:
         raise BadInput(f"JOBS={number} is no number of compilers", hint="JOBS=2")
     return int(number)
-
-
-def _known() -> str:
-    return "; ".join(f"{name}={text}" for name, text in _SETTINGS.items())

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from build_tools.toolkit.recipes import CUDA12, DEFAULT
 from llamaproof.errors import BadInput
-
-# nvcc 13.0: `nvcc --list-gpu-arch` (a test compares). Another toolkit is asked for its own list.
-PINNED_TOOLKIT_ARCHS = (75, 80, 86, 87, 88, 89, 90, 100, 103, 110, 120, 121)
 
 _ITEM = re.compile(r"(\d+)(-real|-virtual)?")
 
@@ -51,7 +49,7 @@ class ArchList:
         return ".".join(_label(a) for a in self.archs)
 
 
-def parse_arch(text: str, known: tuple[int, ...] = PINNED_TOOLKIT_ARCHS) -> ArchList:
+def parse_arch(text: str, known: tuple[int, ...] = DEFAULT.archs) -> ArchList:
     """Read `89`, `80;89;90`, `90-real`, `90-virtual`, `cpu`.
 
     Args:
@@ -93,10 +91,14 @@ def _label(arch: Arch) -> str:
 
 def _unknown(what: str, known: tuple[int, ...]) -> BadInput:
     numbers = " ".join(map(str, known))
+    match = _ITEM.fullmatch(what.strip("'"))
+    older = match is not None and int(match.group(1)) in set(CUDA12.archs) - set(known)
+    elsewhere = f"; CUDA={CUDA12.name} compiles for it" if older else ""
     return BadInput(
         f"CUDA_ARCH: {what} means nothing to this toolkit",
         hint=(
             f"one or more of {numbers}, separated by `;`, each plain (machine code and PTX), "
             "with -real (machine code alone) or -virtual (PTX alone); or `cpu`"
+            f"{elsewhere}"
         ),
     )

@@ -1,14 +1,14 @@
-"""A CUDA toolkit: the pinned one from PyPI, or the one that CUDA_HOME names."""
+"""A CUDA toolkit that can compile: one of the lock files', or the user's own."""
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from build_tools.toolkit.arch import PINNED_TOOLKIT_ARCHS
-from build_tools.toolkit.pinned import PINNED_VERSION, install_pinned
+from build_tools.toolkit.pinned import install_pinned
+from build_tools.toolkit.recipes import DEFAULT, Recipe, recipe_named
+from build_tools.toolkit.settings import ToolkitSettings
 from llamaproof.errors import BadInput
 from llamaproof.process import run
 
@@ -21,13 +21,13 @@ class Toolkit:
         root: the folder with bin/nvcc and include.
         version: as nvcc says it, `13.0`.
         archs: the architectures its nvcc knows.
-        pinned: whether it is ours from PyPI; else the user's own.
+        recipe: the lock files' that it was put together by; None for the user's own.
     """
 
     root: Path
     version: str
     archs: tuple[int, ...]
-    pinned: bool
+    recipe: Recipe | None
 
     @property
     def nvcc(self) -> Path:
@@ -37,32 +37,40 @@ class Toolkit:
     def major(self) -> int:
         return int(self.version.split(".")[0])
 
+    @property
+    def pinned(self) -> bool:
+        """Whether it is ours, from packages; else the user's own."""
+        return self.recipe is not None
 
-def ensure_toolkit(checkout: Path) -> Toolkit:
-    """The toolkit to build with: CUDA_HOME's where that is set, else the pinned one, installed.
+
+def ensure_toolkit(checkout: Path, settings: ToolkitSettings) -> Toolkit:
+    """The toolkit to build with: CUDA_HOME's where that is set, else a recipe's, installed.
 
     Raises:
-        BadInput: CUDA_HOME holds no toolkit.
-        CommandFailed: the pinned one could not be installed; nothing half-done is left.
+        BadInput: CUDA_HOME holds no toolkit, or one of another CUDA than is asked for.
+        CommandFailed, LlamaproofError: it could not be installed; nothing half-done is left.
     """
-    home = os.environ.get("CUDA_HOME")
-    return _toolkit_of_user(Path(home)) if home else pinned_toolkit(checkout)
+    if settings.home is not None:
+        return _toolkit_of_user(settings.home, settings.cuda)
+    recipe = _recipe(settings)
+    root = install_pinned(checkout, recipe, settings.deb)
+    return Toolkit(root=root, version=recipe.version, archs=recipe.archs, recipe=recipe)
 
 
-def known_archs() -> tuple[int, ...]:
+def known_archs(settings: ToolkitSettings) -> tuple[int, ...]:
     """The architectures that `ensure_toolkit`'s toolkit compiles for; installs nothing.
 
     Raises:
-        BadInput: CUDA_HOME holds no toolkit.
+        BadInput: CUDA_HOME holds no toolkit, or one of another CUDA than is asked for.
     """
-    home = os.environ.get("CUDA_HOME")
-    return _toolkit_of_user(Path(home)).archs if home else PINNED_TOOLKIT_ARCHS
+    if settings.home is not None:
+        return _toolkit_of_user(settings.home, settings.cuda).archs
+    return _recipe(settings).archs
 
 
-def pinned_toolkit(checkout: Path) -> Toolkit:
-    """The toolkit of requirements/cuda13.lock, installed under build/ if it is not there yet."""
-    root = install_pinned(checkout)
-    return Toolkit(root=root, version=PINNED_VERSION, archs=PINNED_TOOLKIT_ARCHS, pinned=True)
+def default_toolkit(checkout: Path) -> Toolkit:
+    """The toolkit of CUDA 13 that everything of the checkout is made with, installed."""
+    return ensure_toolkit(checkout, ToolkitSettings())
 
 
 def nvcc_version(nvcc: Path) -> str:
@@ -74,7 +82,11 @@ def nvcc_version(nvcc: Path) -> str:
     return match.group(1)
 
 
-def _toolkit_of_user(home: Path) -> Toolkit:
+def _recipe(settings: ToolkitSettings) -> Recipe:
+    return DEFAULT if settings.cuda is None else recipe_named(settings.cuda)
+
+
+def _toolkit_of_user(home: Path, cuda: str | None) -> Toolkit:
     nvcc = home / "bin" / "nvcc"
     if not nvcc.is_file():
         raise BadInput(
@@ -82,6 +94,13 @@ def _toolkit_of_user(home: Path) -> Toolkit:
             where=home,
             hint="name the folder of a whole toolkit, or unset CUDA_HOME to use the pinned one",
         )
+    version = nvcc_version(nvcc)
+    if cuda is not None and not f"{version}.".startswith(f"{cuda}."):
+        raise BadInput(
+            f"CUDA={cuda} was asked for, and CUDA_HOME holds CUDA {version}",
+            where=home,
+            hint="leave one of the two out",
+        )
     listed = run((nvcc, "--list-gpu-arch")).output
     archs = tuple(sorted(int(n) for n in re.findall(r"^compute_(\d+)$", listed, re.MULTILINE)))
-    return Toolkit(root=home, version=nvcc_version(nvcc), archs=archs, pinned=False)
+    return Toolkit(root=home, version=version, archs=archs, recipe=None)

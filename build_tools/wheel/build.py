@@ -9,6 +9,7 @@ from pathlib import Path
 
 from build_tools.series.prepare import PreparedTree, prepare_tree
 from build_tools.toolkit.arch import ArchList, parse_arch
+from build_tools.toolkit.settings import ToolkitSettings
 from build_tools.toolkit.toolkit import Toolkit, ensure_toolkit, known_archs
 from build_tools.wheel.compile import CompiledTree, compile_tree
 from build_tools.wheel.contents import WheelContents
@@ -25,6 +26,7 @@ class BuildSettings:
 
     Attributes:
         arch: the GPU architectures, as `parse_arch` reads them.
+        toolkit: which CUDA toolkit.
         pin: the name of the pinned source.
         first: how many patches of its series; None is all of them, 0 none.
         jobs: compilers at once.
@@ -32,6 +34,7 @@ class BuildSettings:
     """
 
     arch: str
+    toolkit: ToolkitSettings
     pin: str
     first: int | None
     jobs: int
@@ -48,9 +51,9 @@ class BuiltWheel:
 
 def build_wheel(checkout: Path, settings: BuildSettings) -> BuiltWheel:
     """The whole run; an architecture that means nothing is refused before anything is fetched."""
-    archs = parse_arch(settings.arch, known_archs())
+    archs = parse_arch(settings.arch, known_archs(settings.toolkit))
     tree = prepare_tree(checkout, settings.pin, first=settings.first, in_place=True)
-    toolkit = None if archs.cpu_only else ensure_toolkit(checkout)
+    toolkit = None if archs.cpu_only else ensure_toolkit(checkout, settings.toolkit)
     _require_space(checkout)
     compiled = compile_tree(
         tree.path,

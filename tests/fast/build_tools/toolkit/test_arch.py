@@ -2,7 +2,8 @@
 
 import pytest
 
-from build_tools.toolkit.arch import PINNED_TOOLKIT_ARCHS, parse_arch
+from build_tools.toolkit.arch import parse_arch
+from build_tools.toolkit.recipes import CUDA12, DEFAULT
 from llamaproof.errors import BadInput
 
 
@@ -32,7 +33,7 @@ def test_cpu_is_a_build_without_cuda() -> None:
 def test_a_value_that_means_nothing_gets_the_list_of_what_does(text: str) -> None:
     with pytest.raises(BadInput) as caught:
         parse_arch(text)
-    for number in PINNED_TOOLKIT_ARCHS:
+    for number in DEFAULT.archs:
         assert str(number) in str(caught.value)
     assert "cpu" in str(caught.value)
 
@@ -40,3 +41,13 @@ def test_a_value_that_means_nothing_gets_the_list_of_what_does(text: str) -> Non
 def test_one_architecture_named_twice_is_refused() -> None:
     with pytest.raises(BadInput, match="twice"):
         parse_arch("89;89-real")
+
+
+def test_pascal_and_volta_are_of_cuda_12_and_whoever_asks_13_for_them_is_told_so() -> None:
+    assert parse_arch("60-virtual;61;70", CUDA12.archs).label == "ptx60.sm61.sm70"
+    with pytest.raises(BadInput) as caught:
+        parse_arch("70-virtual")
+    assert "CUDA=12 compiles for it" in caught.value.hint
+    with pytest.raises(BadInput) as caught:
+        parse_arch("20")
+    assert "CUDA=12" not in caught.value.hint

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from build_tools.toolkit.arch import parse_arch
+from build_tools.toolkit.settings import ToolkitSettings
 from build_tools.toolkit.toolkit import Toolkit
 from build_tools.wheel import build
 from build_tools.wheel.build import BuildSettings, build_folder, build_wheel
@@ -13,7 +14,7 @@ from llamaproof.errors import BadInput
 
 def test_another_toolkit_compiles_in_another_folder() -> None:
     def folder(root: str) -> Path:
-        toolkit = Toolkit(root=Path(root), version="13.0", archs=(89,), pinned=True)
+        toolkit = Toolkit(root=Path(root), version="13.0", archs=(89,), recipe=None)
         return build_folder(Path("c"), "tree", parse_arch("89"), toolkit)
 
     assert folder("one") != folder("two")
@@ -26,9 +27,10 @@ def test_an_architecture_that_means_nothing_is_refused_before_anything_is_fetche
     def fetch(*_args: object, **_kwargs: object) -> None:
         pytest.fail("something was fetched")
 
-    monkeypatch.delenv("CUDA_HOME", raising=False)
     monkeypatch.setattr(build, "prepare_tree", fetch)
     monkeypatch.setattr(build, "ensure_toolkit", fetch)
-    settings = BuildSettings(arch="12", pin="none", first=None, jobs=1, out=tmp_path)
+    settings = BuildSettings(
+        arch="12", toolkit=ToolkitSettings(), pin="none", first=None, jobs=1, out=tmp_path
+    )
     with pytest.raises(BadInput, match="'12' means nothing to this toolkit"):
         build_wheel(tmp_path, settings)

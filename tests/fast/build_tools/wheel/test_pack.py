@@ -36,7 +36,7 @@ input = "llama_cpp/__init__.py"
 
 
 def toolkit(version: str = "13.0") -> Toolkit:
-    return Toolkit(root=Path("none"), version=version, archs=(89,), pinned=True)
+    return Toolkit(root=Path("none"), version=version, archs=(89,), recipe=None)
 
 
 @pytest.fixture

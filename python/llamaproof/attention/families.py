@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 
@@ -14,23 +13,18 @@ from llamaproof.attention.inputs import Inputs, flat_inputs, random_inputs
 from llamaproof.errors import BadInput
 from llamaproof.ggml import Ggml
 
-Reference = Literal["CPU backend", "float64"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """A way to fill a cell's tensors.
 
     Attributes:
-        reference: what results are held against. ggml's CPU backend adds up V in f16 where V is
-            f16, so that it overflows before a GPU does: it is no reference for large values.
         reason: what it alone finds.
         source: where such data was met.
         make: fills the tensors; the same data for a cell whenever and wherever.
     """
 
     name: str
-    reference: Reference
     reason: str
     source: str
     make: Callable[[Ggml, Cell], Inputs]
@@ -38,7 +32,6 @@ class Family:
 
 RANDOM = Family(
     name="random",
-    reference="CPU backend",
     reason="a wrong index, mask, scale or sum: queries look at the cells that are easily missed",
     source="ggml's own test-backend-ops draws at random, too",
     make=random_inputs,
@@ -46,7 +39,6 @@ RANDOM = Family(
 
 FLAT = Family(
     name="flat",
-    reference="float64",
     reason="sums of V that overflow f16: every cell has the same weight, and all values one sign",
     source="llama.cpp #17746, and #18614 with Granite 4: attention that is nearly flat over a long "
     "context, over values far from zero",

@@ -1,4 +1,4 @@
-"""`llamaproof emulate`: do a target's attention kernels compute what the CPU computes?"""
+"""`llamaproof emulate`: do a target's attention kernels compute what attention is defined to be?"""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.description = (
         "Execute a target's own attention kernels (their PTX) on the CPU, check every "
-        "memory access and barrier, count the work, and compare the result with ggml's CPU "
-        f"backend: the normalised mean squared error may be at most {MAX_NMSE:g}."
+        "memory access and barrier, count the work, and compare the result with attention in "
+        f"float64: the normalised mean squared error may be at most {MAX_NMSE:g}. The error of "
+        "ggml's CPU backend is shown beside it."
     )
     parser.epilog = (
         "Exit codes: 0 holds; 1 a result is wrong, a kernel does what it must not, or it "

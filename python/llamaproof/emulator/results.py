@@ -9,14 +9,13 @@ from typing import Any
 
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
-from llamaproof.attention.error import MAX_NMSE
-from llamaproof.attention.families import Reference
+from llamaproof.attention.error import MAX_NMSE, MAX_ROW_NMSE
 from llamaproof.executor.launches import ExecutedLaunch, read_reports
 from llamaproof.executor.machine import KernelFinding
 from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome
 
-SCHEMA = Schema(name="llamaproof.emulation", version=2)
+SCHEMA = Schema(name="llamaproof.emulation", version=3)
 
 
 class CellVerdict(str, Enum):
@@ -35,28 +34,48 @@ class CellVerdict(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class CellResult:
-    """A cell on the emulated GPU against the CPU backend of the same libraries.
+    """A cell on the emulated GPU, and on the CPU backend of the same libraries, against float64.
 
     Attributes:
-        nmse: mean squared difference over mean square of the CPU's result.
+        nmse: mean squared difference over mean square of the exact result.
+        worst_row: the largest NMSE of one head of one token.
         largest_error: absolute; `where` is its token, head and column.
         not_finite: elements that are NaN or infinite.
+        cpu_nmse: of the CPU backend's result. ggml's adds up V in f16 where V is f16, so that it
+            overflows before a GPU does.
         undefined_reads: what the host read of the result although no kernel had written it.
         message: why it aborted; empty otherwise.
     """
 
     verdict: CellVerdict
     nmse: float = 0.0
+    worst_row: float = 0.0
     largest_error: float = 0.0
     where: tuple[int, int, int] = (0, 0, 0)
     not_finite: int = 0
+    cpu_nmse: float = 0.0
     launches: tuple[ExecutedLaunch, ...] = ()
     undefined_reads: tuple[str, ...] = ()
     message: str = ""
 
     @property
+    def right_where_the_cpu_is_wrong(self) -> bool:
+        """The CPU backend is further from float64 than the GPU may be, and the GPU is not."""
+        return self.verdict is CellVerdict.HOLDS and not self.cpu_nmse <= MAX_NMSE
+
+    @property
     def findings(self) -> tuple[KernelFinding, ...]:
         return tuple(finding for launch in self.launches for finding in launch.findings)
+
+    @property
+    def error_words(self) -> str:
+        """How wrong a result is, and where."""
+        token, head, column = self.where
+        unlike = f", {self.not_finite} elements not finite" if self.not_finite else ""
+        return (
+            f"NMSE {self.nmse:.3g}, of a row {self.worst_row:.3g}, largest error "
+            f"{self.largest_error:.3g} at token {token}, head {head}, column {column}{unlike}"
+        )
 
     def total(self, count: str) -> int:
         """One of the counts, summed over the launches."""
@@ -69,7 +88,6 @@ class EmulationEvidence:
 
     Attributes:
         inputs: the name of the family that the tensors were filled from.
-        reference: what the results were held against.
     """
 
     target: str
@@ -79,7 +97,6 @@ class EmulationEvidence:
     ggml_version: str
     kv_layout: str
     inputs: str
-    reference: Reference
     seconds: float
     results: Mapping[Cell, CellResult]
 
@@ -103,8 +120,9 @@ class EmulationEvidence:
             ggml_version=self.ggml_version,
             kv_layout=self.kv_layout,
             inputs=self.inputs,
-            reference=self.reference,
+            reference="float64",
             nmse_limit=MAX_NMSE,
+            row_nmse_limit=MAX_ROW_NMSE,
             seconds=self.seconds,
             columns=list(rows.COLUMNS),
             cells=[_cell_json(cell, result) for cell, result in self.results.items()],
@@ -123,8 +141,8 @@ def result_of(answer: Mapping[str, Any] | None, abort_message: str = "") -> Cell
         verdict = CellVerdict.NOT_TAKEN if _PADDING in abort_message else CellVerdict.ABORTS
         return CellResult(verdict=verdict, message=abort_message)
     reported = read_reports(answer["reports"])
-    nmse = float(answer["nmse"])
-    if not nmse <= MAX_NMSE:
+    nmse, worst_row = float(answer["nmse"]), float(answer["worst_row"])
+    if not (nmse <= MAX_NMSE and worst_row <= MAX_ROW_NMSE):
         verdict = CellVerdict.WRONG
     else:
         verdict = CellVerdict.HOLDS if reported.is_clean else CellVerdict.FINDINGS
@@ -132,9 +150,11 @@ def result_of(answer: Mapping[str, Any] | None, abort_message: str = "") -> Cell
     return CellResult(
         verdict=verdict,
         nmse=nmse,
+        worst_row=worst_row,
         largest_error=float(answer["largest_error"]),
         where=(token, head, column),
         not_finite=int(answer["not_finite"]),
+        cpu_nmse=float(answer["cpu_nmse"]),
         launches=reported.launches,
         undefined_reads=reported.undefined_reads,
     )
@@ -147,6 +167,9 @@ def result_json(cell: Cell, result: CellResult) -> dict[str, Any]:
         document["message"] = result.message
     if result.launches:
         document["nmse"] = result.nmse
+        document["worst_row_nmse"] = result.worst_row
+        document["cpu_nmse"] = result.cpu_nmse
+        document["right_where_the_cpu_is_wrong"] = result.right_where_the_cpu_is_wrong
         document["largest_error"] = result.largest_error
         document["where"] = list(result.where)
         document["not_finite"] = result.not_finite

@@ -1,17 +1,19 @@
-"""Compute cells on the CPU backend and on an emulated GPU, in a process of their own.
+"""Compute cells on an emulated GPU, on the CPU backend and in float64, in a process of their own.
 
 Run as `python -m llamaproof.emulator.worker JOB RESULT`: one process can hold one target only.
 
 JOB: {"lib_dir", "session": see `workers.handover`, "executor": path, "cells": rows, "inputs": the
 name of a family}.
 RESULT: {"device", "ggml_version", "kv_layout", "answers": one for each cell}, or {"error": ...}.
-An answer is null (supports_op says no), {"died": {"how", "output"}}, or {"nmse", "largest_error",
-"where": [token, head, column], "not_finite", "reports": what the emulator says of each launch}.
+An answer is null (supports_op says no), {"died": {"how", "output"}}, or {"nmse", "worst_row",
+"largest_error", "where": [token, head, column], "not_finite", "cpu_nmse": the CPU backend's own
+error, "reports": what the emulator says of each launch}; errors are those against float64.
 Progress goes to standard output: the number of cells that are done.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,9 @@ from llamaproof import ggml
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.compute import compute, is_supported
-from llamaproof.attention.error import error_of
+from llamaproof.attention.error import error_of, settled
 from llamaproof.attention.families import Family, find_family
-from llamaproof.attention.inputs import Floats, Inputs
-from llamaproof.attention.reference import Doubles, exact
+from llamaproof.attention.reference import exact
 from llamaproof.executor.loaded import Executor
 from llamaproof.ggml import Device, Ggml, Stream
 from llamaproof.placement.examine import answers
@@ -76,26 +77,22 @@ def _examine_cell(
     if not is_supported(library, gpu, cell):
         return None
     inputs = family.make(library, cell)
-    expected = _expected(library, cpu, family, cell, inputs)
     executor.take_reports()
     got = compute(library, gpu, stream, cell, inputs)
-    error = error_of(got, expected)
+    reports = executor.take_reports()
+    expected = exact(library, cell, inputs)
+    with cpu.backend_stream(n_threads=len(os.sched_getaffinity(0))) as host:
+        on_cpu = compute(library, cpu, host, cell, inputs)
+    error = error_of(*settled(got, expected))
     return {
         "nmse": error.nmse,
+        "worst_row": error.worst_row,
         "largest_error": error.largest,
         "where": list(error.where),
         "not_finite": error.not_finite,
-        "reports": executor.take_reports(),
+        "cpu_nmse": error_of(*settled(on_cpu, expected)).nmse,
+        "reports": reports,
     }
-
-
-def _expected(
-    library: Ggml, cpu: Device, family: Family, cell: Cell, inputs: Inputs
-) -> Floats | Doubles:
-    if family.reference == "float64":
-        return exact(library, cell, inputs)
-    with cpu.backend_stream() as host:
-        return compute(library, cpu, host, cell, inputs)
 
 
 if __name__ == "__main__":

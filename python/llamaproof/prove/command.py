@@ -39,7 +39,7 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.description = (
         "Prove of each wheel that its bindings match its binary, where attention "
-        "runs, that it computes what the CPU computes, and that it does no more work than the "
+        "runs, that it computes what it is defined to be, and that it does no more work than the "
         "gate allows; write WHEEL.evidence.json and WHEEL.evidence.html beside it."
     )
     parser.epilog = _EPILOG

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from llamaproof.attention.error import MAX_NMSE, error_of, nmse
+from llamaproof.attention.error import MAX_NMSE, MAX_ROW_NMSE, error_of, nmse, settled
 
 ONES = np.ones((2, 3, 4), np.float32)
 ZEROS = np.zeros((2, 3, 4), np.float32)
@@ -56,3 +56,44 @@ def test_the_largest_error_is_placed() -> None:
     found = error_of(worse, ONES)
     assert (found.where, found.largest, found.not_finite) == ((0, 1, 0), INFINITE, 1)
     assert found.nmse == INFINITE
+
+
+def test_a_single_wrong_row_among_thousands_is_seen() -> None:
+    rng = np.random.default_rng(3)
+    expected = rng.standard_normal((4000, 8, 16))
+    result = expected.copy()
+    result[1234, 5] = expected[1234, 6]
+    found = error_of(result, expected)
+    assert found.nmse <= MAX_NMSE
+    assert found.worst_row > 100 * MAX_ROW_NMSE and not found
+    assert error_of(expected * (1 + 1e-4), expected)
+
+
+def test_a_row_that_is_nearly_zero_is_measured_against_the_others() -> None:
+    expected = np.ones((10, 1, 4))
+    expected[3] = 0
+    result = expected.copy()
+    result[3] = 1e-4  # rounding, of values of size one
+    assert error_of(result, expected)
+    result[3] = 0.1
+    assert not error_of(result, expected)
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0])
+def test_of_nothing_visible_backends_may_make_nan_or_zero(value: float) -> None:
+    expected = np.ones((3, 2, 4))
+    expected[1] = np.nan
+    result = np.ones((3, 2, 4), np.float32)
+    result[1] = value
+    assert error_of(*settled(result, expected)).nmse == 0
+
+
+@pytest.mark.parametrize("value", [0.5, np.inf])
+def test_and_nothing_else(value: float) -> None:
+    expected = np.ones((3, 2, 4))
+    expected[1] = np.nan
+    result = np.ones((3, 2, 4), np.float32)
+    result[1] = 0
+    result[1, 0, 2] = value
+    found = error_of(*settled(result, expected))
+    assert found.nmse == INFINITE and found.where == (1, 0, 2)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from llamaproof.attention.cell import Cell, HeadSizes, make_cell
-from llamaproof.attention.error import MAX_NMSE
+from llamaproof.attention.error import MAX_NMSE, MAX_ROW_NMSE
 from llamaproof.attention.grid import cells_of
 from llamaproof.attention.inputs import causal_mask
 from llamaproof.emulator.decode import token_nmse
@@ -52,7 +52,8 @@ def answer(**changes: Any) -> dict[str, Any]:
         **changes.pop("report", {}),
     }  # fmt: skip
     return {
-        "nmse": 1e-6, "largest_error": 0.01, "where": [0, 19, 5], "not_finite": 0,
+        "nmse": 1e-6, "worst_row": 1e-5, "largest_error": 0.01, "where": [0, 19, 5],
+        "not_finite": 0, "cpu_nmse": 1e-7,
         "reports": [report], **changes,
     }  # fmt: skip
 
@@ -60,7 +61,7 @@ def answer(**changes: Any) -> dict[str, Any]:
 def evidence(**results: CellResult) -> EmulationEvidence:
     return EmulationEvidence(
         target="libraries", sha256=None, gpu="L40S", sm=89, ggml_version="0", seconds=1.0,
-        kv_layout="v_separate", inputs="random", reference="CPU backend",
+        kv_layout="v_separate", inputs="random",
         results={cell(int(name[1:])): result for name, result in results.items()},
     )  # fmt: skip
 
@@ -69,6 +70,7 @@ def test_verdicts() -> None:
     assert result_of(None).verdict is CellVerdict.FALLS_BACK
     assert result_of(answer()).verdict is CellVerdict.HOLDS
     assert result_of(answer(nmse=2 * MAX_NMSE)).verdict is CellVerdict.WRONG
+    assert result_of(answer(worst_row=2 * MAX_ROW_NMSE)).verdict is CellVerdict.WRONG
     assert result_of(answer(nmse=float("nan"))).verdict is CellVerdict.WRONG
     assert result_of(answer(nmse=float("inf"), not_finite=1)).verdict is CellVerdict.WRONG
     found = result_of(answer(report={"findings": [FINDING]}))
@@ -83,6 +85,23 @@ def test_verdicts() -> None:
     assert result_of(died, 'GGML_ASSERT(x && "Incorrect KV cache padding.")').verdict is (
         CellVerdict.NOT_TAKEN
     )
+
+
+def test_a_result_that_is_right_where_the_cpu_is_wrong_is_said_to_be_right() -> None:
+    right = result_of(answer(cpu_nmse=float("inf")))
+    assert right.verdict is CellVerdict.HOLDS
+    assert right.right_where_the_cpu_is_wrong
+    assert not result_of(answer()).right_where_the_cpu_is_wrong
+    # Both wrong is no excuse.
+    both = result_of(answer(nmse=1.0, cpu_nmse=1.0))
+    assert both.verdict is CellVerdict.WRONG and not both.right_where_the_cpu_is_wrong
+    found = evidence(r4=right)
+    assert found.outcome is Outcome.HOLDS
+    out = io.StringIO()
+    print_evidence(found, Printer(out))
+    assert "1 right where ggml's CPU backend is wrong" in out.getvalue()
+    [cell] = json.loads(document.to_text(found.json()))["cells"]
+    assert cell["cpu_nmse"] is None and cell["right_where_the_cpu_is_wrong"]
 
 
 def test_exit_codes() -> None:

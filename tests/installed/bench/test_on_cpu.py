@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from llamaproof import cli
+from llamaproof.attention.error import MAX_ROW_NMSE
 from llamaproof.attention.grid import heads_of
 from llamaproof.bench import record
-from llamaproof.bench.check import MAX_ROW_NMSE
 from llamaproof.bench.points import Selection, select
 from llamaproof.bench.worker import MeasuringWorker, Setup
 from llamaproof.errors import HOLDS, NOT_CHECKED, LlamaproofError

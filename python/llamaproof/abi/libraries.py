@@ -11,26 +11,8 @@ from llamaproof.abi.claims import Claims
 from llamaproof.abi.findings import AbiFinding, defect, note, unchecked
 from llamaproof.binary.cuda_libraries import DRIVER, cuda_libraries
 from llamaproof.binary.elf import X86_64, Elf, read_elf
-from llamaproof.binary.manylinux import newest_by_family
+from llamaproof.binary.manylinux import PROMISED_LIBRARIES, newest_by_family
 
-# What every Linux of a manylinux platform has, of those that a compute library can need.
-# Source: PEP 513, 571, 599 and 600, and the manylinux policy table of auditwheel.
-_PROMISED = {
-    "libc.so.6",
-    "libm.so.6",
-    "libdl.so.2",
-    "librt.so.1",
-    "libpthread.so.0",
-    "libutil.so.1",
-    "libresolv.so.2",
-    "libnsl.so.1",
-    "libgcc_s.so.1",
-    "libstdc++.so.6",
-    "libatomic.so.1",
-    "libz.so.1",
-    "libexpat.so.1",
-    "ld-linux-x86-64.so.2",
-}
 _OURS = re.compile(r"^(ggml|gguf|llama|mtmd|clip|llava)_")
 
 
@@ -99,7 +81,7 @@ def _reachable_exports(elf: Elf, by_name: Mapping[str, Elf]) -> frozenset[str]:
 
 
 def _check_needs(libraries: Sequence[Elf], claims: Claims) -> Iterator[AbiFinding]:
-    known = _PROMISED | {DRIVER} | {elf.name for elf in libraries}
+    known = PROMISED_LIBRARIES | {DRIVER} | {elf.name for elf in libraries}
     known |= {elf.path.name for elf in libraries}
     promised = any("manylinux" in tag.platform for tag in claims.tags | claims.file_tags)
     for elf in libraries:

@@ -1,4 +1,4 @@
-"""Symbol versions and the manylinux platforms that promise them."""
+"""The libraries and symbol versions that manylinux platforms promise."""
 
 from __future__ import annotations
 
@@ -21,6 +21,27 @@ _POLICIES: tuple[tuple[Version, dict[str, Version]], ...] = (
     ((2, 39), {"GLIBCXX": (3, 4, 33), "CXXABI": (1, 3, 15), "GCC": (14, 0, 0)}),
 )
 _FAMILIES = ("GLIBCXX", "CXXABI", "GCC")
+
+# What every Linux of a manylinux platform has, of those that a compute library can need.
+# Source: PEP 513, 571, 599 and 600, and the manylinux policy table of auditwheel.
+PROMISED_LIBRARIES = frozenset(
+    {
+        "libc.so.6",
+        "libm.so.6",
+        "libdl.so.2",
+        "librt.so.1",
+        "libpthread.so.0",
+        "libutil.so.1",
+        "libresolv.so.2",
+        "libnsl.so.1",
+        "libgcc_s.so.1",
+        "libstdc++.so.6",
+        "libatomic.so.1",
+        "libz.so.1",
+        "libexpat.so.1",
+        "ld-linux-x86-64.so.2",
+    }
+)
 
 # PEP 513, 571 and 599: tags from before the glibc version was in the name.
 _LEGACY: dict[str, Version] = {

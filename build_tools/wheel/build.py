@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from build_tools.progress import show
 from build_tools.series.prepare import PreparedTree, prepare_tree
 from build_tools.toolkit.arch import ArchList, parse_arch
 from build_tools.toolkit.settings import ToolkitSettings
 from build_tools.toolkit.toolkit import Toolkit, ensure_toolkit, known_archs
-from build_tools.wheel.compile import CompiledTree, compile_tree
+from build_tools.wheel.backend import run_backend
+from build_tools.wheel.compiler import compiler_words
 from build_tools.wheel.contents import WheelContents
-from build_tools.wheel.pack import write_wheel
+from build_tools.wheel.enclosure import Enclosure, enclose, here
+from build_tools.wheel.environment import wheel_environment
+from build_tools.wheel.pack import complete_wheel
+from build_tools.wheel.settings import Places, config_settings
 from llamaproof.errors import LlamaproofError
+from llamaproof.files import sha256_of
 
 # The unpacked toolkit is there already; objects, libraries and the wheel take about 0.5 GB.
 _FREE_BYTES_NEEDED = 1_500_000_000
@@ -55,17 +63,29 @@ def build_wheel(checkout: Path, settings: BuildSettings) -> BuiltWheel:
     tree = prepare_tree(checkout, settings.pin, first=settings.first, in_place=True)
     toolkit = None if archs.cpu_only else ensure_toolkit(checkout, settings.toolkit)
     _require_space(checkout)
-    compiled = compile_tree(
-        tree.path,
-        build_folder(checkout, tree.path.name, archs, toolkit),
-        archs,
-        toolkit,
-        commit=tree.pin.llama_cpp_commit,
-        jobs=settings.jobs,
-    )
-    contents = _contents(tree, compiled, archs, toolkit)
-    wheel = write_wheel(tree.path, contents, checkout / settings.out)
-    return BuiltWheel(path=wheel, steps=compiled.compiled)
+    compiler = compiler_words()
+    with tempfile.TemporaryDirectory(prefix="llamaproof-build-") as scratch:
+        enclosure = _enclosure(checkout, tree, archs, toolkit, Path(scratch))
+        made = run_backend(
+            tree.path,
+            Path(scratch) / "made",
+            config_settings(
+                enclosure.seen, archs, commit=tree.pin.llama_cpp_commit, jobs=settings.jobs
+            ),
+            enclosure=enclosure,
+            environment=wheel_environment(os.environ) | {"TMPDIR": scratch},
+        )
+        contents = WheelContents(
+            tree=tree,
+            label=_label(tree, archs, toolkit),
+            archs=archs,
+            toolkit=toolkit,
+            compiler=compiler,
+            locks=lock_hashes(checkout, toolkit),
+            not_reproducible=enclosure.obstacle,
+        )
+        wheel = complete_wheel(made.path, contents, checkout / settings.out)
+    return BuiltWheel(path=wheel, steps=made.steps)
 
 
 def build_folder(checkout: Path, tree: str, archs: ArchList, toolkit: Toolkit | None) -> Path:
@@ -79,22 +99,31 @@ def build_folder(checkout: Path, tree: str, archs: ArchList, toolkit: Toolkit | 
     return checkout / "build" / "compile" / name
 
 
-def _contents(
-    tree: PreparedTree, compiled: CompiledTree, archs: ArchList, toolkit: Toolkit | None
-) -> WheelContents:
-    return WheelContents(
-        version=tree.pin.version,
-        label=_label(tree, archs, toolkit),
-        libraries=compiled.libraries,
-        archs=archs,
-        toolkit=toolkit,
-        record={
-            "pin": tree.pin.name,
-            "llama_cpp_commit": tree.pin.llama_cpp_commit,
-            "series": list(tree.patches),
-            "tree": tree.tree_id,
-        },
+def lock_hashes(checkout: Path, toolkit: Toolkit | None) -> dict[str, str]:
+    """The lock files whose packages take part in a build, by name, and their SHA-256."""
+    recipe = None if toolkit is None else toolkit.recipe
+    files = [checkout / "requirements" / "env.lock"]
+    files += [] if recipe is None else recipe.lock_files(checkout)
+    return {path.name: sha256_of(path) for path in sorted(files)}
+
+
+def _enclosure(
+    checkout: Path, tree: PreparedTree, archs: ArchList, toolkit: Toolkit | None, scratch: Path
+) -> Enclosure:
+    real = Places(
+        tree=tree.path,
+        build=build_folder(checkout, tree.path.name, archs, toolkit),
+        environment=here(),
+        toolkit=None if toolkit is None else toolkit.root,
     )
+    real.build.mkdir(parents=True, exist_ok=True)
+    view = scratch / "view"
+    view.mkdir()
+    enclosure = enclose(real, view)
+    if enclosure.obstacle:
+        show("compile: not at fixed paths, so that another folder makes other bytes")
+        show(f"  the system allows no private mount namespace: {enclosure.obstacle}")
+    return enclosure
 
 
 def _label(tree: PreparedTree, archs: ArchList, toolkit: Toolkit | None) -> str:

@@ -1,4 +1,4 @@
-"""What goes into a wheel, and what it says of itself."""
+"""What a wheel is made of, and what it says of itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from build_tools.series.prepare import PreparedTree
 from build_tools.toolkit.arch import ArchList
 from build_tools.toolkit.toolkit import Toolkit
 
@@ -14,23 +15,35 @@ DISTRIBUTION = "llama_cpp_python"
 
 @dataclass(frozen=True, kw_only=True)
 class WheelContents:
-    """A wheel before it is written.
+    """What the steps that complete a wheel know of it.
 
     Attributes:
-        version: of the release the source is, `0.3.16`.
+        tree: the source that it was compiled from.
         label: PEP 440 local label: series and CUDA.
-        libraries: the compiled libraries.
         archs: what the GPU code was built for.
         toolkit: what it was built with; None without CUDA.
-        record: facts written to llama_cpp/llamaproof.json besides those above.
+        compiler: the C++ compiler, in its own words.
+        locks: SHA-256 by file name of the lock files whose packages took part.
+        not_reproducible: why other bytes may come of the same inputs; empty where none can.
     """
 
-    version: str
+    tree: PreparedTree
     label: str
-    libraries: tuple[Path, ...]
     archs: ArchList
     toolkit: Toolkit | None
-    record: Mapping[str, object]
+    compiler: str
+    locks: Mapping[str, str]
+    not_reproducible: str
+
+    @property
+    def source(self) -> Path:
+        """The folder of the unpacked source."""
+        return self.tree.path
+
+    @property
+    def version(self) -> str:
+        """Of the release that the source is, `0.3.16`."""
+        return self.tree.pin.version
 
     @property
     def full_version(self) -> str:

@@ -26,10 +26,40 @@ _FOREIGN_FLAGS = (
     "LIBRARY_PATH",
 )
 
+# All that a wheel's build sees of the caller's variables: where programs are, which compilers were
+# chosen, where scratch files go, and where a compiler cache keeps what it has.
+_KEPT = ("PATH", "CC", "CXX", "CUDAHOSTCXX", "TMPDIR", "HOME", "PYTHONPATH")
+_KEPT_PREFIXES = ("SCCACHE_",)
+
+# 1 January 1980, the first day that a zip can tell.
+_EPOCH = "315532800"
+
+_DEFAULTS = {"CC": "gcc", "CXX": "g++"}
+
+_FIXED = {
+    "CMAKE_GENERATOR": "Ninja",
+    "LC_ALL": "C.UTF-8",
+    "NO_COLOR": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+    "SOURCE_DATE_EPOCH": _EPOCH,
+    "TZ": "UTC",
+}
+
 
 def build_environment(env: Mapping[str, str]) -> dict[str, str]:
     """The environment without what would reach into the compilers."""
     return {name: value for name, value in env.items() if name not in _FOREIGN_FLAGS}
+
+
+def wheel_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a wheel's build: the same for everybody, but for where things are."""
+    kept = {
+        name: value
+        for name, value in env.items()
+        if name in _KEPT or name.startswith(_KEPT_PREFIXES)
+    }
+    return {**_DEFAULTS, **kept, **_FIXED}
 
 
 def tool(name: str) -> Path:

@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from build_tools.toolkit.driver_stub import build_driver_stub
 from build_tools.toolkit.toolkit import Toolkit
+from build_tools.wheel.compiler import openmp_runtime
 from build_tools.wheel.contents import WheelContents
 from build_tools.wheel.environment import tool
-from build_tools.wheel.stage import put
+from build_tools.wheel.unpacked import UnpackedWheel
 from llamaproof.binary.cuda_libraries import DRIVER, needed_by_build
-from llamaproof.binary.elf import read_elf
-from llamaproof.binary.manylinux import oldest_platform
-from llamaproof.errors import LlamaproofError
 from llamaproof.process import run
 
 
-def stage_libraries(lib: Path, contents: WheelContents) -> None:
-    """Lay out the compiled libraries, the compiler's OpenMP, and a stand-in for the driver."""
-    for library in contents.libraries:
-        put(library, lib / library.name)
-    openmp = _openmp_runtime()
-    put(openmp, lib / openmp.name)
-    for library in sorted(lib.iterdir()):
-        # nvcc writes the number of its process into the symbol table; nothing at run time reads it.
+def add_openmp_runtime(wheel: UnpackedWheel, _contents: WheelContents) -> None:
+    """Add the compiler's libgomp: no manylinux promises it, and slim images lack it."""
+    openmp = openmp_runtime()
+    shutil.copyfile(openmp, wheel.libraries / openmp.name)
+
+
+def strip_libraries(wheel: UnpackedWheel, _contents: WheelContents) -> None:
+    """Leave no symbol table: nvcc writes the number of its process there, and nothing reads it."""
+    for library in _libraries(wheel):
         run(("strip", "--strip-all", library))
+
+
+def set_search_paths(wheel: UnpackedWheel, contents: WheelContents) -> None:
+    """Let each library find its neighbours, and CUDA's packages beside llama_cpp."""
+    for library in _libraries(wheel):
         run((tool("patchelf"), "--set-rpath", _rpath(library, contents.toolkit), library))
+
+
+def add_driver_stand_in(wheel: UnpackedWheel, contents: WheelContents) -> None:
+    """Add what is loaded where there is no NVIDIA driver, so that the wheel imports there."""
     if not contents.archs.cpu_only:
-        fallback = lib / "no-driver"
-        fallback.mkdir()
-        build_driver_stub(fallback / DRIVER)
+        folder = wheel.libraries / "no-driver"
+        folder.mkdir()
+        build_driver_stub(folder / DRIVER)
 
 
-def platform_of(lib: Path) -> str:
-    """The oldest manylinux platform that has what the libraries in a folder need."""
-    libraries = sorted(lib.rglob("*.so*"))
-    return oldest_platform(v for p in libraries for v in read_elf(p).needed_versions)
+def _libraries(wheel: UnpackedWheel) -> list[Path]:
+    return sorted(path for path in wheel.libraries.iterdir() if path.is_file())
 
 
 def _rpath(library: Path, toolkit: Toolkit | None) -> str:
@@ -45,12 +52,3 @@ def _rpath(library: Path, toolkit: Toolkit | None) -> str:
     needed = needed_by_build(toolkit.major)
     packages = dict.fromkeys(f"$ORIGIN/../../{library.folder}" for library in needed)
     return ":".join(("$ORIGIN", *packages))
-
-
-def _openmp_runtime() -> Path:
-    """The compiler's libgomp: no manylinux promises it, and slim images lack it."""
-    answer = run(("g++", "-print-file-name=libgomp.so.1")).output.strip()
-    path = Path(answer)
-    if not path.is_absolute() or not path.exists():
-        raise LlamaproofError("the C++ compiler has no libgomp.so.1", where=answer)
-    return path

@@ -1,56 +1,73 @@
-"""A wheel's words about itself: its version, its METADATA, the record of how it was built."""
+"""A wheel's words about itself: its version, what it requires, how it was built."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from build_tools.toolkit.toolkit import Toolkit
-from build_tools.wheel.contents import WheelContents
-from build_tools.wheel.environment import tool
-from build_tools.wheel.stage import put
+from build_tools.wheel.contents import DISTRIBUTION, WheelContents
+from build_tools.wheel.email_file import read_headers, write_headers
+from build_tools.wheel.unpacked import UnpackedWheel
 from llamaproof import wheel_contents
 from llamaproof.binary.cuda_libraries import needed_by_build
 from llamaproof.errors import LlamaproofError
-from llamaproof.process import run
 from llamaproof.reports import document
 
 
-def set_version(init: Path, contents: WheelContents) -> None:
-    """Write the full version where `llama_cpp.__version__` is read from."""
+def set_version(wheel: UnpackedWheel, contents: WheelContents) -> None:
+    """Write the full version wherever it is read from: the package, METADATA, the folder's name.
+
+    Raises:
+        LlamaproofError: the backend's wheel is of another release than the pin says.
+    """
+    _set_package_version(wheel.package / "__init__.py", contents)
+    path = wheel.info / "METADATA"
+    headers = read_headers(path)
+    _require(headers["Version"] == contents.version, f"Version: {contents.version}", path)
+    headers.replace_header("Version", contents.full_version)
+    write_headers(path, headers)
+    wheel.info.rename(wheel.folder / f"{DISTRIBUTION}-{contents.full_version}.dist-info")
+
+
+def _set_package_version(init: Path, contents: WheelContents) -> None:
     text = init.read_text(encoding="utf-8")
     old = f'__version__ = "{contents.version}"'
-    if text.count(old) != 1:
-        raise LlamaproofError(f"expected one line `{old}`", where=init)
+    _require(text.count(old) == 1, old, init)
     init.write_text(text.replace(old, f'__version__ = "{contents.full_version}"'), encoding="utf-8")
 
 
-def write_record(package: Path, contents: WheelContents) -> None:
+def _require(holds: bool, line: str, path: Path) -> None:
+    if not holds:
+        raise LlamaproofError(f"expected one line `{line}`", where=path)
+
+
+def write_record(wheel: UnpackedWheel, contents: WheelContents) -> None:
     """Write llamaproof.json into the package: what the wheel was built from and with."""
-    toolkit = contents.toolkit
+    toolkit, tree = contents.toolkit, contents.tree
     record = wheel_contents.SCHEMA.document(
         package_version=contents.full_version,
         cuda_arch=[a.cmake for a in contents.archs.archs],
         cuda=toolkit.version if toolkit is not None else None,
-        **contents.record,
+        pin=tree.pin.name,
+        llama_cpp_commit=tree.pin.llama_cpp_commit,
+        series=list(tree.patches),
+        tree=tree.tree_id,
+        compiler=contents.compiler,
+        locks=dict(contents.locks),
+        reproducible=contents.not_reproducible or True,
     )
-    document.write(package / wheel_contents.FILE_NAME, record)
+    document.write(wheel.package / wheel_contents.FILE_NAME, record)
 
 
-def write_metadata(tree: Path, info: Path, contents: WheelContents, scratch: Path) -> None:
-    """The METADATA that scikit-build-core makes of the source, with our version and needs."""
-    scratch.mkdir()
-    code = (
-        "import sys; from scikit_build_core.build import prepare_metadata_for_build_wheel as p;"
-        "p(sys.argv[1])"
-    )
-    run((tool("python"), "-c", code, scratch), cwd=tree)
-    made = next(scratch.glob("*.dist-info"))
-    info.mkdir(parents=True)
-    text = (made / "METADATA").read_text(encoding="utf-8")
-    (info / "METADATA").write_text(_edit_metadata(text, contents), encoding="utf-8")
-    for licence in sorted((made / "licenses").rglob("*")) if (made / "licenses").is_dir() else ():
-        if licence.is_file():
-            put(licence, info / licence.relative_to(made))
+def add_requirements(wheel: UnpackedWheel, contents: WheelContents) -> None:
+    """Let METADATA ask for the packages that bring CUDA's libraries."""
+    if contents.toolkit is None:
+        return
+    path = wheel.info / "METADATA"
+    headers = read_headers(path)
+    for requirement in cuda_requirements(contents.toolkit):
+        headers["Requires-Dist"] = requirement
+    write_headers(path, headers)
 
 
 def cuda_requirements(toolkit: Toolkit) -> tuple[str, ...]:
@@ -61,16 +78,3 @@ def cuda_requirements(toolkit: Toolkit) -> tuple[str, ...]:
         f"{cudart.package}>={toolkit.version},<{major + 1}",
         f"{cublas.package}>={major},<{major + 1}",
     )
-
-
-def _edit_metadata(text: str, contents: WheelContents) -> str:
-    headers, separator, body = text.partition("\n\n")
-    old = f"Version: {contents.version}"
-    lines = headers.split("\n")
-    if lines.count(old) != 1:
-        raise LlamaproofError(f"the METADATA made of the source lacks the line `{old}`")
-    lines[lines.index(old)] = f"Version: {contents.full_version}"
-    toolkit = contents.toolkit
-    if toolkit is not None:
-        lines += [f"Requires-Dist: {need}" for need in cuda_requirements(toolkit)]
-    return "\n".join(lines) + separator + body

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 _NINJA_STEP = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
+_OUTPUT = re.compile(r" -o (\S+)")
 
 
 def show_ninja(line: str) -> None:
@@ -33,9 +34,15 @@ class Steps:
         self.done, total = int(match.group(1)), int(match.group(2))
         gone = time.monotonic() - self._started
         left = gone / self.done * (total - self.done)
-        what = match.group(3).rsplit("/", 1)[-1]
+        what = _product(match.group(3))
         self._write(f"[{self.done}/{total} {_clock(gone)}, ~{_clock(left)} left] {what}\n")
         sys.stdout.flush()
+
+
+def _product(step: str) -> str:
+    """The name of what a step makes; it is told by its description or by its whole command."""
+    made = _OUTPUT.search(step)
+    return (made.group(1) if made is not None else step).rsplit("/", 1)[-1]
 
 
 def _clock(seconds: float) -> str:

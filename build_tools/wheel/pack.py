@@ -1,40 +1,43 @@
-"""From compiled libraries to a wheel."""
+"""From the wheel that the source's backend made to the wheel of ours."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 from pathlib import Path
 
-from build_tools.wheel.archive import zip_wheel
-from build_tools.wheel.contents import DISTRIBUTION, WheelContents
-from build_tools.wheel.libraries import platform_of, stage_libraries
-from build_tools.wheel.metadata import set_version, write_metadata, write_record
-from build_tools.wheel.stage import stage_headers, stage_sources
+from build_tools.wheel.contents import WheelContents
+from build_tools.wheel.environment import wheel_environment
+from build_tools.wheel.steps import STEPS
+from build_tools.wheel.unpacked import pack, unpack
 
 
-def write_wheel(tree: Path, contents: WheelContents, dist: Path) -> Path:
-    """Put the wheel together and write it to `dist` in one step.
+def complete_wheel(made: Path, contents: WheelContents, dist: Path) -> Path:
+    """Unpack, take each step, pack, and put the wheel into `dist` whole.
 
     Args:
-        tree: the source tree.
-        contents: the rest.
+        made: the backend's wheel.
+        contents: what it was made of.
         dist: the folder for the wheel; made if it is not there.
 
     Returns:
         The wheel. An older one of the same name is replaced.
     """
     with tempfile.TemporaryDirectory(prefix="llamaproof-wheel-") as scratch:
-        stage = Path(scratch) / "wheel"
-        package = stage / "llama_cpp"
-        stage_sources(tree, stage)
-        stage_libraries(package / "lib", contents)
-        stage_headers(tree / "vendor" / "llama.cpp", package / "include")
-        set_version(package / "__init__.py", contents)
-        write_record(package, contents)
-        tag = f"py3-none-{platform_of(package / 'lib')}"
-        info = stage / f"{DISTRIBUTION}-{contents.full_version}.dist-info"
-        write_metadata(tree, info, contents, Path(scratch) / "metadata")
-        (info / "WHEEL").write_text(
-            f"Wheel-Version: 1.0\nGenerator: llamaproof\nRoot-Is-Purelib: false\nTag: {tag}\n"
-        )
-        return zip_wheel(stage, info, dist / f"{DISTRIBUTION}-{contents.full_version}-{tag}.whl")
+        unpacked = unpack(made, Path(scratch) / "unpacked")
+        for step in STEPS:
+            step(unpacked, contents)
+        packed = pack(unpacked, Path(scratch) / "packed", wheel_environment(os.environ))
+        return _put_whole(packed, dist)
+
+
+def _put_whole(packed: Path, dist: Path) -> Path:
+    dist.mkdir(parents=True, exist_ok=True)
+    partial = dist / f".{packed.name}.partial"
+    try:
+        shutil.copyfile(packed, partial)
+        partial.chmod(0o644)
+        return partial.replace(dist / packed.name)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,8 +1,12 @@
-"""The wheel: one package, one version, relative paths, the same bytes each time."""
+"""The wheel: one package, one version, relative paths, made of what the source's backend packed."""
 
-import subprocess
+from __future__ import annotations
+
+import json
+import sys
 import zipfile
-from email.parser import Parser
+from dataclasses import replace
+from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
@@ -14,96 +18,104 @@ from build_tools.toolkit.driver_stub import DRIVER_SYMBOLS, build_driver_stub
 from build_tools.toolkit.toolkit import Toolkit
 from build_tools.wheel.contents import WheelContents
 from build_tools.wheel.metadata import cuda_requirements
-from build_tools.wheel.pack import write_wheel
+from build_tools.wheel.pack import complete_wheel
+from build_tools.wheel.platform_tag import platform_for
 from llamaproof.binary.elf import read_elf
-from llamaproof.errors import LlamaproofError
+from llamaproof.errors import BadInput, LlamaproofError
+from llamaproof.process import run
+from tests.support.build_tools.small_source import small_tree, write_small_source
 
-PYPROJECT = """
-[build-system]
-requires = ["scikit-build-core[pyproject]>=0.9.2"]
-build-backend = "scikit_build_core.build"
-[project]
-name = "llama_cpp_python"
-dynamic = ["version"]
-dependencies = ["numpy>=1.20.0"]
-requires-python = ">=3.8"
-[tool.scikit-build]
-wheel.packages = ["llama_cpp"]
-[tool.scikit-build.metadata.version]
-provider = "scikit_build_core.metadata.regex"
-input = "llama_cpp/__init__.py"
-"""
+VERSION = "0.3.16+llamaproof.2.gabc.cu130.sm89"
 
 
 def toolkit(version: str = "13.0") -> Toolkit:
     return Toolkit(root=Path("none"), version=version, archs=(89,), recipe=None)
 
 
+def library(path: Path) -> None:
+    source = path.with_suffix(".c")
+    source.write_text("int answer(void) { return 42; }\n")
+    soname = f"-Wl,-soname,{path.name}"
+    run(("cc", "-shared", "-fPIC", "-Wl,-rpath,/somewhere/else", soname, "-o", path, source))
+    source.unlink()
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A wheel as scikit-build-core leaves it, of two libraries."""
+    folder = tmp_path / "made" / "llama_cpp_python-0.3.16"
+    lib = folder / "llama_cpp" / "lib"
+    lib.mkdir(parents=True)
+    (folder / "llama_cpp" / "__init__.py").write_text('__version__ = "0.3.16"\n')
+    for name in ("libllama.so", "libggml-cuda.so"):
+        library(lib / name)
+    info = folder / "llama_cpp_python-0.3.16.dist-info"
+    (info / "licenses").mkdir(parents=True)
+    (info / "licenses" / "LICENSE.md").write_text("MIT\n")
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: llama_cpp_python\nVersion: 0.3.16\n"
+        "Summary: Small \u2713\nRequires-Dist: numpy>=1.20.0\n"
+        "\nFrom here on\nnothing changes \u2713\n"
+    )
+    (info / "WHEEL").write_text(
+        "Wheel-Version: 1.0\nGenerator: a backend\nRoot-Is-Purelib: false\n"
+        "Tag: py3-none-linux_x86_64\n"
+    )
+    run((sys.executable, "-m", "wheel", "pack", folder, "--dest-dir", folder.parent))
+    return next(folder.parent.glob("*.whl"))
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    folder = tmp_path / "tree"
-    package = folder / "llama_cpp"
-    package.mkdir(parents=True)
-    (folder / "pyproject.toml").write_text(PYPROJECT)
-    (folder / "LICENSE.md").write_text("MIT\n")
-    (package / "__init__.py").write_text('__version__ = "0.3.16"\n')
-    (package / "llama_cpp.py").write_text("x = 1\n")
-    include = folder / "vendor" / "llama.cpp" / "include"
-    include.mkdir(parents=True)
-    (include / "llama.h").write_text("int llama(void);\n")
-    (include / "unrelated.h").write_text("\n")
-    return folder
+    return write_small_source(tmp_path / "tree")
 
 
-def library(folder: Path, name: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    source = folder / f"{name}.c"
-    source.write_text("int answer(void) { return 42; }\n")
-    path = folder / f"{name}.so"
-    command = ["cc", "-shared", "-fPIC", "-Wl,-rpath,/somewhere/else", f"-Wl,-soname,{path.name}"]
-    subprocess.run([*command, "-o", path, source], check=True)
-    return path
-
-
-def contents(libraries: tuple[Path, ...], *, cuda: bool = True) -> WheelContents:
+def contents(tree: Path, *, cuda: bool = True, not_reproducible: str = "") -> WheelContents:
     return WheelContents(
-        version="0.3.16",
+        tree=small_tree(tree),
         label="llamaproof.2.gabc.cu130.sm89" if cuda else "llamaproof.2.gabc.cpu",
-        libraries=libraries,
         archs=parse_arch("89" if cuda else "cpu"),
         toolkit=toolkit() if cuda else None,
-        record={"pin": "llama-cpp-python-0.3.16", "series": ["0001-a.patch"]},
+        compiler="g++ 12",
+        locks={"env.lock": "0" * 64},
+        not_reproducible=not_reproducible,
     )
 
 
 @pytest.fixture
-def wheel(tree: Path, tmp_path: Path) -> Path:
-    built = tmp_path / "built"
-    libraries = (library(built, "libllama"), library(built, "libggml-cuda"))
-    return write_wheel(tree, contents(libraries), tmp_path / "dist")
+def wheel(made: Path, tree: Path, tmp_path: Path) -> Path:
+    return complete_wheel(made, contents(tree), tmp_path / "dist")
 
 
-def member(wheel: Path, ending: str) -> str:
+def member(wheel: Path, ending: str) -> bytes:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (n for n in archive.namelist() if n.endswith(ending))
-        return archive.read(name).decode()
+        return archive.read(name)
 
 
 def test_file_name_metadata_and_package_state_one_version(wheel: Path) -> None:
     _, version, _, tags = parse_wheel_filename(wheel.name)
-    metadata = Parser().parsestr(member(wheel, "METADATA"))
-    assert str(version) == metadata["Version"] == "0.3.16+llamaproof.2.gabc.cu130.sm89"
-    assert f'__version__ = "{version}"' in member(wheel, "llama_cpp/__init__.py")
+    metadata = BytesParser().parsebytes(member(wheel, "METADATA"))
+    assert str(version) == metadata["Version"] == VERSION
+    assert f'__version__ = "{version}"'.encode() in member(wheel, "llama_cpp/__init__.py")
     (tag,) = tags
-    assert f"Tag: {tag}\n" in member(wheel, "dist-info/WHEEL")
+    assert f"Tag: {tag}\n".encode() in member(wheel, f"{VERSION}.dist-info/WHEEL")
     assert (tag.interpreter, tag.abi) == ("py3", "none")
     assert tag.platform.startswith("manylinux_2_")
+
+
+def test_what_the_source_says_of_itself_is_kept_letter_by_letter(wheel: Path) -> None:
+    metadata = member(wheel, "METADATA").decode()
+    assert "Summary: Small \u2713\n" in metadata
+    assert metadata.endswith("\n\nFrom here on\nnothing changes \u2713\n")
+    assert member(wheel, "licenses/LICENSE.md") == b"MIT\n"
+    assert b"Generator: a backend\n" in member(wheel, "dist-info/WHEEL")
 
 
 def test_nothing_stands_beside_the_package_at_the_top_level(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         top = {name.split("/")[0] for name in archive.namelist()}
-    assert top == {"llama_cpp", "llama_cpp_python-0.3.16+llamaproof.2.gabc.cu130.sm89.dist-info"}
+    assert top == {"llama_cpp", f"llama_cpp_python-{VERSION}.dist-info"}
 
 
 def test_headers_that_the_bindings_repeat_travel_with_them(wheel: Path) -> None:
@@ -113,7 +125,7 @@ def test_headers_that_the_bindings_repeat_travel_with_them(wheel: Path) -> None:
 
 
 def test_cuda_comes_as_dependencies_of_the_builds_major_version(wheel: Path) -> None:
-    metadata = Parser().parsestr(member(wheel, "METADATA"))
+    metadata = BytesParser().parsebytes(member(wheel, "METADATA"))
     needs = {r.name: r for r in map(Requirement, metadata.get_all("Requires-Dist", []))}
     assert {"numpy", "nvidia-cuda-runtime", "nvidia-cublas"} == set(needs)
     assert "13.9" in needs["nvidia-cuda-runtime"].specifier
@@ -137,39 +149,61 @@ def test_every_search_path_is_relative_to_the_library(wheel: Path, tmp_path: Pat
     assert "$ORIGIN/../../nvidia/cu13/lib" in cuda.runpath
 
 
-def test_two_wheels_of_the_same_inputs_are_the_same_bytes(tree: Path, tmp_path: Path) -> None:
-    libraries = (library(tmp_path / "built", "libllama"),)
-    first = write_wheel(tree, contents(libraries), tmp_path / "a").read_bytes()
-    (tree / "llama_cpp" / "llama_cpp.py").touch()
-    second = write_wheel(tree, contents(libraries), tmp_path / "b").read_bytes()
-    assert first == second
+def test_a_wheel_whose_compile_was_not_enclosed_says_why_it_is_not_reproducible(
+    made: Path, tree: Path, tmp_path: Path
+) -> None:
+    def said(name: str, reason: str) -> object:
+        wheel = complete_wheel(made, contents(tree, not_reproducible=reason), tmp_path / name)
+        return json.loads(member(wheel, "llama_cpp/llamaproof.json"))["reproducible"]
+
+    assert said("a", "unshare is not permitted") == "unshare is not permitted"
+    assert said("b", "") is True
 
 
 def test_record_lists_every_other_member_with_its_hash(wheel: Path) -> None:
-    rows = [line.split(",") for line in member(wheel, "RECORD").splitlines()]
+    rows = [line.split(",") for line in member(wheel, "RECORD").decode().splitlines()]
     with zipfile.ZipFile(wheel) as archive:
         assert {row[0] for row in rows} == set(archive.namelist())
     assert all(hash_.startswith("sha256=") for name, hash_, _ in rows if name[-6:] != "RECORD")
 
 
+def test_times_and_modes_are_no_ones_own(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        members = [m for m in archive.infolist() if not m.filename.endswith("RECORD")]
+    assert {m.date_time for m in members} == {(1980, 1, 1, 0, 0, 0)}
+    modes = {m.filename: m.external_attr >> 16 & 0o777 for m in members}
+    assert modes["llama_cpp/lib/libllama.so"] == 0o755
+    assert modes["llama_cpp/__init__.py"] == 0o644
+
+
 def test_a_cpu_wheel_has_no_cuda_needs_and_no_stand_in_for_the_driver(
-    tree: Path, tmp_path: Path
+    made: Path, tree: Path, tmp_path: Path
 ) -> None:
-    libraries = (library(tmp_path / "built", "libllama"),)
-    wheel = write_wheel(tree, contents(libraries, cuda=False), tmp_path / "dist")
-    assert "nvidia" not in member(wheel, "METADATA")
+    wheel = complete_wheel(made, contents(tree, cuda=False), tmp_path / "dist")
+    assert b"nvidia" not in member(wheel, "METADATA")
     with zipfile.ZipFile(wheel) as archive:
         assert not [n for n in archive.namelist() if "no-driver" in n]
 
 
 def test_a_source_of_another_version_is_refused_and_leaves_no_wheel(
-    tree: Path, tmp_path: Path
+    made: Path, tree: Path, tmp_path: Path
 ) -> None:
-    (tree / "llama_cpp" / "__init__.py").write_text('__version__ = "0.3.17"\n')
-    libraries = (library(tmp_path / "built", "libllama"),)
-    with pytest.raises(LlamaproofError, match=r"0\.3\.16"):
-        write_wheel(tree, contents(libraries), tmp_path / "dist")
+    later = small_tree(tree)
+    later = replace(later, pin=replace(later.pin, version="0.3.17"))
+    with pytest.raises(LlamaproofError, match=r"0\.3\.17"):
+        complete_wheel(made, replace(contents(tree), tree=later), tmp_path / "dist")
     assert not (tmp_path / "dist").exists()
+
+
+def test_the_platform_is_the_oldest_that_has_what_the_libraries_need() -> None:
+    def platform(*versions: str) -> str:
+        return platform_for({"liba.so": {"GLIBC_2.2.5"}, "libb.so": set(versions)})
+
+    assert platform("GLIBC_2.17") == "manylinux_2_17_x86_64"
+    assert platform("GLIBC_2.17", "GLIBC_2.34") == "manylinux_2_34_x86_64"
+    assert platform("GLIBC_2.17", "GLIBCXX_3.4.30", "GCC_12.0.0") == "manylinux_2_35_x86_64"
+    with pytest.raises(BadInput, match=r"newer than any manylinux platform(.|\n)*GLIBC_2\.99"):
+        platform("GLIBC_2.99")
 
 
 def test_the_stand_in_driver_has_what_ggml_links_to(tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""From a patched tree to a wheel as the source's own build backend makes it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from build import BuildBackendException, ProjectBuilder
+
+from build_tools.wheel.enclosure import Enclosure
+from build_tools.wheel.output import BackendOutput
+from llamaproof.errors import CommandFailed, LlamaproofError
+from llamaproof.process import run
+
+# A CUDA object with many template instances prints nothing for minutes on a slow machine.
+_SILENCE_LIMIT_S = 1800.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendWheel:
+    """What the backend left: its wheel, and how many steps ninja ran for it.
+
+    Attributes:
+        path: the wheel, for this machine alone and under the release's plain version.
+        steps: 0 when nothing had changed.
+    """
+
+    path: Path
+    steps: int
+
+
+def run_backend(
+    tree: Path,
+    out: Path,
+    settings: Mapping[str, str | Sequence[str]],
+    *,
+    enclosure: Enclosure,
+    environment: Mapping[str, str],
+) -> BackendWheel:
+    """Let the backend that the tree's pyproject.toml names configure, compile and pack.
+
+    Its needs are not installed anew: the environment that runs this holds them, by its lock.
+
+    Args:
+        tree: an unpacked llama-cpp-python source.
+        out: the folder for the wheel.
+        settings: the backend's, as `config_settings` makes them.
+        enclosure: where it runs.
+        environment: all variables that it sees.
+
+    Raises:
+        CommandFailed: with the compiler's words.
+    """
+    output = BackendOutput(sys.stdout.write)
+
+    def run_hook(
+        cmd: Sequence[str],
+        cwd: str | None = None,
+        extra_environ: Mapping[str, str] | None = None,
+    ) -> None:
+        run(
+            enclosure.command(cmd),
+            cwd=None if cwd is None else Path(cwd),
+            env={**environment, **(extra_environ or {})},
+            on_line=output,
+            silence_limit_s=_SILENCE_LIMIT_S,
+        )
+
+    builder = ProjectBuilder(tree, str(enclosure.python), run_hook)
+    try:
+        wheel = builder.build("wheel", out, settings)
+    except BuildBackendException as error:
+        if isinstance(error.exception, CommandFailed):
+            raise error.exception from None
+        raise LlamaproofError(f"the build backend failed: {error}", where=tree) from error
+    return BackendWheel(path=Path(wheel), steps=output.steps)

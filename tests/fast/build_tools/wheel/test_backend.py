@@ -1,0 +1,174 @@
+"""The source's own backend builds: the same bytes anywhere, no more than is asked for, no remains.
+
+Really built, by scikit-build-core, from a source of five small files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from build_tools.toolkit.arch import parse_arch
+from build_tools.wheel.backend import BackendWheel, run_backend
+from build_tools.wheel.contents import WheelContents
+from build_tools.wheel.enclosure import Enclosure, enclose, here
+from build_tools.wheel.environment import wheel_environment
+from build_tools.wheel.pack import complete_wheel
+from build_tools.wheel.settings import Places, config_settings
+from llamaproof.errors import CommandFailed
+from llamaproof.process import run
+from tests.support.build_tools.small_source import COMMIT, small_tree, write_small_source
+
+CPU = parse_arch("cpu")
+LIBRARIES = {f"libggml{end}.so" for end in ("", "-base", "-cpu")} | {"libllama.so", "libmtmd.so"}
+
+
+def enclosure_of(folder: Path) -> Enclosure:
+    places = Places(
+        tree=folder / "tree", build=folder / "objects", environment=here(), toolkit=None
+    )
+    places.build.mkdir(exist_ok=True)
+    view = folder / "view"
+    view.mkdir(exist_ok=True)
+    return enclose(places, view)
+
+
+def build(enclosure: Enclosure, *, jobs: int = 2) -> BackendWheel:
+    """Run the backend on the tree; its wheel lies beside it."""
+    out = enclosure.real.tree.parent / "made"
+    settings = config_settings(enclosure.seen, CPU, commit=COMMIT, jobs=jobs)
+    return run_backend(
+        enclosure.real.tree,
+        out,
+        settings,
+        enclosure=enclosure,
+        environment=wheel_environment(os.environ),
+    )
+
+
+def complete(enclosure: Enclosure, *, jobs: int = 2) -> Path:
+    """The whole way, from the tree to the wheel of ours."""
+    folder = enclosure.real.tree.parent
+    contents = WheelContents(
+        tree=small_tree(enclosure.real.tree),
+        label="small.cpu",
+        archs=CPU,
+        toolkit=None,
+        compiler="g++ 12",
+        locks={},
+        not_reproducible=enclosure.obstacle,
+    )
+    return complete_wheel(build(enclosure, jobs=jobs).path, contents, folder / "dist")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_small_source(tmp_path / "tree")
+    return tmp_path
+
+
+@pytest.fixture
+def another_way() -> Iterator[Callable[[], None]]:
+    """Change what a build must not depend on: umask, time zone, locale; set back at the end."""
+    kept = dict(os.environ)
+    umask = os.umask(0)
+    os.umask(umask)
+
+    def change() -> None:
+        os.umask(0o077)
+        os.environ |= {"TZ": "Asia/Tokyo", "LC_ALL": "de_DE.UTF-8", "CXXFLAGS": "-O0"}
+        os.environ |= {"SKBUILD_CMAKE_BUILD_TYPE": "Debug", "SOURCE_DATE_EPOCH": "1700000000"}
+
+    yield change
+    os.umask(umask)
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+def test_two_folders_of_other_names_give_the_same_wheel_bit_for_bit(
+    tmp_path: Path, another_way: Callable[[], None]
+) -> None:
+    def wheel(name: str, jobs: int) -> Path:
+        (tmp_path / name).mkdir()
+        write_small_source(tmp_path / name / "tree")
+        enclosure = enclosure_of(tmp_path / name)
+        if enclosure.obstacle:
+            pytest.skip(f"no private mount namespace here: {enclosure.obstacle}")
+        return complete(enclosure, jobs=jobs)
+
+    first = wheel("one", jobs=1)
+    another_way()
+    second = wheel("another, with a longer name", jobs=4)
+    assert first.name == second.name
+    assert sha256(first) == sha256(second)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_second_run_compiles_nothing_and_an_edit_what_it_touches(folder: Path) -> None:
+    enclosure = enclosure_of(folder)
+    assert build(enclosure).steps == 10  # five objects, five libraries
+    assert build(enclosure).steps == 0
+    source = folder / "tree" / "vendor" / "llama.cpp" / "mtmd.cpp"
+    source.write_text(source.read_text().replace("return hidden()", "return 1 + hidden()"))
+    assert build(enclosure).steps == 2
+
+
+@pytest.mark.parametrize("enclosed", [True, False])
+def test_only_the_libraries_are_packed_and_the_source_stays_as_it_is(
+    folder: Path, enclosed: bool
+) -> None:
+    before = names(folder / "tree")
+    enclosure = enclosure_of(folder)
+    if not enclosed:
+        enclosure = replace(enclosure, obstacle="as if it were refused")
+    elif enclosure.obstacle:
+        pytest.skip(f"no private mount namespace here: {enclosure.obstacle}")
+    with zipfile.ZipFile(build(enclosure).path) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    expected = {f"llama_cpp/lib/{name}" for name in LIBRARIES}
+    assert packed == expected | {"llama_cpp/__init__.py", "llama_cpp/llama_cpp.py"}
+    assert names(folder / "tree") == before
+
+
+def names(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+def test_a_compiler_that_objects_is_heard(folder: Path) -> None:
+    (folder / "tree" / "vendor" / "llama.cpp" / "llama.cpp").write_text("#error planted here\n")
+    with pytest.raises(CommandFailed, match="planted here"):
+        build(enclosure_of(folder))
+
+
+def test_where_no_namespace_can_be_had_the_reason_is_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = folder / "programs"
+    programs.mkdir()
+    unshare = programs / "unshare"
+    unshare.write_text("#!/bin/sh\necho 'unshare: Operation not permitted' >&2\nexit 1\n")
+    unshare.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    refused = enclosure_of(folder)
+    assert refused.obstacle == "unshare: Operation not permitted"
+    assert refused.seen == refused.real
+
+
+def test_what_lies_under_the_mount_point_is_still_seen(folder: Path) -> None:
+    enclosure = enclosure_of(folder)
+    if enclosure.obstacle:
+        pytest.skip(f"no private mount namespace here: {enclosure.obstacle}")
+    mounted = Path("/mnt")
+    code = f"import os; print(sorted(os.listdir({str(mounted)!r})))"
+    command = enclosure.command((str(enclosure.python), "-c", code))
+    expected = sorted({"llamaproof", *(path.name for path in mounted.iterdir())})
+    assert run(command).lines == (str(expected),)

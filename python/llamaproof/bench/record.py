@@ -193,6 +193,17 @@ def load(path: Path) -> Record:
     return document.read(path, SCHEMA, _from_members, hint=hint)
 
 
+def parse(found: dict[str, Any], *, where: object) -> Record:
+    """The record of a document that stands within another, such as a wheel's evidence.
+
+    Raises:
+        BadInput: it is of another schema or version.
+        KeyError, TypeError, ValueError: it is damaged.
+    """
+    document.expect(found, SCHEMA, where=where, hint="prove the wheel again: llamaproof prove")
+    return _from_members(found)
+
+
 def _result_to_json(result: PointResult) -> dict[str, Any]:
     return {
         "target": result.target,

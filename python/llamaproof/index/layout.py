@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from packaging.utils import canonicalize_name
 
 FILES = "files"
@@ -25,3 +27,8 @@ def project_folder(project: str, variant: str = "") -> str:
 def file_path(name: str) -> str:
     """A wheel, or what lies beside it; every page points here."""
     return f"{FILES}/{name}"
+
+
+def file_url(name: str) -> str:
+    """The same as a link is written: some servers read a plus as a space."""
+    return quote(file_path(name), safe="/")

@@ -82,7 +82,9 @@ def test_names_and_what_is_said_of_them_fit_a_narrow_screen() -> None:
 
 def test_a_command_stands_as_it_is_typed() -> None:
     blocks = [Command(lines=("pip install 'a<b'", "  next"))]
-    assert "<pre><code>pip install &#39;a&lt;b&#39;\n  next</code></pre>" in to_html(blocks)
+    assert "<pre><code>pip install &#39;a&lt;b&#39;</code>\n<code>  next</code></pre>" in to_html(
+        blocks
+    )
     assert to_markdown(blocks) == "    pip install 'a<b'\n      next\n"
 
 

@@ -1,0 +1,127 @@
+"""Which wheel for which card: what the wheels' code and their evidence say of each sm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from packaging.version import InvalidVersion, Version
+
+from llamaproof import shadow
+from llamaproof.binary.code_on_card import Arch, archs_of_cmake_item
+from llamaproof.errors import BadInput
+from llamaproof.index.drivers import driver_words
+from llamaproof.index.model import Publication, PublishedWheel, Variant
+
+# How a wheel comes to run on a card; `not said` where the wheel does not name its code.
+Form = Literal["machine code", "PTX", "not said"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A wheel that a card can take.
+
+    Attributes:
+        is_proved: whether its evidence speaks of a card of this sm.
+    """
+
+    variant: Variant
+    wheel: PublishedWheel
+    form: Form
+    is_proved: bool
+
+    @property
+    def driver(self) -> str:
+        """The driver that it needs, in words."""
+        return driver_words(_cuda(self), compiles_ptx=self.form == "PTX")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardsOfOneSm:
+    """The cards of one compute capability, and the wheels for them, the best first."""
+
+    sm: int
+    cards: tuple[str, ...]
+    choices: tuple[Choice, ...]
+
+
+def current_wheel(publication: Publication, variant: Variant) -> PublishedWheel | None:
+    """The newest wheel of a variant that may be taken."""
+    offered = [wheel for wheel in publication.of_variant(variant.name) if wheel.yanked is None]
+    return max(offered, key=_age, default=None)
+
+
+def wheels_by_card(publication: Publication) -> tuple[CardsOfOneSm, ...]:
+    """For each sm of a known card, the current wheels that run on it.
+
+    Machine code comes before PTX, which the driver compiles at the first use, and then the newer
+    CUDA. What no evidence speaks of comes last.
+    """
+    offered = [
+        (variant, wheel)
+        for variant in publication.variants
+        if variant.cuda_major is not None
+        and (wheel := current_wheel(publication, variant)) is not None
+    ]
+    names: dict[int, list[str]] = {}
+    for gpu in shadow.all_gpus():
+        names.setdefault(gpu.sm, []).append(gpu.name)
+    return tuple(
+        CardsOfOneSm(
+            sm=sm,
+            cards=tuple(cards),
+            choices=tuple(sorted(_choices(sm, offered), key=lambda c: (_rank(c), c.variant.name))),
+        )
+        for sm, cards in names.items()
+    )
+
+
+def _choices(sm: int, offered: list[tuple[Variant, PublishedWheel]]) -> Iterator[Choice]:
+    for variant, wheel in offered:
+        form = _form_on(sm, wheel)
+        is_proved = any(answer.sm == sm for answer in wheel.evidence.cards)
+        promised = any(_sm_of(card) == sm for card in variant.cards)
+        if form is not None and (form != "not said" or is_proved or promised):
+            yield Choice(variant=variant, wheel=wheel, form=form, is_proved=is_proved)
+
+
+def _form_on(sm: int, wheel: PublishedWheel) -> Form | None:
+    """How the wheel's code comes to run on an sm; None where it does not."""
+    if not wheel.facts.cuda_arch:
+        return "not said"
+    kinds = {arch.kind for arch in _archs(wheel) if arch.runs_on(sm)}
+    if "cubin" in kinds:
+        return "machine code"
+    return "PTX" if "ptx" in kinds else None
+
+
+def _archs(wheel: PublishedWheel) -> Iterator[Arch]:
+    for item in wheel.facts.cuda_arch:
+        try:
+            yield from archs_of_cmake_item(item)
+        except BadInput:
+            continue
+
+
+def _sm_of(card: str) -> int | None:
+    try:
+        return shadow.find_gpu(card).sm
+    except BadInput:
+        return None
+
+
+def _rank(choice: Choice) -> tuple[bool, bool, int]:
+    newest_first = -(choice.variant.cuda_major or 0)
+    return not choice.is_proved, choice.form != "machine code", newest_first
+
+
+def _cuda(choice: Choice) -> str:
+    return choice.wheel.facts.cuda or str(choice.variant.cuda_major)
+
+
+def _age(wheel: PublishedWheel) -> tuple[Version, str]:
+    try:
+        return Version(wheel.version), wheel.published
+    except InvalidVersion:
+        return Version("0"), wheel.published

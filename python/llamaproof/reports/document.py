@@ -66,6 +66,13 @@ def read(path: Path, schema: Schema, parse: Callable[[dict[str, Any]], T], *, hi
     Raises:
         BadInput: it cannot be read, is of another schema or version, or is damaged.
     """
+    return read_as(path, schema, lambda _, members: parse(members), hint=hint)
+
+
+def read_as(
+    path: Path, schema: Schema, parse: Callable[[str, dict[str, Any]], T], *, hint: str
+) -> T:
+    """The same, where `parse` is also told the version of the tool that wrote the document."""
     try:
         document = strict_json.parse(path.read_bytes())
     except OSError as error:
@@ -76,7 +83,7 @@ def read(path: Path, schema: Schema, parse: Callable[[dict[str, Any]], T], *, hi
     expect(document, schema, where=path, hint=hint)
     members = {name: document[name] for name in document if name not in _HEAD}
     try:
-        return parse(members)
+        return parse(str(document.get("tool", "")), members)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(f"{path.name} is damaged: {error!r}", where=path, hint=hint) from error
 

@@ -20,6 +20,7 @@ class Recipe:
         locks: the files below requirements/ that say what it is made of.
         root: where it lies within the folder that it is installed to.
         size_gb: how much it takes on disk, unpacked, in 10^9 bytes.
+        newest_gcc: the newest major release of g++ that its nvcc accepts, as its headers say.
         why: what it is for.
     """
 
@@ -29,6 +30,7 @@ class Recipe:
     locks: tuple[str, ...]
     root: str
     size_gb: float
+    newest_gcc: int
     why: str
 
     def folder(self, checkout: Path) -> Path:
@@ -49,6 +51,7 @@ DEFAULT = Recipe(
     locks=("cuda13.lock",),
     root="nvidia/cu13",
     size_gb=0.9,
+    newest_gcc=15,
     why="CUDA 13.0: for every driver of CUDA 13 (580 and newer)",
 )
 
@@ -59,16 +62,18 @@ CUDA12 = Recipe(
     locks=("cuda12.lock", "cuda12.deb.toml"),
     root="cuda12",
     size_gb=0.8,
+    newest_gcc=13,
     why="CUDA 12.4: for drivers from 525 on, and for Pascal and Volta",
 )
 
 NEWER = Recipe(
     name="13.4",
     version="13.4",
-    archs=(75, 80, 86, 87, 88, 89, 90, 100, 103, 110, 120, 121),
+    archs=(75, 80, 86, 87, 88, 89, 90, 100, 103, 107, 110, 120, 121),
     locks=("cuda13.4.lock",),
     root="nvidia/cu13",
     size_gb=1.2,
+    newest_gcc=16,
     why="CUDA 13.4: for glibc 2.42 and newer, and for g++ 16",
 )
 

@@ -20,12 +20,14 @@ class Toolkit:
     Attributes:
         root: the folder with bin/nvcc and include.
         version: as nvcc says it, `13.0`.
+        build: as nvcc says it of itself, `13.0.88`.
         archs: the architectures its nvcc knows.
         recipe: the lock files' that it was put together by; None for the user's own.
     """
 
     root: Path
     version: str
+    build: str
     archs: tuple[int, ...]
     recipe: Recipe | None
 
@@ -54,7 +56,13 @@ def ensure_toolkit(checkout: Path, settings: ToolkitSettings) -> Toolkit:
         return _toolkit_of_user(settings.home, settings.cuda)
     recipe = _recipe(settings)
     root = install_pinned(checkout, recipe, settings.deb)
-    return Toolkit(root=root, version=recipe.version, archs=recipe.archs, recipe=recipe)
+    return Toolkit(
+        root=root,
+        version=recipe.version,
+        build=nvcc_build(root / "bin" / "nvcc"),
+        archs=recipe.archs,
+        recipe=recipe,
+    )
 
 
 def known_archs(settings: ToolkitSettings) -> tuple[int, ...]:
@@ -73,10 +81,14 @@ def default_toolkit(checkout: Path) -> Toolkit:
     return ensure_toolkit(checkout, ToolkitSettings())
 
 
-def nvcc_version(nvcc: Path) -> str:
-    """The release that nvcc states, as `12.8`."""
+def nvcc_build(nvcc: Path) -> str:
+    """The build that nvcc states, as `12.8.93`; its release is the first two numbers.
+
+    Raises:
+        BadInput: it does not say.
+    """
     output = run((nvcc, "--version")).output
-    match = re.search(r"release (\d+\.\d+)", output)
+    match = re.search(r"release \d+\.\d+, V(\d+\.\d+\.\d+)", output)
     if match is None:
         raise BadInput("nvcc does not say its release", where=nvcc, hint=output[-200:])
     return match.group(1)
@@ -94,7 +106,8 @@ def _toolkit_of_user(home: Path, cuda: str | None) -> Toolkit:
             where=home,
             hint="name the folder of a whole toolkit, or unset CUDA_HOME to use the pinned one",
         )
-    version = nvcc_version(nvcc)
+    build = nvcc_build(nvcc)
+    version = build.rpartition(".")[0]
     if cuda is not None and not f"{version}.".startswith(f"{cuda}."):
         raise BadInput(
             f"CUDA={cuda} was asked for, and CUDA_HOME holds CUDA {version}",
@@ -103,4 +116,4 @@ def _toolkit_of_user(home: Path, cuda: str | None) -> Toolkit:
         )
     listed = run((nvcc, "--list-gpu-arch")).output
     archs = tuple(sorted(int(n) for n in re.findall(r"^compute_(\d+)$", listed, re.MULTILINE)))
-    return Toolkit(root=home, version=version, archs=archs, recipe=None)
+    return Toolkit(root=home, version=version, build=build, archs=archs, recipe=None)

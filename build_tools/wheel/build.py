@@ -12,6 +12,7 @@ from pathlib import Path
 from build_tools.progress import show
 from build_tools.series.prepare import PreparedTree, prepare_tree
 from build_tools.toolkit.arch import ArchList, parse_arch
+from build_tools.toolkit.fitness import require_fit
 from build_tools.toolkit.settings import ToolkitSettings
 from build_tools.toolkit.toolkit import Toolkit, ensure_toolkit, known_archs
 from build_tools.wheel.backend import run_backend
@@ -62,6 +63,8 @@ def build_wheel(checkout: Path, settings: BuildSettings) -> BuiltWheel:
     archs = parse_arch(settings.arch, known_archs(settings.toolkit))
     tree = prepare_tree(checkout, settings.pin, first=settings.first, in_place=True)
     toolkit = None if archs.cpu_only else ensure_toolkit(checkout, settings.toolkit)
+    if toolkit is not None:
+        require_fit(toolkit, archs)
     _require_space(checkout)
     compiler = compiler_words()
     with tempfile.TemporaryDirectory(prefix="llamaproof-build-") as scratch:

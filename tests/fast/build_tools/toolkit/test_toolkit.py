@@ -9,29 +9,19 @@ from build_tools.toolkit.recipes import CUDA12, DEFAULT, RECIPES, Recipe
 from build_tools.toolkit.settings import ToolkitSettings, toolkit_settings
 from build_tools.wheel.environment import build_environment
 from llamaproof.errors import BadInput, CommandFailed, LlamaproofError
+from tests.support.build_tools.fake_toolkits import write_nvcc
 from tests.support.needs import CHECKOUT
 
 
-def write_nvcc(home: Path, release: str) -> None:
-    nvcc = home / "bin" / "nvcc"
-    nvcc.parent.mkdir(parents=True)
-    nvcc.write_text(
-        "#!/bin/sh\n"
-        'if [ "$1" = --list-gpu-arch ]; then echo compute_70; echo compute_89; exit; fi\n'
-        f"echo 'Cuda compilation tools, release {release}, V{release}.1'\n"
-    )
-    nvcc.chmod(0o755)
-
-
 def test_cuda_home_is_taken_with_its_own_version_and_architectures(tmp_path: Path) -> None:
-    write_nvcc(tmp_path, "12.8")
+    write_nvcc(tmp_path, "12.8.93")
     found = toolkit.ensure_toolkit(tmp_path, ToolkitSettings(home=tmp_path))
     assert (found.version, found.major, found.archs, found.pinned) == ("12.8", 12, (70, 89), False)
 
 
 @pytest.mark.parametrize("cuda", ["12", "12.8"])
 def test_what_is_said_of_cuda_home_is_held_against_it(tmp_path: Path, cuda: str) -> None:
-    write_nvcc(tmp_path, "12.8")
+    write_nvcc(tmp_path, "12.8.93")
     assert toolkit.known_archs(ToolkitSettings(home=tmp_path, cuda=cuda)) == (70, 89)
     for other in ("13", "12.4", "1"):
         with pytest.raises(BadInput, match=f"CUDA={other} was asked for, and CUDA_HOME holds"):
@@ -46,7 +36,7 @@ def test_a_cuda_home_without_nvcc_is_refused_in_words(tmp_path: Path) -> None:
 def test_an_nvcc_that_does_not_say_its_release_is_refused(tmp_path: Path) -> None:
     write_nvcc(tmp_path, "unknown")
     with pytest.raises(BadInput, match="does not say its release"):
-        toolkit.nvcc_version(tmp_path / "bin" / "nvcc")
+        toolkit.nvcc_build(tmp_path / "bin" / "nvcc")
 
 
 def test_the_word_goes_before_the_environment_and_names_a_recipe() -> None:

@@ -14,7 +14,9 @@ from llamaproof.errors import BadInput
 
 def test_another_toolkit_compiles_in_another_folder() -> None:
     def folder(root: str) -> Path:
-        toolkit = Toolkit(root=Path(root), version="13.0", archs=(89,), recipe=None)
+        toolkit = Toolkit(
+            root=Path(root), version="13.0", build="13.0.88", archs=(89,), recipe=None
+        )
         return build_folder(Path("c"), "tree", parse_arch("89"), toolkit)
 
     assert folder("one") != folder("two")

@@ -29,7 +29,9 @@ VERSION = "0.3.16+llamaproof.2.gabc.cu130.sm89"
 
 
 def toolkit(version: str = "13.0") -> Toolkit:
-    return Toolkit(root=Path("none"), version=version, archs=(89,), recipe=None)
+    return Toolkit(
+        root=Path("none"), version=version, build=f"{version}.1", archs=(89,), recipe=None
+    )
 
 
 def library(path: Path) -> None:

@@ -9,7 +9,7 @@ from build_tools.pin.definition import Pin, load_pin
 from build_tools.progress import Report, show
 from build_tools.series.apply import apply_series
 from build_tools.series.folder import Series, load_series, series_folder
-from build_tools.series.lock import SeriesLock, locked_patches, read_lock
+from build_tools.series.lock import LockedPatch, SeriesLock, locked_patches, read_lock
 from build_tools.series.order import OrderFile
 from build_tools.sole_use import sole_use
 from build_tools.tree.base import ensure_base, tree_folder
@@ -26,16 +26,20 @@ class PreparedTree:
     Attributes:
         path: the folder; absolute.
         pin: the source it started from.
-        patches: the names of the patches in it, in order; none for the stock tree.
+        patches: the patches in it, in order; none for the stock tree.
         tree_id: git's id of the tree.
         locked: whether the series is the one that its lock names.
     """
 
     path: Path
     pin: Pin
-    patches: tuple[str, ...]
+    patches: tuple[LockedPatch, ...]
     tree_id: str
     locked: bool
+
+    @property
+    def patch_names(self) -> tuple[str, ...]:
+        return tuple(patch.name for patch in self.patches)
 
 
 def prepare_tree(
@@ -77,7 +81,7 @@ def prepare_tree(
         return PreparedTree(
             path=repository.path,
             pin=pin,
-            patches=series.names,
+            patches=locked_patches(series.patches),
             tree_id=repository.tree_id("HEAD"),
             locked=locked,
         )

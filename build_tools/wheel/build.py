@@ -16,14 +16,13 @@ from build_tools.toolkit.fitness import require_fit
 from build_tools.toolkit.settings import ToolkitSettings
 from build_tools.toolkit.toolkit import Toolkit, ensure_toolkit, known_archs
 from build_tools.wheel.backend import run_backend
-from build_tools.wheel.compiler import compiler_words
 from build_tools.wheel.contents import WheelContents
 from build_tools.wheel.enclosure import Enclosure, enclose, here
 from build_tools.wheel.environment import wheel_environment
+from build_tools.wheel.making import how_made
 from build_tools.wheel.pack import complete_wheel
 from build_tools.wheel.settings import Places, config_settings
 from llamaproof.errors import LlamaproofError
-from llamaproof.files import sha256_of
 
 # The unpacked toolkit is there already; objects, libraries and the wheel take about 0.5 GB.
 _FREE_BYTES_NEEDED = 1_500_000_000
@@ -66,9 +65,10 @@ def build_wheel(checkout: Path, settings: BuildSettings) -> BuiltWheel:
     if toolkit is not None:
         require_fit(toolkit, archs)
     _require_space(checkout)
-    compiler = compiler_words()
     with tempfile.TemporaryDirectory(prefix="llamaproof-build-") as scratch:
         enclosure = _enclosure(checkout, tree, archs, toolkit, Path(scratch))
+        # Before anything is compiled: what cannot be said is known at once.
+        making = how_made(checkout, tree.pin, toolkit, not_reproducible=enclosure.obstacle)
         made = run_backend(
             tree.path,
             Path(scratch) / "made",
@@ -83,9 +83,7 @@ def build_wheel(checkout: Path, settings: BuildSettings) -> BuiltWheel:
             label=_label(tree, archs, toolkit),
             archs=archs,
             toolkit=toolkit,
-            compiler=compiler,
-            locks=lock_hashes(checkout, toolkit),
-            not_reproducible=enclosure.obstacle,
+            making=making,
         )
         wheel = complete_wheel(made.path, contents, checkout / settings.out)
     return BuiltWheel(path=wheel, steps=made.steps)
@@ -100,14 +98,6 @@ def build_folder(checkout: Path, tree: str, archs: ArchList, toolkit: Toolkit | 
     if toolkit is not None:
         name += f"-{hashlib.sha256(str(toolkit.root).encode()).hexdigest()[:8]}"
     return checkout / "build" / "compile" / name
-
-
-def lock_hashes(checkout: Path, toolkit: Toolkit | None) -> dict[str, str]:
-    """The lock files whose packages take part in a build, by name, and their SHA-256."""
-    recipe = None if toolkit is None else toolkit.recipe
-    files = [checkout / "requirements" / "env.lock"]
-    files += [] if recipe is None else recipe.lock_files(checkout)
-    return {path.name: sha256_of(path) for path in sorted(files)}
 
 
 def _enclosure(

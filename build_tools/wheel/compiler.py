@@ -10,15 +10,6 @@ from llamaproof.errors import LlamaproofError
 from llamaproof.process import run
 
 
-def compiler_words() -> str:
-    """What the C++ compiler says it is: `g++ (Debian 12.2.0-14+deb12u1) 12.2.0`."""
-    compiler = cxx()
-    lines = run((compiler, "--version")).lines
-    if not lines:
-        raise LlamaproofError("the C++ compiler does not say what it is", where=compiler)
-    return lines[0]
-
-
 def openmp_runtime() -> Path:
     """Its libgomp.
 

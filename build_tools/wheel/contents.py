@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from build_tools.series.prepare import PreparedTree
 from build_tools.toolkit.arch import ArchList
 from build_tools.toolkit.toolkit import Toolkit
+from llamaproof import __version__
+from llamaproof.wheel_contents import Making, Patch, WheelFacts
 
 DISTRIBUTION = "llama_cpp_python"
 
@@ -22,18 +23,14 @@ class WheelContents:
         label: PEP 440 local label: series and CUDA.
         archs: what the GPU code was built for.
         toolkit: what it was built with; None without CUDA.
-        compiler: the C++ compiler, in its own words.
-        locks: SHA-256 by file name of the lock files whose packages took part.
-        not_reproducible: why other bytes may come of the same inputs; empty where none can.
+        making: what it was built from and with.
     """
 
     tree: PreparedTree
     label: str
     archs: ArchList
     toolkit: Toolkit | None
-    compiler: str
-    locks: Mapping[str, str]
-    not_reproducible: str
+    making: Making
 
     @property
     def source(self) -> Path:
@@ -48,3 +45,18 @@ class WheelContents:
     @property
     def full_version(self) -> str:
         return f"{self.version}+{self.label}"
+
+    @property
+    def facts(self) -> WheelFacts:
+        """What the wheel says of itself."""
+        return WheelFacts(
+            tool=__version__,
+            package_version=self.full_version,
+            pin=self.tree.pin.name,
+            llama_cpp_commit=self.tree.pin.llama_cpp_commit,
+            patches=tuple(Patch(name=each.name, sha256=each.sha256) for each in self.tree.patches),
+            tree=self.tree.tree_id,
+            cuda=self.toolkit.version if self.toolkit is not None else None,
+            cuda_arch=tuple(arch.cmake for arch in self.archs.archs),
+            making=self.making,
+        )

@@ -11,7 +11,7 @@ from build_tools.wheel.unpacked import UnpackedWheel
 from llamaproof import wheel_contents
 from llamaproof.binary.cuda_libraries import needed_by_build
 from llamaproof.errors import LlamaproofError
-from llamaproof.reports import document
+from llamaproof.files import write_whole
 
 
 def set_version(wheel: UnpackedWheel, contents: WheelContents) -> None:
@@ -41,22 +41,9 @@ def _require(holds: bool, line: str, path: Path) -> None:
         raise LlamaproofError(f"expected one line `{line}`", where=path)
 
 
-def write_record(wheel: UnpackedWheel, contents: WheelContents) -> None:
+def write_facts(wheel: UnpackedWheel, contents: WheelContents) -> None:
     """Write llamaproof.json into the package: what the wheel was built from and with."""
-    toolkit, tree = contents.toolkit, contents.tree
-    record = wheel_contents.SCHEMA.document(
-        package_version=contents.full_version,
-        cuda_arch=[a.cmake for a in contents.archs.archs],
-        cuda=toolkit.version if toolkit is not None else None,
-        pin=tree.pin.name,
-        llama_cpp_commit=tree.pin.llama_cpp_commit,
-        series=list(tree.patches),
-        tree=tree.tree_id,
-        compiler=contents.compiler,
-        locks=dict(contents.locks),
-        reproducible=contents.not_reproducible or True,
-    )
-    document.write(wheel.package / wheel_contents.FILE_NAME, record)
+    write_whole(wheel.package / wheel_contents.FILE_NAME, contents.facts.text())
 
 
 def add_requirements(wheel: UnpackedWheel, contents: WheelContents) -> None:

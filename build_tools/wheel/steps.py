@@ -12,7 +12,7 @@ from build_tools.wheel.libraries import (
     set_search_paths,
     strip_libraries,
 )
-from build_tools.wheel.metadata import add_requirements, set_version, write_record
+from build_tools.wheel.metadata import add_requirements, set_version, write_facts
 from build_tools.wheel.platform_tag import set_platform
 from build_tools.wheel.unpacked import UnpackedWheel, fix_modes
 
@@ -29,6 +29,6 @@ STEPS: tuple[Step, ...] = (
     add_driver_stand_in,
     add_requirements,
     set_platform,
-    write_record,
+    write_facts,
     fix_modes,
 )

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.tags import Tag
@@ -22,6 +21,7 @@ from llamaproof.wheel_archive.agreement import (
 )
 from llamaproof.wheel_archive.members import NO_MEMBERS, Members, members_of_folder
 from llamaproof.wheel_archive.words import WheelWords, read_words
+from llamaproof.wheel_contents import WheelFacts
 
 _LABEL_CUDA = re.compile(r"(?:^|[.+])cu(\d{2,3})(?:\b|$)")
 
@@ -34,13 +34,13 @@ class Claims:
         words: of its `*.dist-info` folder, and its file name.
         dist_info: that folder; None where there is none, or several.
         package_version: `__version__` of the package.
-        contents: of llamaproof.json, which this project's wheels carry.
+        contents: what a wheel of this project says of itself; None for one of another's making.
     """
 
     words: WheelWords
     dist_info: Path | None
     package_version: str
-    contents: dict[str, Any]
+    contents: WheelFacts | None
 
     @property
     def version(self) -> str:
@@ -66,9 +66,9 @@ class Claims:
     @property
     def cuda_major(self) -> tuple[int, str] | None:
         """The CUDA major version the wheel claims, and where it does."""
-        recorded = re.match(r"\d+", str(self.contents.get("cuda") or ""))
-        if recorded:
-            return int(recorded.group()), wheel_contents.FILE_NAME
+        recorded = self.contents.cuda if self.contents is not None else None
+        if recorded is not None and (major := re.match(r"\d+", recorded)):
+            return int(major.group()), wheel_contents.FILE_NAME
         label = _LABEL_CUDA.search(self.version.partition("+")[2])
         if label is None:
             return None
@@ -79,8 +79,7 @@ class Claims:
     @property
     def cuda_arch(self) -> tuple[str, ...] | None:
         """The GPU architectures the wheel says it was built for; None where it does not say."""
-        listed = self.contents.get("cuda_arch")
-        return tuple(str(item) for item in listed) if isinstance(listed, list) else None
+        return self.contents.cuda_arch if self.contents is not None else None
 
 
 def read_claims(target: Target) -> Claims:
@@ -146,7 +145,7 @@ def _dist_info(target: Target) -> Path | None:
 def _check_versions(claims: Claims) -> Iterator[AbiFinding]:
     said = {
         "__version__ of the package": claims.package_version,
-        wheel_contents.FILE_NAME: str(claims.contents.get("package_version") or ""),
+        wheel_contents.FILE_NAME: claims.contents.package_version if claims.contents else "",
     }
     expected = canonicalize_version(claims.version)
     for source, version in said.items():

@@ -81,6 +81,6 @@ def _info(named: Named, hello: Hello) -> TargetInfo:
         libraries={path.name: sha256_of(path) for path in target.libraries},
         ggml_version=hello.ggml_version,
         kv_layout=hello.kv_layout,
-        series=tuple(map(str, contents.get("series", ()))),
-        tree=str(contents.get("tree", "")),
+        series=tuple(patch.name for patch in contents.patches) if contents else (),
+        tree=contents.tree if contents else "",
     )

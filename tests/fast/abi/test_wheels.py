@@ -128,13 +128,13 @@ def test_a_cuda_12_library_in_a_cuda_13_wheel_is_found(tmp_path: Path) -> None:
 def test_libraries_of_two_cuda_versions_are_found_with_nobody_claiming_either(
     tmp_path: Path,
 ) -> None:
-    result = _check(tmp_path, cudart="libcudart.so.12", version="1.0", contents={}, requires=())
+    result = _check(tmp_path, cudart="libcudart.so.12", version="1.0", made_here=False, requires=())
     assert [code for code, _ in places(result)] == ["library.cuda-major"]
     assert "by its other CUDA libraries" in result.defects[0].expected
 
 
 def test_a_label_that_names_another_cuda_is_found(tmp_path: Path) -> None:
-    result = _check(tmp_path, version="1.0+cu121", contents={"cuda_arch": ["89"]})
+    result = _check(tmp_path, version="1.0+cu121", made_here=False)
     majors = [f for f in result.defects if f.code == "library.cuda-major"]
     assert {f.expected for f in majors} == {"CUDA 12, by the version 1.0+cu121"}
 
@@ -260,7 +260,7 @@ def test_gpu_code_in_a_cpu_wheel_is_found(tmp_path: Path) -> None:
 
 
 def test_gpu_code_nobody_asked_for_is_a_note(tmp_path: Path) -> None:
-    result = _check(tmp_path, contents={"cuda": "13.0"})
+    result = _check(tmp_path, made_here=False)
     assert [(f.level, f.code) for f in result.findings] == [("note", "device.unknown")]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from llamaproof.bench.worker import Hello
 from llamaproof.cli import main
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
 from llamaproof.target import open_target
-from llamaproof.wheel_contents import FILE_NAME, SCHEMA
+from llamaproof.wheel_contents import FILE_NAME
+from tests.support.wheel_facts import FACTS
 
 KEPT = Path(gate_input.__file__).parent / "kept"
 STOCK = KEPT / "0.3.16-L40S.json"
@@ -82,12 +82,11 @@ def test_the_series_and_tree_of_a_package_are_kept(tmp_path: Path) -> None:
     (package / "lib").mkdir(parents=True)
     (package / "llama_cpp.py").write_text("")
     (package / "lib" / "libggml-base.so").write_bytes(b"")
-    patches = ["0001-a.patch", "0002-b.patch"]
-    contents = SCHEMA.document(series=patches, tree="3bb7b7e9")
-    (package / FILE_NAME).write_text(json.dumps(contents))
+    (package / FILE_NAME).write_text(FACTS.text())
     with open_target(str(tmp_path)) as target:
         record = new_record("emulator", [Named(target=target, role=None)], [HELLO])
-    assert record.targets[0].series == tuple(patches) and record.targets[0].tree == "3bb7b7e9"
+    info = record.targets[0]
+    assert (info.series, info.tree) == (("0001-a.patch", "0002-b.patch"), FACTS.tree)
     record.save(tmp_path / "record.json")
     assert records.load(tmp_path / "record.json").targets == record.targets
 

@@ -101,8 +101,7 @@ def test_a_wheel_of_each_suffix_form_is_judged_alike(
     arch: str, sms: set[int], tmp_path: Path
 ) -> None:
     item = arch.partition("_")[2] + ("-real" if arch.startswith("sm") else "-virtual")
-    contents = {"package_version": "1.0+cu130", "cuda": "13.0", "cuda_arch": [item]}
-    wheel = write_wheel(tmp_path, ToyWheel(archs=(arch,), contents=contents))
+    wheel = write_wheel(tmp_path, ToyWheel(archs=(arch,), cuda_arch=(item,)))
     with open_target(str(wheel)) as target:
         result = check_target(target, headers=())
         code = read_device_code(target.libraries)

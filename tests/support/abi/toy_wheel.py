@@ -8,14 +8,13 @@ import hashlib
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from llamaproof.process import run
-from llamaproof.reports import document
-from llamaproof.wheel_contents import SCHEMA
 from tests.support.abi.toy_library import BINDINGS, HEADER, Change, planted
 from tests.support.binary import elf_writer
+from tests.support.wheel_facts import FACTS
 
 LIBLLAMA = r"""
 #include "llama.h"
@@ -47,6 +46,8 @@ class ToyWheel:
     """What to put into the wheel; every default is right.
 
     Attributes:
+        made_here: whether it says of itself what wheels of this project say.
+        cuda_arch: what it then says it was built for.
         archs: of the GPU code: `sm_89`, `compute_89`, `sm_90a`.
         last_archs: of the last translation unit; those of all where empty.
         cudart: soname of the runtime that libggml-cuda.so needs.
@@ -60,7 +61,8 @@ class ToyWheel:
     tag: str = "py3-none-manylinux_2_35_x86_64"
     file_tag: str = ""
     requires: Sequence[str] = ("numpy", "nvidia-cuda-runtime>=13.0.2,<14", "nvidia-cublas>=13,<14")
-    contents: Mapping[str, object] | None = None
+    made_here: bool = True
+    cuda_arch: Sequence[str] = ("89",)
     archs: Sequence[str] = ("sm_89", "compute_89")
     last_archs: Sequence[str] = ()
     cudart: str = "libcudart.so.13"
@@ -86,16 +88,15 @@ def write_wheel(folder: Path, toy: ToyWheel) -> Path:
         (toy.search_path, toy.llama_search_path),
         tuple(toy.versions.items()),
     )
-    contents = toy.contents
-    if contents is None:
-        contents = {"package_version": toy.version, "cuda": "13.0", "cuda_arch": ["89"]}
+    facts = replace(FACTS, package_version=toy.version, cuda_arch=tuple(toy.cuda_arch))
+    contents = {"llama_cpp/llamaproof.json": facts.text().encode()} if toy.made_here else {}
     info = f"llama_cpp_python-{toy.version}.dist-info"
     package_version = toy.package_version or toy.version
     files = {
         "llama_cpp/__init__.py": f'__version__ = "{package_version}"\n'.encode(),
         "llama_cpp/llama_cpp.py": planted(BINDINGS, *toy.bindings).encode(),
         "llama_cpp/include/llama.h": header.encode(),
-        "llama_cpp/llamaproof.json": document.to_text(SCHEMA.document(**contents)).encode(),
+        **contents,
         "llama_cpp/lib/libggml-cuda.so": gpu,
         "llama_cpp/lib/libllama.so": llama,
         f"{info}/METADATA": _metadata(toy).encode(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from build_tools.pin.definition import Pin
+from build_tools.series.lock import LockedPatch
 from build_tools.series.prepare import PreparedTree
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -94,7 +95,9 @@ def small_tree(folder: Path) -> PreparedTree:
     return PreparedTree(
         path=folder,
         pin=pin,
-        patches=("0001-a.patch", "0002-b.patch"),
+        patches=tuple(
+            LockedPatch(name=name, sha256=name[3] * 64) for name in ("0001-a.patch", "0002-b.patch")
+        ),
         tree_id="abc".ljust(40, "0"),
         locked=True,
     )

@@ -57,9 +57,8 @@ class SmallWheel:
         gpu, llama = _libraries(self.supported, self.dispatched, self.sms, self.kernel)
         libraries = {"llama_cpp/lib/libggml-cuda.so": gpu, "llama_cpp/lib/libllama.so": llama}
         archs = [f"{sm}-virtual" for sm in self.sms]
-        contents = {"package_version": "1.0+cu130", "cuda": "13.0", "cuda_arch": archs}
         return write_wheel(
-            folder, ToyWheel(files=libraries, contents=contents, bindings=self.bindings)
+            folder, ToyWheel(files=libraries, cuda_arch=archs, bindings=self.bindings)
         )
 
 

@@ -257,7 +257,7 @@ def test_cut_off_while_the_series_changes_its_folder_is_the_old_or_the_new_one(
     tree = patched.prepare()
     assert tree.locked
     _no_remains(patched)
-    dropped = LATE not in tree.patches
+    dropped = LATE not in tree.patch_names
     assert dropped == ((event, number) in CHANGING[5:])
     assert (patched.files() == before) == (not dropped)
     assert (b"line thirty" in (patched.tree / "a.txt").read_bytes()) == (not dropped)

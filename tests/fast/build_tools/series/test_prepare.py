@@ -13,7 +13,7 @@ from tests.support.build_tools.workbench import Workbench, contents_of, state_of
 def test_the_patches_are_in_the_tree_and_the_stock_tree_has_none(patched: Workbench) -> None:
     tree = patched.prepare()
     assert tree.path == patched.tree.resolve()
-    assert tree.patches == ("0001-early.patch", "0002-late.patch", "0003-files.patch")
+    assert tree.patch_names == ("0001-early.patch", "0002-late.patch", "0003-files.patch")
     assert tree.locked
     assert b"line three" in (tree.path / "a.txt").read_bytes()
     stock = patched.prepare(first=0)
@@ -35,7 +35,7 @@ def test_in_place_the_one_tree_is_moved_back_and_forth(patched: Workbench) -> No
 
 def test_the_first_patches_alone_have_a_tree_of_their_own(patched: Workbench) -> None:
     tree = patched.prepare(first=1)
-    assert tree.patches == ("0001-early.patch",)
+    assert tree.patch_names == ("0001-early.patch",)
     assert tree.locked
     assert b"line three" in (tree.path / "a.txt").read_bytes()
     assert b"line thirty" not in (tree.path / "a.txt").read_bytes()

@@ -24,6 +24,7 @@ from build_tools.wheel.settings import Places, config_settings
 from llamaproof.errors import CommandFailed
 from llamaproof.process import run
 from tests.support.build_tools.small_source import COMMIT, small_tree, write_small_source
+from tests.support.wheel_facts import MAKING
 
 CPU = parse_arch("cpu")
 LIBRARIES = {f"libggml{end}.so" for end in ("", "-base", "-cpu")} | {"libllama.so", "libmtmd.so"}
@@ -60,9 +61,7 @@ def complete(enclosure: Enclosure, *, jobs: int = 2) -> Path:
         label="small.cpu",
         archs=CPU,
         toolkit=None,
-        compiler="g++ 12",
-        locks={},
-        not_reproducible=enclosure.obstacle,
+        making=replace(MAKING, reproducible=enclosure.obstacle or True),
     )
     return complete_wheel(build(enclosure, jobs=jobs).path, contents, folder / "dist")
 

@@ -24,6 +24,7 @@ from llamaproof.binary.elf import read_elf
 from llamaproof.errors import BadInput, LlamaproofError
 from llamaproof.process import run
 from tests.support.build_tools.small_source import small_tree, write_small_source
+from tests.support.wheel_facts import MAKING
 
 VERSION = "0.3.16+llamaproof.2.gabc.cu130.sm89"
 
@@ -78,9 +79,7 @@ def contents(tree: Path, *, cuda: bool = True, not_reproducible: str = "") -> Wh
         label="llamaproof.2.gabc.cu130.sm89" if cuda else "llamaproof.2.gabc.cpu",
         archs=parse_arch("89" if cuda else "cpu"),
         toolkit=toolkit() if cuda else None,
-        compiler="g++ 12",
-        locks={"env.lock": "0" * 64},
-        not_reproducible=not_reproducible,
+        making=replace(MAKING, reproducible=not_reproducible or True),
     )
 
 

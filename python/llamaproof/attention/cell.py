@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from llamaproof.errors import BadInput
 from llamaproof.ggml import GgmlType
@@ -66,6 +67,17 @@ class Extras:
 
 PLAIN = Extras()
 
+# How K and V lie in memory: as the release's graph lays them, or otherwise.
+# `V apart`: V has a tensor and values of its own, also where the heads are a latent's.
+# `V first of K`, `V last of K`: V is a view of the first or the last columns of K.
+# `odd strides`: K and V are views whose tokens and whose first element lie one element (of a
+# quantised type: one block) off, so that nothing is aligned for a vector access.
+Layout = Literal["", "V apart", "V first of K", "V last of K", "odd strides"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+# Cells between two streams of a cache that no node sees: a cache has room for more than is used.
+_CELLS_BETWEEN_STREAMS = 256
+
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Cell:
@@ -73,9 +85,12 @@ class Cell:
 
     Attributes:
         ratio: query heads per KV head (gqa_ratio).
-        n_tokens: queries, the length of the ubatch.
-        n_kv: keys, the length of the cache that is seen.
+        n_tokens: queries of each stream, the length of the ubatch.
+        n_kv: keys of each stream, the length of the cache that is seen.
         n_kv_heads: KV heads; 1 where K and V come from a latent.
+        n_streams: sequences with a cache of their own (ne[3] of Q, K, V and mask): what a server
+            has without a unified cache.
+        layout: of K and V in memory.
     """
 
     heads: HeadSizes
@@ -86,6 +101,8 @@ class Cell:
     n_tokens: int
     n_kv: int
     n_kv_heads: int
+    n_streams: int = 1
+    layout: Layout = ""
 
     @property
     def types(self) -> str:
@@ -99,11 +116,28 @@ class Cell:
         return self.ratio * self.n_kv_heads
 
     @property
+    def all_tokens(self) -> int:
+        """Queries of all streams."""
+        return self.n_tokens * self.n_streams
+
+    @property
+    def kv_size(self) -> int:
+        """Cells from the beginning of one stream's cache to that of the next."""
+        return self.n_kv + (_CELLS_BETWEEN_STREAMS if self.n_streams > 1 else 0)
+
+    @property
+    def cache_rows(self) -> int:
+        """Cells of the caches of all streams, those that nobody sees among them."""
+        return self.kv_size * self.n_streams
+
+    @property
     def layer(self) -> str:
         """What all nodes of a layer have in common: `576/512@20 f16`, `64@8 x2 f16 with sinks`."""
         kv_heads = f" x{self.n_kv_heads}" if self.n_kv_heads > 1 else ""
         extras = f" with {self.extras}" if str(self.extras) else ""
-        return f"{self.heads}@{self.ratio}{kv_heads} {self.types}{extras}"
+        layout = f", {self.layout}" if self.layout else ""
+        streams = f" streams={self.n_streams}" if self.n_streams > 1 else ""
+        return f"{self.heads}@{self.ratio}{kv_heads} {self.types}{extras}{layout}{streams}"
 
     def __str__(self) -> str:
         return f"{self.layer} tokens={self.n_tokens} kv={self.n_kv}"

@@ -11,8 +11,8 @@ import numpy as np
 
 from llamaproof.attention import node
 from llamaproof.attention.cell import Cell
-from llamaproof.attention.inputs import Floats, Inputs
-from llamaproof.ggml import Device, Ggml, Graph, Stream, Tensor
+from llamaproof.attention.inputs import Bytes, Floats, Inputs
+from llamaproof.ggml import Device, Ggml, GgmlType, Graph, Stream, Tensor
 
 
 def is_supported(library: Ggml, device: Device, cell: Cell) -> bool:
@@ -31,7 +31,7 @@ class PlacedCell:
     result: Tensor
 
     def compute(self, stream: Stream) -> Floats:
-        """The node's result: float32 [n_tokens, n_heads, DV]."""
+        """The node's result: float32 [n_streams * n_tokens, n_heads, DV]."""
         stream.compute(self.graph)
         raw = self.library.tensor_get(self.result)
         return np.frombuffer(raw, dtype=np.float32).reshape(self._shape)
@@ -42,7 +42,7 @@ class PlacedCell:
 
     @property
     def _shape(self) -> tuple[int, int, int]:
-        return (self.cell.n_tokens, self.cell.n_heads, self.cell.heads.v)
+        return (self.cell.all_tokens, self.cell.n_heads, self.cell.heads.v)
 
 
 @contextlib.contextmanager
@@ -58,21 +58,26 @@ def placed(library: Ggml, device: Device, cell: Cell, inputs: Inputs) -> Iterato
         attention = node.build(context, cell)
         graph = context.graph(attention.node)
         with context.allocated_apart(device, attention.tensors):
-            _fill(library, attention, inputs)
+            _fill(library, attention, cell, inputs)
             yield PlacedCell(library=library, cell=cell, graph=graph, result=attention.node)
 
 
 def compute(library: Ggml, device: Device, stream: Stream, cell: Cell, inputs: Inputs) -> Floats:
-    """The node's result on a device: float32 [n_tokens, n_heads, DV]."""
+    """The node's result on a device: float32 [n_streams * n_tokens, n_heads, DV]."""
     with placed(library, device, cell, inputs) as ready:
         return ready.compute(stream)
 
 
-def _fill(library: Ggml, attention: node.AttentionNode, inputs: Inputs) -> None:
+def _fill(library: Ggml, attention: node.AttentionNode, cell: Cell, inputs: Inputs) -> None:
+    def rows_of(kind: GgmlType, rows: Bytes | None) -> Bytes | None:
+        front = library.row_size(kind, node.front_elements(cell, kind))
+        # What lies between rows is no value of the node's.
+        return None if rows is None else np.pad(rows, ((0, 0), (front, 0)), constant_values=0xFF)
+
     pairs: tuple[tuple[Tensor | None, Any], ...] = (
         (attention.q, inputs.q),
-        (attention.k, inputs.cache.k),
-        (attention.v, inputs.cache.v),
+        (attention.k, rows_of(cell.type_k, inputs.cache.k)),
+        (attention.v, rows_of(cell.type_v, inputs.cache.v)),
         (attention.mask, inputs.mask),
         (attention.sinks, inputs.sinks),
     )

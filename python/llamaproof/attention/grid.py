@@ -9,7 +9,15 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from llamaproof.attention.cell import PLAIN, Cell, Extras, HeadSizes, can_be_cached, make_cell
+from llamaproof.attention.cell import (
+    PLAIN,
+    Cell,
+    Extras,
+    HeadSizes,
+    Layout,
+    can_be_cached,
+    make_cell,
+)
 from llamaproof.ggml import GgmlType
 
 MAX_RATIO = 128
@@ -17,9 +25,10 @@ MAX_RATIO = 128
 
 @dataclass(frozen=True, kw_only=True)
 class Axes:
-    """A product of axes. K and V have the same type.
+    """A product of axes. K and V have the same type, but for `types_v`.
 
     Attributes:
+        types_v: of V, where it is not K's.
         reason: why these cells are looked at, where it is not plain.
         n_kv_heads: KV heads; None for as many as `make_cell` gives.
     """
@@ -31,15 +40,31 @@ class Axes:
     n_kv: tuple[int, ...]
     extras: Extras = PLAIN
     n_kv_heads: int | None = None
+    types_v: tuple[GgmlType, ...] = ()
+    n_streams: tuple[int, ...] = (1,)
+    layout: Layout = ""
     reason: str = ""
 
     def cells(self) -> Iterable[Cell]:
         """Every cell that llama.cpp could cache, the last axis fastest."""
-        axes = itertools.product(self.heads, self.types, self.ratios, self.n_tokens, self.n_kv)
-        for heads, kind, ratio, n_tokens, n_kv in axes:
-            if can_be_cached(heads, kind, kind):
-                cell = make_cell(heads, kind, kind, ratio, n_tokens, n_kv, self.extras)
-                yield replace(cell, n_kv_heads=self.n_kv_heads or cell.n_kv_heads)
+        axes = itertools.product(
+            self.heads, self._pairs, self.ratios, self.n_streams, self.n_tokens, self.n_kv
+        )
+        for heads, (type_k, type_v), ratio, n_streams, n_tokens, n_kv in axes:
+            if can_be_cached(heads, type_k, type_v):
+                cell = make_cell(heads, type_k, type_v, ratio, n_tokens, n_kv, self.extras)
+                yield replace(
+                    cell,
+                    n_kv_heads=self.n_kv_heads or cell.n_kv_heads,
+                    n_streams=n_streams,
+                    layout=self.layout,
+                )
+
+    @property
+    def _pairs(self) -> Sequence[tuple[GgmlType, GgmlType]]:
+        if self.types_v:
+            return list(itertools.product(self.types, self.types_v))
+        return [(kind, kind) for kind in self.types]
 
     def narrowed(
         self,
@@ -50,6 +75,9 @@ class Axes:
         n_tokens: Sequence[int] | None = None,
         n_kv: Sequence[int] | None = None,
         n_kv_heads: int | None = None,
+        types_v: Sequence[GgmlType] | None = None,
+        n_streams: Sequence[int] | None = None,
+        layout: Layout | None = None,
     ) -> Axes:
         """The same with some axes replaced by what was asked for; nothing leaves an axis."""
         return replace(
@@ -60,6 +88,9 @@ class Axes:
             n_tokens=tuple(n_tokens or self.n_tokens),
             n_kv=tuple(n_kv or self.n_kv),
             n_kv_heads=n_kv_heads or self.n_kv_heads,
+            types_v=tuple(types_v or self.types_v),
+            n_streams=tuple(n_streams or self.n_streams),
+            layout=layout or self.layout,
         )
 
 

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from llamaproof.attention.cell import Cell
+from llamaproof.attention.v_in_k import columns_of_v, is_view
 from llamaproof.ggml import Context, Ggml, GgmlType, Tensor
 
 _SWAP_TOKENS_WITH_HEADS = (0, 2, 1, 3)
@@ -23,11 +24,11 @@ class AttentionNode:
     """A node and the tensors that hold its inputs, as they lie in memory.
 
     Attributes:
-        node: f32 [DV, n_heads, n_tokens]
-        q: f32 [DKQ, n_heads, n_tokens]
-        k: the cache of K, [DKQ * n_kv_heads, n_kv]
-        v: the cache of V, [DV * n_kv_heads, n_kv]; None where V is a view of K.
-        mask: f16 [n_kv, rows]; None without a mask.
+        node: f32 [DV, n_heads, n_tokens, n_streams]
+        q: f32 [DKQ, n_heads, n_streams * n_tokens]
+        k: the cache of K, [DKQ * n_kv_heads, kv_size, n_streams]
+        v: the cache of V, [DV * n_kv_heads, kv_size, n_streams]; None where V is a view of K.
+        mask: f16 [n_kv, rows, 1, n_streams]; None without a mask.
         sinks: f32 [n_heads]; None without sinks.
     """
 
@@ -47,11 +48,13 @@ class AttentionNode:
 
 @dataclass(frozen=True, kw_only=True)
 class Cache:
-    """A K/V cache as it lies in memory, with room for `n_cells` tokens.
+    """A K/V cache as it lies in memory, with room for `n_cells` tokens in each stream.
+
+    With odd strides each row has one more block in front.
 
     Attributes:
-        k: [DKQ * n_kv_heads, n_cells]
-        v: [DV * n_kv_heads, n_cells]; None where V is a view of K.
+        k: [DKQ * n_kv_heads, n_cells, n_streams]
+        v: [DV * n_kv_heads, n_cells, n_streams]; None where V is a view of K.
     """
 
     k: Tensor
@@ -65,8 +68,8 @@ class Layers:
 
     Attributes:
         nodes: all layers do one step before the next begins, as in a model.
-        q: f32 [DKQ, n_heads, n_tokens], of every node.
-        masks: f16 [n_kv, rows], by n_kv.
+        q: f32 [DKQ, n_heads, n_streams * n_tokens], of every node.
+        masks: f16 [n_kv, rows, 1, n_streams], by n_kv.
     """
 
     nodes: tuple[Tensor, ...]
@@ -106,17 +109,35 @@ def build_layers(context: Context, steps: Sequence[Cell], *, n_layers: int) -> L
     return Layers(nodes=nodes, q=q, caches=caches, masks=masks)
 
 
+def front_elements(cell: Cell, kind: GgmlType) -> int:
+    """Elements in front of each row of a cache: one block where strides are to be odd."""
+    return kind.block_size if cell.layout == "odd strides" else 0
+
+
 def _queries(context: Context, cell: Cell) -> Tensor:
-    return context.tensor(GgmlType.F32, (cell.heads.k, cell.n_heads, cell.n_tokens))
+    return context.tensor(GgmlType.F32, (cell.heads.k, cell.n_heads, cell.all_tokens))
+
+
+def _by_stream(context: Context, q: Tensor, cell: Cell) -> Tensor:
+    """Queries as `build_attn_mha` splits them: [DKQ, n_heads, n_tokens, n_streams]."""
+    if cell.n_streams == 1:
+        return q
+    head = context.ggml.row_size(GgmlType.F32, cell.heads.k)
+    token = head * cell.n_heads
+    shape = (cell.heads.k, cell.n_heads, cell.n_tokens, cell.n_streams)
+    return context.view(q, shape, (head, token, token * cell.n_tokens))
 
 
 def _describe_cache(context: Context, cell: Cell) -> Cache:
     """Describe a cache that holds a cell's K and V and no more."""
-    k = context.tensor(cell.type_k, (cell.heads.k * cell.n_kv_heads, cell.n_kv))
-    if cell.heads.latent and context.ggml.kv_layout == "v_first_of_k":
-        return Cache(k=k, v=None, n_cells=cell.n_kv)
-    v = context.tensor(cell.type_v, (cell.heads.v * cell.n_kv_heads, cell.n_kv))
-    return Cache(k=k, v=v, n_cells=cell.n_kv)
+
+    def rows(kind: GgmlType, head: int) -> Tensor:
+        columns = head * cell.n_kv_heads + front_elements(cell, kind)
+        return context.tensor(kind, (columns, cell.kv_size, cell.n_streams))
+
+    k = rows(cell.type_k, cell.heads.k)
+    v = None if is_view(context.ggml, cell) else rows(cell.type_v, cell.heads.v)
+    return Cache(k=k, v=v, n_cells=cell.kv_size)
 
 
 def _attend(
@@ -127,21 +148,21 @@ def _attend(
     mask: Tensor | None,
     sinks: Tensor | None = None,
 ) -> Tensor:
-    """The node of a cell on tensors that are there: f32 [DV, n_heads, n_tokens].
+    """The node of a cell on tensors that are there: f32 [DV, n_heads, n_tokens, n_streams].
 
     Args:
         cache: of at least the cell's n_kv tokens; the first n_kv are seen.
-        q: f32 [DKQ, n_heads, n_tokens]
-        mask: f16 [n_kv, rows]
+        q: f32 [DKQ, n_heads, n_streams * n_tokens]
+        mask: f16 [n_kv, rows, 1, n_streams]
         sinks: f32 [n_heads]
     """
     k_seen = _seen(context, cache.k, cell.type_k, cell.heads.k, cell, cache.n_cells)
     if cache.v is None:
-        v_seen = _first_of(context, k_seen, cell, cache.n_cells)
+        v_seen = _part_of(context, k_seen, cell, cache.n_cells)
     else:
         v_seen = _seen(context, cache.v, cell.type_v, cell.heads.v, cell, cache.n_cells)
     return context.flash_attn_ext(
-        context.permute(q, _SWAP_TOKENS_WITH_HEADS),
+        context.permute(_by_stream(context, q, cell), _SWAP_TOKENS_WITH_HEADS),
         _attended(context, k_seen, cell.type_k),
         _attended(context, v_seen, cell.type_v),
         mask,
@@ -155,25 +176,36 @@ def _attend(
 def _seen(
     context: Context, cache: Tensor, kind: GgmlType, head: int, cell: Cell, n_cells: int
 ) -> Tensor:
-    """The cells of a cache that are seen: [head, n_kv_heads, n_kv, 1], as `get_k` views them."""
-    row = context.ggml.row_size(kind, head)
-    token = context.ggml.row_size(kind, head * cell.n_kv_heads)
-    return context.view(cache, (head, cell.n_kv_heads, cell.n_kv, 1), (row, token, token * n_cells))
+    """The cells that are seen, as `get_k` has it: [head, n_kv_heads, n_kv, n_streams]."""
+    shape = (head, cell.n_kv_heads, cell.n_kv, cell.n_streams)
+    front = context.ggml.row_size(kind, front_elements(cell, kind))
+    return context.view(cache, shape, _strides(context.ggml, kind, head, cell, n_cells), front)
 
 
-def _first_of(context: Context, k_seen: Tensor, cell: Cell, n_cells: int) -> Tensor:
-    """V as the first columns of K, with K's strides."""
-    row = context.ggml.row_size(cell.type_k, cell.heads.k)
-    token = context.ggml.row_size(cell.type_k, cell.heads.k * cell.n_kv_heads)
-    shape = (cell.heads.v, cell.n_kv_heads, cell.n_kv, 1)
-    return context.view(k_seen, shape, (row, token, token * n_cells))
+def _part_of(context: Context, k_seen: Tensor, cell: Cell, n_cells: int) -> Tensor:
+    """V as some of the columns of K, with K's strides."""
+    shape = (cell.heads.v, cell.n_kv_heads, cell.n_kv, cell.n_streams)
+    strides = _strides(context.ggml, cell.type_k, cell.heads.k, cell, n_cells)
+    return context.view(k_seen, shape, strides, columns_of_v(context.ggml, cell).start)
+
+
+def _strides(
+    ggml: Ggml, kind: GgmlType, head: int, cell: Cell, n_cells: int
+) -> tuple[int, int, int]:
+    """Bytes from one head to the next, from one cell, and from one stream."""
+    cell_bytes = ggml.row_size(kind, head * cell.n_kv_heads + front_elements(cell, kind))
+    return ggml.row_size(kind, head), cell_bytes, cell_bytes * n_cells
 
 
 def _attended(context: Context, seen: Tensor, kind: GgmlType) -> Tensor:
-    """K or V as the node gets it: [head, n_kv, n_kv_heads, 1]; llama.cpp casts f32 to f16."""
+    """K or V as the node gets it: [head, n_kv, n_kv_heads, n_streams].
+
+    llama.cpp casts f32 to f16.
+    """
     permuted = context.permute(seen, _SWAP_TOKENS_WITH_HEADS)
     return context.cast(permuted, GgmlType.F16) if kind is GgmlType.F32 else permuted
 
 
 def _mask(context: Context, cell: Cell) -> Tensor:
-    return context.tensor(GgmlType.F16, (cell.n_kv, context.ggml.mask_rows(cell.n_tokens)))
+    rows = context.ggml.mask_rows(cell.n_tokens)
+    return context.tensor(GgmlType.F16, (cell.n_kv, rows, 1, cell.n_streams))

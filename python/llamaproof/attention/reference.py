@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from llamaproof.attention.cell import Cell
-from llamaproof.attention.inputs import Inputs, latent_v
-from llamaproof.ggml import Ggml
+from llamaproof.attention.inputs import Bytes, Inputs, latent_v
+from llamaproof.attention.seen import Mask
+from llamaproof.ggml import Ggml, GgmlType
 
 Doubles = npt.NDArray[np.float64]
 
@@ -51,7 +52,7 @@ class Scoring:
 
 
 def exact(ggml: Ggml, cell: Cell, inputs: Inputs) -> Doubles:
-    """A cell's result from what its tensors hold: float64 [n_tokens, n_heads, DV].
+    """A cell's result from what its tensors hold: float64 [n_streams * n_tokens, n_heads, DV].
 
     Rows that see nothing at all are NaN: a softmax over nothing is not defined.
 
@@ -61,10 +62,23 @@ def exact(ggml: Ggml, cell: Cell, inputs: Inputs) -> Doubles:
     k_rows, v_rows = inputs.cache.k, inputs.cache.v
     if v_rows is None:
         v_rows = latent_v(ggml, cell, k_rows)
-    heads = (cell.n_kv, cell.n_kv_heads, -1)
-    k = ggml.dequantize(cell.type_k, k_rows, cell.heads.k * cell.n_kv_heads).reshape(heads)
-    v = ggml.dequantize(cell.type_v, v_rows, cell.heads.v * cell.n_kv_heads).reshape(heads)
-    return attention(inputs.q, k, v, inputs.mask, scoring_of(cell, inputs))
+    k = _decoded(ggml, cell, cell.type_k, k_rows)
+    v = _decoded(ggml, cell, cell.type_v, v_rows)
+    q = inputs.q.reshape(cell.n_streams, cell.n_tokens, *inputs.q.shape[1:])
+    scoring = scoring_of(cell, inputs)
+    streams = range(cell.n_streams)
+    masks: list[Mask | None] = [None] * cell.n_streams
+    if inputs.mask is not None:
+        masks = list(inputs.mask.reshape(cell.n_streams, -1, cell.n_kv))
+    return np.concatenate([attention(q[s], k[s], v[s], masks[s], scoring) for s in streams])
+
+
+def _decoded(ggml: Ggml, cell: Cell, kind: GgmlType, rows: Bytes) -> npt.NDArray[np.float32]:
+    """The cells that the node is given: float32 [n_streams, n_kv, n_kv_heads, head]."""
+    given = rows.reshape(cell.n_streams, cell.kv_size, -1)[:, : cell.n_kv]
+    columns = rows.shape[1] // ggml.row_size(kind, kind.block_size) * kind.block_size
+    values = ggml.dequantize(kind, np.ascontiguousarray(given), columns)
+    return values.reshape(cell.n_streams, cell.n_kv, cell.n_kv_heads, -1)
 
 
 def scoring_of(cell: Cell, inputs: Inputs) -> Scoring:

@@ -21,7 +21,11 @@ COLUMNS = (
     "sinks",
     "max_bias",
     "softcap",
+    "n_streams",
+    "layout",
 )
+# Rows of documents from before there were streams and layouts end here.
+_ONCE_ALL = COLUMNS.index("n_streams")
 
 
 def to_row(cell: Cell) -> list[Any]:
@@ -39,12 +43,15 @@ def to_row(cell: Cell) -> list[Any]:
         cell.extras.sinks,
         cell.extras.max_bias,
         cell.extras.softcap,
+        cell.n_streams,
+        cell.layout,
     ]
 
 
 def from_row(row: Sequence[Any]) -> Cell:
     """The cell of a row."""
-    values = dict(zip(COLUMNS, row, strict=True))
+    columns = COLUMNS[:_ONCE_ALL] if len(row) == _ONCE_ALL else COLUMNS
+    values = dict(zip(columns, row, strict=True))
     return Cell(
         heads=HeadSizes(k=values["head_k"], v=values["head_v"]),
         type_k=GgmlType.parse(values["type_k"]),
@@ -53,6 +60,8 @@ def from_row(row: Sequence[Any]) -> Cell:
         n_tokens=values["n_tokens"],
         n_kv=values["n_kv"],
         n_kv_heads=values["n_kv_heads"],
+        n_streams=values.get("n_streams", 1),
+        layout=values.get("layout", ""),
         extras=Extras(
             mask=values["mask"],
             sinks=values["sinks"],

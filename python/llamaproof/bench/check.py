@@ -25,7 +25,7 @@ class CheckResult:
     """What a comparison gave.
 
     Attributes:
-        tokens: query tokens compared (all heads of each); of all `n_tokens` computed.
+        tokens: query tokens compared of each stream (all heads of each); of all that are computed.
         device_exact: NMSE of the device against float64.
         device_cpu: NMSE of the device against the CPU backend of the same libraries.
         cpu_exact: NMSE of the CPU backend against float64.
@@ -70,11 +70,12 @@ def check_cell(
         result = _computed_anew(ready, stream)
         again = _computed_anew(ready, stream)
     chosen = _sampled_tokens(cell)
-    few, sampled = replace(cell, n_tokens=len(chosen)), inputs.of_tokens(ggml, chosen)
+    few, sampled = replace(cell, n_tokens=len(chosen)), inputs.of_tokens(ggml, cell, chosen)
     expected = exact(ggml, few, sampled)
     with cpu.backend_stream(n_threads=n_threads) as host:
         on_cpu = compute(ggml, cpu, host, few, sampled)
-    picked, defined = settled(result[chosen], expected)
+    of_streams = result.reshape(cell.n_streams, cell.n_tokens, *result.shape[1:])
+    picked, defined = settled(of_streams[:, chosen].reshape(expected.shape), expected)
     on_cpu, _ = settled(on_cpu, expected)
     error = error_of(picked, defined)
     return CheckResult(
@@ -84,7 +85,7 @@ def check_cell(
         cpu_exact=nmse(on_cpu, defined),
         worst_row=error.worst_row,
         largest=error.largest,
-        finite=not error.not_finite and _is_written(result, chosen),
+        finite=not error.not_finite and _is_written(of_streams, chosen),
         repeats=result.tobytes() == again.tobytes(),
     )
 
@@ -96,7 +97,7 @@ def _computed_anew(ready: PlacedCell, stream: Stream) -> Floats:
 
 def _is_written(result: Floats, but: npt.NDArray[np.int64]) -> bool:
     """Whether all tokens but those that are compared anyway are finite."""
-    return bool(np.isfinite(np.delete(result, but, axis=0)).all())
+    return bool(np.isfinite(np.delete(result, but, axis=1)).all())
 
 
 def _sampled_tokens(cell: Cell) -> npt.NDArray[np.int64]:

@@ -53,7 +53,7 @@ class EmulatedGpu:
             LlamaproofError: nothing was launched.
         """
         rng = np.random.default_rng(seed)
-        rows = random_cache(ggml, point.cell, rng, n_rows=point.cell.n_kv)
+        rows = random_cache(ggml, point.cell, rng, n_rows=point.cell.cache_rows)
         queries = random_queries(point.cell, rng)
         with workload.opened(ggml, device, point, rows, queries, n_layers=1) as ready:
             self._executor.take_reports()

@@ -75,7 +75,8 @@ class Point:
         """Pairs of a query token and a K/V cell that the causal mask lets through."""
         n_tokens = self.cell.n_tokens
         behind = n_tokens * (n_tokens - 1) // 2
-        return sum(n_tokens * step.n_kv - behind for step in self.steps)
+        of_stream = sum(n_tokens * step.n_kv - behind for step in self.steps)
+        return self.cell.n_streams * of_stream
 
     @property
     def flop(self) -> int:
@@ -91,7 +92,7 @@ class Point:
         return f"{self.row} {'prompt' if self.prompt else 'kv'}={self.cell.n_kv}"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; extras are there only where the cell has any."""
+        """Plain values; extras, streams and a layout are there only where the cell has any."""
         cell = self.cell
         return {
             "head_k": cell.heads.k,
@@ -103,6 +104,8 @@ class Point:
             "n_kv": cell.n_kv,
             "prompt": self.prompt,
             **(asdict(cell.extras) if cell.extras != PLAIN else {}),
+            **({"n_streams": cell.n_streams} if cell.n_streams > 1 else {}),
+            **({"layout": cell.layout} if cell.layout else {}),
         }
 
     @classmethod
@@ -124,6 +127,8 @@ class Point:
                 n_kv=rest.pop("n_kv"),
                 n_kv_heads=rest.pop("n_kv_heads"),
                 extras=Extras(**{k: rest.pop(k) for k in asdict(PLAIN) if k in rest}),
+                n_streams=rest.pop("n_streams", 1),
+                layout=rest.pop("layout", ""),
             )
             return cls(cell=cell, **rest)
         except (AttributeError, KeyError, TypeError, ValueError) as error:

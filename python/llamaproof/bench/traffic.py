@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from llamaproof.attention.cell import Cell
+from llamaproof.attention.v_in_k import place_of_v
 from llamaproof.bench.points import Point
 from llamaproof.ggml import Ggml
 
@@ -12,14 +13,14 @@ from llamaproof.ggml import Ggml
 def kv_bytes(ggml: Ggml, cell: Cell) -> int:
     """Bytes of the K/V cache that a layer must read: K once, and V where it is no part of K."""
     k = ggml.row_size(cell.type_k, cell.heads.k)
-    v = 0 if cell.heads.latent else ggml.row_size(cell.type_v, cell.heads.v)
-    return (k + v) * cell.n_kv_heads * cell.n_kv
+    v = ggml.row_size(cell.type_v, cell.heads.v) if place_of_v(ggml, cell) == "apart" else 0
+    return (k + v) * cell.n_kv_heads * cell.n_kv * cell.n_streams
 
 
 def footprint(ggml: Ggml, point: Point) -> int:
     """Bytes a layer brings into the cache in a step of the point, on average: K/V and result."""
     cell = point.cell
-    written = 4 * cell.n_tokens * cell.n_heads * cell.heads.v
+    written = 4 * cell.all_tokens * cell.n_heads * cell.heads.v
     mean = sum(step.n_kv for step in point.steps) // len(point.steps)
     return kv_bytes(ggml, cell) * mean // cell.n_kv + written
 
@@ -29,7 +30,7 @@ def least_bytes(ggml: Ggml, point: Point) -> int:
     cell = point.cell
     per_token = 4 * cell.n_heads * (cell.heads.k + cell.heads.v)
     return sum(
-        kv_bytes(ggml, step) + cell.n_tokens * (per_token + 2 * step.n_kv) for step in point.steps
+        kv_bytes(ggml, step) + cell.all_tokens * (per_token + 2 * step.n_kv) for step in point.steps
     )
 
 

@@ -6,14 +6,16 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from llamaproof.attention import compute, node
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.inputs import (
     Bytes,
     CacheRows,
     Floats,
-    causal_mask,
 )
+from llamaproof.attention.seen import causal_mask
 from llamaproof.bench.points import Point
 from llamaproof.ggml import Device, Ggml, Graph, Tensor
 
@@ -23,7 +25,7 @@ _POOL_ROWS = 32768
 
 def pool_rows(cell: Cell) -> int:
     """Rows of random data worth keeping for timing a cell."""
-    return min(cell.n_kv, _POOL_ROWS)
+    return min(cell.cache_rows, _POOL_ROWS)
 
 
 def pool_key(cell: Cell) -> Cell:
@@ -59,7 +61,7 @@ def opened(
 
     Args:
         rows: a cache that is longer repeats them.
-        queries: float32 [n_tokens, n_heads, DKQ]
+        queries: float32 [n_streams * n_tokens, n_heads, DKQ]
 
     Raises:
         OutOfMemory: the device has not enough memory for them.
@@ -71,22 +73,22 @@ def opened(
         with described.allocated(device) as allocated:
             ggml.tensor_set(layers.q, queries)
             for n_kv, mask in layers.masks.items():
-                mask_rows = ggml.mask_rows(cell.n_tokens)
-                ggml.tensor_set(mask, causal_mask(cell.n_tokens, n_kv, mask_rows))
+                of_stream = causal_mask(cell.n_tokens, n_kv, ggml.mask_rows(cell.n_tokens))
+                ggml.tensor_set(mask, np.tile(of_stream, (cell.n_streams, 1)))
             for layer, cache in enumerate(layers.caches):
-                _fill(ggml, cache.k, rows.k, cell.n_kv, layer)
+                _fill(ggml, cache.k, rows.k, cell.cache_rows, layer)
                 if cache.v is not None and rows.v is not None:
-                    _fill(ggml, cache.v, rows.v, cell.n_kv, layer)
+                    _fill(ggml, cache.v, rows.v, cell.cache_rows, layer)
             yield Workload(graph=graph, n_layers=n_layers, allocated=allocated)
 
 
-def _fill(ggml: Ggml, tensor: Tensor, rows: Bytes, n_kv: int, layer: int) -> None:
-    """Write `n_kv` rows, repeating the given ones from another start in each layer."""
+def _fill(ggml: Ggml, tensor: Tensor, rows: Bytes, n_rows: int, layer: int) -> None:
+    """Write `n_rows` rows, repeating the given ones from another start in each layer."""
     row_bytes = rows.shape[1]
-    start = layer * 977 % len(rows) if len(rows) < n_kv or layer else 0
+    start = layer * 977 % len(rows) if len(rows) < n_rows or layer else 0
     done = 0
-    while done < n_kv:
-        part = rows[start : start + n_kv - done]
+    while done < n_rows:
+        part = rows[start : start + n_rows - done]
         ggml.tensor_set_part(tensor, part, offset=done * row_bytes)
         done += len(part)
         start = 0

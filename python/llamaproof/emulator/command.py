@@ -9,25 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof import shadow
-from llamaproof.attention.cell import Cell, HeadSizes
+from llamaproof.attention.cell import LAYOUTS, Cell, HeadSizes
 from llamaproof.attention.error import MAX_NMSE
-from llamaproof.attention.families import FAMILIES, RANDOM, find_family
+from llamaproof.attention.families import RANDOM, Family, all_families, find_family
 from llamaproof.attention.grid import cells_of
 from llamaproof.emulator import terminal
 from llamaproof.emulator.coverage import coverage_of, print_coverage
 from llamaproof.emulator.decode import DecodeSettings, run_model
+from llamaproof.emulator.results import emulation_json
 from llamaproof.emulator.run import emulate
 from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES
 from llamaproof.errors import BadInput
 from llamaproof.ggml import GgmlType
 from llamaproof.reports import document
-from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import progress
 from llamaproof.target import open_target
 from llamaproof.target.libraries import linux_libraries
 
 DEFAULT_GPU = "L40S"
+_ALL = "all"
 
 
 def configure_parser(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +61,8 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
         ("--ratio", int, "N", "a GQA ratio"),
         ("--tokens", int, "N", "a number of tokens"),
         ("--n-kv", int, "N", "a number of cells in the cache"),
+        ("--type-v", str, "TYPE", "a type of V, where it is not K's"),
+        ("--streams", int, "N", "a number of sequences with a cache of their own"),
     )
     for option, kind, metavar, words in axes:
         parser.add_argument(
@@ -70,10 +74,17 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
             help=f"only {words}; repeatable",
         )
     parser.add_argument(
+        "--layout",
+        choices=[layout for layout in LAYOUTS if layout],
+        help="K and V lie otherwise than the release's own graph lays them",
+    )
+    parser.add_argument(
         "--inputs",
+        action="append",
+        default=[],
         metavar="FAMILY",
-        default=RANDOM.name,
-        help="; ".join(f"{family.name}: for {family.reason}" for family in FAMILIES)
+        help=f"`{_ALL}`, or what the tensors are filled with; repeatable; each finds: "
+        + "; ".join(f"{family.name}: {family.finds}" for family in all_families())
         + f" (default: {RANDOM.name})",
     )
     parser.add_argument(
@@ -108,19 +119,22 @@ def execute(args: argparse.Namespace) -> int:
         return _execute_coverage(args, printer)
     if args.model is not None:
         return _execute_model(args, printer)
-    cells = _cells(args)
-    with progress(f"{args.target} on an emulated GPU", len(cells)) as tell:
-        evidence = emulate(
-            args.target,
-            _gpu(args),
-            cells,
-            family=find_family(args.inputs),
-            on_progress=tell,
-        )
-    terminal.print_evidence(evidence, printer)
+    cells, gpu = _cells(args), _gpu(args)
+    runs = []
+    for family in _families(args):
+        fitted = sorted({family.fitted(cell) for cell in cells})
+        with progress(f"{args.target}, {family.name} inputs", len(fitted)) as tell:
+            runs.append(emulate(args.target, gpu, fitted, family=family, on_progress=tell))
+        terminal.print_evidence(runs[-1], printer)
     if args.json is not None:
-        document.write(args.json, evidence.json())
-    return evidence.outcome.exit_code
+        document.write(args.json, emulation_json(runs))
+    return worst(run.outcome for run in runs).exit_code
+
+
+def _families(args: argparse.Namespace) -> Sequence[Family]:
+    if _ALL in args.inputs:
+        return all_families()
+    return [find_family(name) for name in args.inputs] or [RANDOM]
 
 
 def _execute_coverage(args: argparse.Namespace, printer: Printer) -> int:
@@ -132,7 +146,15 @@ def _execute_coverage(args: argparse.Namespace, printer: Printer) -> int:
 
 def _execute_model(args: argparse.Namespace, printer: Printer) -> int:
     types = [GgmlType.parse(text) for text in args.type] or [GgmlType.F16]
-    if len(types) > 1 or args.quick or args.head_sizes or args.ratio or args.tokens or args.n_kv:
+    if (
+        len(types) > 1
+        or args.quick
+        or args.head_sizes
+        or args.ratio
+        or args.tokens
+        or args.n_kv
+        or args.inputs
+    ):
         raise BadInput("a model has its own shapes", hint="beside --model give one --type at most")
     if args.prefill < 1 or args.decode < 0:
         raise BadInput("--prefill takes numbers from 1 on, --decode from 0 on")
@@ -168,6 +190,7 @@ def _cells(args: argparse.Namespace) -> Sequence[Cell]:
         ("--ratio", args.ratio),
         ("--tokens", args.tokens),
         ("--n-kv", args.n_kv),
+        ("--streams", args.streams),
     ):
         if any(value < 1 for value in values):
             raise BadInput(f"{option} takes numbers from 1 on")
@@ -177,6 +200,9 @@ def _cells(args: argparse.Namespace) -> Sequence[Cell]:
         "ratios": args.ratio,
         "n_tokens": args.tokens,
         "n_kv": args.n_kv,
+        "types_v": [GgmlType.parse(text) for text in args.type_v],
+        "n_streams": args.streams,
+        "layout": args.layout,
     }
     if args.quick and any(axes.values()):
         raise BadInput("--quick is a fixed set of shapes", hint="leave the other options out")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
@@ -111,22 +111,30 @@ class EmulationEvidence:
         return sum(result.verdict is verdict for result in self.results.values())
 
     def json(self) -> dict[str, Any]:
-        """A document of plain values."""
-        return SCHEMA.document(
-            target=self.target,
-            sha256=self.sha256,
-            gpu=self.gpu,
-            sm=self.sm,
-            ggml_version=self.ggml_version,
-            kv_layout=self.kv_layout,
-            inputs=self.inputs,
-            reference="float64",
-            nmse_limit=MAX_NMSE,
-            row_nmse_limit=MAX_ROW_NMSE,
-            seconds=self.seconds,
-            columns=list(rows.COLUMNS),
-            cells=[_cell_json(cell, result) for cell, result in self.results.items()],
-        )
+        """What this family of inputs showed, as plain values."""
+        return {
+            "inputs": self.inputs,
+            "seconds": self.seconds,
+            "cells": [_cell_json(cell, result) for cell, result in self.results.items()],
+        }
+
+
+def emulation_json(runs: Sequence[EmulationEvidence]) -> dict[str, Any]:
+    """The document of one target on one card, with one or more families of inputs."""
+    first = runs[0]
+    return SCHEMA.document(
+        target=first.target,
+        sha256=first.sha256,
+        gpu=first.gpu,
+        sm=first.sm,
+        ggml_version=first.ggml_version,
+        kv_layout=first.kv_layout,
+        reference="float64",
+        nmse_limit=MAX_NMSE,
+        row_nmse_limit=MAX_ROW_NMSE,
+        columns=list(rows.COLUMNS),
+        runs=[run.json() for run in runs],
+    )
 
 
 # What ggml asserts of a cache length that is no multiple of its kernels' step.

@@ -101,7 +101,9 @@ def _step_row(step: DecodedStep) -> tuple[str | Toned, ...]:
 
 
 def _row(cell: Cell, result: CellResult) -> tuple[str | Toned, ...]:
-    shape = (cell.heads, cell.types, cell.ratio, cell.n_tokens, cell.n_kv)
+    types = f"{cell.types}, {cell.layout}" if cell.layout else cell.types
+    streams = f" x {cell.n_streams}" if cell.n_streams > 1 else ""
+    shape = (cell.heads, types, cell.ratio, f"{cell.n_tokens}{streams}", cell.n_kv)
     verdict = Toned(result.verdict.value, _TONES[result.verdict])
     return (*map(str, shape), verdict, *_figures(result))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from llamaproof.attention.inputs import causal_mask
 from llamaproof.attention.reference import Scoring, alibi_slopes, attention
+from llamaproof.attention.seen import causal_mask
 from llamaproof.bench.traffic import layers_beyond_cache
 
 

@@ -13,12 +13,13 @@ import pytest
 from llamaproof.attention.cell import Cell, HeadSizes, make_cell
 from llamaproof.attention.error import MAX_NMSE, MAX_ROW_NMSE
 from llamaproof.attention.grid import cells_of
-from llamaproof.attention.inputs import causal_mask
+from llamaproof.attention.seen import causal_mask
 from llamaproof.emulator.decode import token_nmse
 from llamaproof.emulator.results import (
     CellResult,
     CellVerdict,
     EmulationEvidence,
+    emulation_json,
     result_of,
 )
 from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES
@@ -66,6 +67,12 @@ def evidence(**results: CellResult) -> EmulationEvidence:
     )  # fmt: skip
 
 
+def cells_of_document(found: EmulationEvidence) -> Any:
+    [run] = json.loads(document.to_text(emulation_json([found])))["runs"]
+    assert run["inputs"] == "random"
+    return run["cells"]
+
+
 def test_verdicts() -> None:
     assert result_of(None).verdict is CellVerdict.FALLS_BACK
     assert result_of(answer()).verdict is CellVerdict.HOLDS
@@ -100,7 +107,7 @@ def test_a_result_that_is_right_where_the_cpu_is_wrong_is_said_to_be_right() -> 
     out = io.StringIO()
     print_evidence(found, Printer(out))
     assert "1 right where ggml's CPU backend is wrong" in out.getvalue()
-    [cell] = json.loads(document.to_text(found.json()))["cells"]
+    [cell] = cells_of_document(found)
     assert cell["cpu_nmse"] is None and cell["right_where_the_cpu_is_wrong"]
 
 
@@ -113,7 +120,7 @@ def test_exit_codes() -> None:
 
 def test_the_document_is_json_whatever_the_numbers() -> None:
     found = evidence(r4=result_of(answer()), r8=result_of(answer(nmse=float("inf"), not_finite=3)))
-    cells = json.loads(document.to_text(found.json()))["cells"]
+    cells = cells_of_document(found)
     assert [c["verdict"] for c in cells] == ["holds", "wrong"]
     assert cells[1]["nmse"] is None
     assert cells[0]["launches"][0]["counts"]["mma_ops"] == 10

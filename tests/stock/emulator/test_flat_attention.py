@@ -7,13 +7,14 @@ from pathlib import Path
 
 from llamaproof import shadow
 from llamaproof.attention.cell import HeadSizes, make_cell
-from llamaproof.attention.families import FLAT, RANDOM
+from llamaproof.attention.families import RANDOM, find_family
 from llamaproof.emulator.results import CellVerdict
 from llamaproof.emulator.run import emulate
 from llamaproof.ggml import GgmlType
 
 # One block sums up the whole context, as it does on a large card with many tokens.
 ONE_BLOCK = dataclasses.replace(shadow.find_gpu("L40S"), multiprocessors=1)
+FLAT = find_family("flat")
 CELL = make_cell(HeadSizes(k=128, v=128), GgmlType.F16, GgmlType.F16, 4, 35, 4096)
 
 

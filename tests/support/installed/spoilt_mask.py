@@ -19,7 +19,8 @@ import numpy as np
 
 from llamaproof.attention.cell import Cell, HeadSizes, make_cell
 from llamaproof.attention.compute import PlacedCell, placed
-from llamaproof.attention.inputs import Inputs, Mask
+from llamaproof.attention.inputs import Inputs
+from llamaproof.attention.seen import Mask
 from llamaproof.bench import check
 from llamaproof.bench.runtime import load_stand_ins
 from llamaproof.ggml import Device, Ggml, GgmlType, load

@@ -10,7 +10,7 @@ import pytest
 
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE
-from llamaproof.attention.families import FLAT, RANDOM, Family
+from llamaproof.attention.families import RANDOM, Family, find_family
 from llamaproof.emulator.results import CellResult, CellVerdict
 from llamaproof.executor.finding_kind import FindingKind
 from llamaproof.executor.machine import KernelFinding
@@ -35,6 +35,7 @@ PARTIAL = cell("576/512", 10, 1, 512)
 # So long that sums of large values overflow f16 where one block takes all of it.
 LONG = cell("128", 4, 35, 4096)
 CELLS = (ONE, MANY, FULL, AHEAD, PARTIAL)
+FLAT = find_family("flat")
 
 # The edits, one for each defect: when a patch moves a line, this is what to change.
 TILE_OFFSET = Edit(

@@ -20,6 +20,7 @@ _TESTS = Path(__file__).parent
 # By folder: why its tests cannot run here, or None where they can.
 _LACKING: dict[str, Callable[[], str | None]] = {
     "fast": lambda: None,
+    "browser": needs.lacking_browser,
     "nvcc": needs.lacking_nvcc,
     "releases": lambda: None,  # each test names the releases it is about
     "stock": needs.lacking_stock,

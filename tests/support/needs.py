@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import llamaproof
+from tests.support.browser.chromium import find_chromium
 from tests.support.toolkit import find_toolkit
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -17,6 +18,12 @@ PATCHED_SOURCE = CHECKOUT / "build/tree/llama-cpp-python-0.3.16/vendor/llama.cpp
 def native_libraries_are_built() -> bool:
     names = ("libllamaproof_shadow.so", "libllamaproof_emulator.so", "libllamaproof_tracer.so")
     return all((NATIVE / name).is_file() for name in names)
+
+
+def lacking_browser() -> str | None:
+    if find_chromium() is None:
+        return "no Chromium: apt install chromium"
+    return None
 
 
 def lacking_nvcc() -> str | None:

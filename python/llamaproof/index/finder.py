@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 from llamaproof import shadow
 from llamaproof.binary.code_on_card import Arch, archs_of_cmake_item
 from llamaproof.errors import BadInput
-from llamaproof.index.drivers import driver_words
+from llamaproof.index.drivers import driver_words, least_driver
 from llamaproof.index.model import Publication, PublishedWheel, Variant
 
 # How a wheel comes to run on a card; `not said` where the wheel does not name its code.
@@ -30,6 +30,11 @@ class Choice:
     wheel: PublishedWheel
     form: Form
     is_proved: bool
+
+    @property
+    def least_driver(self) -> int | None:
+        """The first number of the oldest driver that it runs on; None where it is not known."""
+        return least_driver(_cuda(self), compiles_ptx=self.form == "PTX")
 
     @property
     def driver(self) -> str:
@@ -56,7 +61,8 @@ def wheels_by_card(publication: Publication) -> tuple[CardsOfOneSm, ...]:
     """For each sm of a known card, the current wheels that run on it.
 
     Machine code comes before PTX, which the driver compiles at the first use, and then the newer
-    CUDA. What no evidence speaks of comes last.
+    CUDA. What no evidence speaks of comes last. A wheel is left out where a better one runs on
+    drivers as old.
     """
     offered = [
         (variant, wheel)
@@ -71,7 +77,7 @@ def wheels_by_card(publication: Publication) -> tuple[CardsOfOneSm, ...]:
         CardsOfOneSm(
             sm=sm,
             cards=tuple(cards),
-            choices=tuple(sorted(_choices(sm, offered), key=lambda c: (_rank(c), c.variant.name))),
+            choices=tuple(_worth_taking(sorted(_choices(sm, offered), key=_rank))),
         )
         for sm, cards in names.items()
     )
@@ -84,6 +90,15 @@ def _choices(sm: int, offered: list[tuple[Variant, PublishedWheel]]) -> Iterator
         promised = any(_sm_of(card) == sm for card in variant.cards)
         if form is not None and (form != "not said" or is_proved or promised):
             yield Choice(variant=variant, wheel=wheel, form=form, is_proved=is_proved)
+
+
+def _worth_taking(best_first: Iterable[Choice]) -> Iterator[Choice]:
+    oldest: int | None = None
+    for choice in best_first:
+        least = choice.least_driver
+        if oldest is None or least is None or least < oldest:
+            yield choice
+            oldest = oldest if least is None else least
 
 
 def _form_on(sm: int, wheel: PublishedWheel) -> Form | None:
@@ -111,9 +126,10 @@ def _sm_of(card: str) -> int | None:
         return None
 
 
-def _rank(choice: Choice) -> tuple[bool, bool, int]:
+def _rank(choice: Choice) -> tuple[bool, bool, int, str]:
     newest_first = -(choice.variant.cuda_major or 0)
-    return not choice.is_proved, choice.form != "machine code", newest_first
+    has_code = choice.form == "machine code"
+    return not choice.is_proved, not has_code, newest_first, choice.variant.name
 
 
 def _cuda(choice: Choice) -> str:

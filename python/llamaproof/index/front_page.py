@@ -63,7 +63,8 @@ def _which_wheel(publication: Publication) -> Iterator[Block]:
     )
     yield Command(lines=("nvidia-smi --query-gpu=name,compute_cap,driver_version --format=csv",))
     yield Paragraph(
-        text="Take the first wheel of your card's row that your driver is new enough for."
+        text="Take the first wheel of your card's row that your driver is new enough for. PTX is "
+        "compiled by the driver at the first use, which takes a while."
     )
     served = [row for row in rows if row.choices]
     if served:
@@ -92,9 +93,9 @@ def _choices(choices: Sequence[Choice]) -> Joined:
 def _needs(choice: Choice) -> str:
     words = choice.driver
     if choice.form == "PTX":
-        words += ", which compiles it at the first use"
+        words += ", PTX"
     if not choice.is_proved:
-        words += " (not proved on such a card)"
+        words += ", not proved for this card"
     return words
 
 

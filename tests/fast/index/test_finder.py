@@ -37,11 +37,17 @@ def test_a_newer_cuda_comes_first_and_an_older_driver_finds_the_other() -> None:
 
 def test_machine_code_comes_before_ptx_of_a_newer_cuda() -> None:
     ptx = built_for(wheel_of("cu130-sm89", "13.0"), "75-virtual")
-    found = publication(ptx, wheel_of("cu120-sm89", "12.4"))
+    found = publication(ptx, wheel_of("cu120-sm89", "14.0"))
     assert [(c.variant.name, c.form) for c in choices(found, "L40S")] == [
         ("cu120-sm89", "machine code"),
         ("cu130-sm89", "PTX"),
     ]
+
+
+def test_a_wheel_is_left_out_where_a_better_one_runs_on_drivers_as_old() -> None:
+    ptx = built_for(wheel_of("cu130-sm89", "13.0"), "75-virtual")
+    found = publication(ptx, wheel_of("cu120-sm89", "12.4"))
+    assert [c.variant.name for c in choices(found, "L40S")] == ["cu120-sm89"]
 
 
 def test_ptx_asks_for_the_driver_of_its_own_cuda() -> None:

@@ -18,12 +18,14 @@ def kept(release: str) -> Record:
     return next(record for record in found if record.targets[0].role == release)
 
 
-def write_evidence(publication: Publication, folder: Path, work: dict[str, Any] | None) -> None:
-    """For each wheel a document that says nothing but what work was counted."""
+def write_evidence(
+    publication: Publication, folder: Path, work: dict[str, Any] | None, variant: str = ""
+) -> None:
+    """For each wheel, or those of a variant, a document that says but what work was counted."""
     folder.mkdir(parents=True, exist_ok=True)
     proof = None if work is None else {"record": work}
     document = SCHEMA.document(work={"outcome": "holds", "words": "", "proof": proof})
-    for wheel in publication.wheels:
+    for wheel in publication.of_variant(variant):
         sidecar = wheel.sidecar("evidence")
         assert sidecar is not None
         (folder / sidecar.name).write_text(json.dumps(document))

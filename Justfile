@@ -37,6 +37,10 @@ test-stock: native
 test-wheel: native
     CUDA_HOME="$({{ venv }} -m build_tools toolkit)" {{ venv }} -m pytest tests/wheel
 
+# Look at the pages of an index as people do: in Chromium, and in w3m where it is there
+test-browser *ARGS: native
+    @{{ venv }} -m pytest tests/browser "$@"
+
 # Install the wheels of dist/ into an empty environment and use them there
 check-wheel *WHEELS: native
     @{{ venv }} -m build_tools check "$@"

@@ -265,8 +265,6 @@ def _encoded(ggml: Ggml, cell: Cell, k: Floats, v: Floats | None) -> CacheRows:
     k_rows = _bytes(ggml.quantize(cell.type_k, k), len(k))
     if v is not None:
         return CacheRows(k=k_rows, v=_bytes(ggml.quantize(cell.type_v, v), len(v)))
-    if place_of_v(ggml, cell) == "copy of last of K":
-        return CacheRows(k=k_rows, v=latent_v(ggml, cell, k_rows))
     return CacheRows(k=k_rows, v=None)
 
 

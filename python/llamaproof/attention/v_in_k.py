@@ -7,17 +7,18 @@ from typing import Literal
 from llamaproof.attention.cell import Cell, Layout
 from llamaproof.ggml import Ggml, KvLayout
 
-# `apart`: V has values of its own. `copy of last of K`: a tensor of its own, equal to K's last
-# columns. The others are views of K.
-PlaceOfV = Literal["apart", "copy of last of K", "first of K", "last of K"]
+# `apart`: V has a tensor and values of its own. The others are views of K.
+PlaceOfV = Literal["apart", "first of K", "last of K"]
 
 _BY_LAYOUT: dict[Layout, PlaceOfV] = {
     "V apart": "apart",
     "V first of K": "first of K",
     "V last of K": "last of K",
 }
+# Stock 0.3.16 copies the last columns of K. Its kernel never reads the copy: a view gives the same
+# kernel and numbers, and is what a wheel of the series has, which stores the latent once.
 _OF_LATENT: dict[KvLayout, PlaceOfV] = {
-    "v_separate": "copy of last of K",
+    "v_separate": "last of K",
     "v_first_of_k": "first of K",
 }
 
@@ -31,7 +32,7 @@ def place_of_v(ggml: Ggml, cell: Cell) -> PlaceOfV:
 
 def is_view(ggml: Ggml, cell: Cell) -> bool:
     """Whether V has no tensor of its own."""
-    return place_of_v(ggml, cell) in ("first of K", "last of K")
+    return place_of_v(ggml, cell) != "apart"
 
 
 def columns_of_v(ggml: Ggml, cell: Cell) -> slice:

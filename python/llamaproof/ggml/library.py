@@ -79,7 +79,7 @@ class Ggml:
     def kv_layout(self) -> KvLayout:
         """Where llama.cpp of this release puts V when K and V come from one latent (MLA).
 
-        `v_separate`: V is a tensor of its own, and equals the last columns of K (0.3.16).
+        `v_separate`: V equals the last columns of K, and is a tensor of its own in stock (0.3.16).
         `v_first_of_k`: V is a view of the first columns of K (0.3.17 on).
 
         Raises:

@@ -100,10 +100,10 @@ def test_some_of_the_tokens_see_what_they_saw() -> None:
 
 def test_a_latent_v_is_the_part_of_k_that_the_release_makes_it() -> None:
     cell = make_cell(HeadSizes(k=576, v=512), GgmlType.F16, GgmlType.F16, 20, 1, 32)
-    separate = random_inputs(GGML, cell).cache
-    k = separate.k.view(np.float16)
-    assert separate.v is not None
-    assert np.array_equal(separate.v.view(np.float16), k[:, 64:])
+    last = random_inputs(GGML, cell).cache
+    k = last.k.view(np.float16)
+    assert last.v is None
+    assert np.array_equal(latent_v(GGML, cell, last.k).view(np.float16), k[:, 64:])
     of_k = SimpleNamespace(**{**vars(GGML), "kv_layout": "v_first_of_k"})
     first = random_inputs(cast(Ggml, of_k), cell).cache
     assert first.v is None

@@ -182,6 +182,15 @@ DEFAULT_GRID: tuple[Axes, ...] = (
         extras=Extras(max_bias=8.0),
     ),
     Axes(
+        reason="sequences with a cache of their own (ne[3]): a server without a unified cache",
+        heads=heads_of("64", "128", "256", "576/512"),
+        types=(_F16, _Q8_0),
+        ratios=(1, 4, 5, 8, 16, 20),
+        n_tokens=(1, 8, 512),
+        n_kv=(SHALLOW,),
+        n_streams=(2, 4, 8),
+    ),
+    Axes(
         reason="no mask: vision encoders (72 is SigLIP's) and cross attention",
         heads=heads_of("64", "72", "80", "96", "128"),
         types=(_F16,),

@@ -239,6 +239,7 @@ def _check_to_json(target: int, point: Point, result: CheckResult | str) -> dict
 def _figures(result: CheckResult) -> str:
     notes = "" if result.finite else " NOT FINITE"
     notes += "" if result.repeats else " NOT REPEATABLE"
+    notes += ", right where the cpu is wrong" if result.right_where_the_cpu_is_wrong else ""
     return (
         f"nmse {result.device_exact:.1e}, cpu {result.device_cpu:.1e} "
         f"(cpu itself {result.cpu_exact:.1e}), row {result.worst_row:.1e}, "

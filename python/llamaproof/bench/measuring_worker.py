@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llamaproof.attention.cell import Cell
+from llamaproof.attention.families import find_family
 from llamaproof.attention.inputs import CacheRows, random_cache, random_queries
 from llamaproof.bench import traffic, workload
 from llamaproof.bench.ceilings import Ceilings, measure_ceilings
@@ -166,6 +167,7 @@ class _Bench:
             self._device,
             self._stream,
             point.cell,
+            find_family(point.inputs),
             n_threads=self._n_threads,
         )
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TypeVar, get_args
 
 from llamaproof.attention.cell import HeadSizes
+from llamaproof.attention.families import RANDOM, all_families, find_family
 from llamaproof.bench import record as records
 from llamaproof.bench.gate import DEFAULT_GATE
-from llamaproof.bench.points import N_KV, TOKENS, Point, Selection, select, select_emulated
+from llamaproof.bench.points import N_KV, TOKENS, Point, Selection, filled, select, select_emulated
 from llamaproof.bench.run import CELL_LIMIT_S
 from llamaproof.bench.worker import Where
 from llamaproof.errors import BadInput
@@ -61,6 +62,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="compare results with the CPU backend and float64"
     )
+    parser.add_argument(
+        "--inputs",
+        type=_words,
+        default=[RANDOM.name],
+        metavar=f"{RANDOM.name},flat",
+        help="with --check: families of inputs (`llamaproof emulate --help` says what each finds), "
+        f"or `all` (default: {RANDOM.name})",
+    )
     parser.add_argument("--time-limit", type=float, metavar="S", help="seconds in all")
     parser.add_argument(
         "--cell-limit",
@@ -91,6 +100,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     cells.add_argument("--n-kv", type=_lengths, metavar="1K-128K", help="a range or a list")
     cells.add_argument("--kv", type=_words, metavar="f16,q8_0", help="K/V types")
     cells.add_argument("--kv-heads", type=int, metavar="N", help="K/V heads, for every shape")
+    cells.add_argument(
+        "--streams", type=_numbers, metavar="1,4", help="sequences with a cache of their own"
+    )
     cells.add_argument("--no-prompts", action="store_true", help="leave out whole prompts")
 
 
@@ -107,12 +119,18 @@ def points_of(args: argparse.Namespace) -> tuple[Point, ...]:
         n_kv=args.n_kv,
         kv_types=_each(GgmlType.parse, args.kv),
         n_kv_heads=args.kv_heads,
+        n_streams=args.streams,
         prompts=not (args.no_prompts or args.check),
     )
     points = select_emulated(asked) if args.on == "emulator" else select(asked)
     if not points:
         raise BadInput("no cells are left to measure", hint="widen --gqa, --tokens or --n-kv")
-    return points
+    if not args.check:
+        if args.inputs != [RANDOM.name]:
+            raise BadInput("--inputs goes with --check", hint="what is measured is random data")
+        return points
+    families = all_families() if "all" in args.inputs else [find_family(n) for n in args.inputs]
+    return filled(points, families)
 
 
 def role_of(text: str) -> tuple[str | None, str]:

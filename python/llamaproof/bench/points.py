@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from llamaproof.attention.cell import PLAIN, Cell, Extras, HeadSizes
+from llamaproof.attention.families import RANDOM_NAME, Family
 from llamaproof.attention.grid import Axes, heads_of
 from llamaproof.errors import BadInput
 from llamaproof.ggml import GgmlType
@@ -53,10 +54,12 @@ class Point:
     Attributes:
         prompt: False for the cell by itself; True for a whole prompt of n_kv tokens, of which the
             cell is the last ubatch: its cost is the sum over the ubatches.
+        inputs: the family that a check fills tensors from; what is timed or counted is random.
     """
 
     cell: Cell
     prompt: bool = False
+    inputs: str = RANDOM_NAME
 
     @property
     def steps(self) -> tuple[Cell, ...]:
@@ -89,10 +92,11 @@ class Point:
         return f"{self.cell.layer} tokens={self.cell.n_tokens}"
 
     def __str__(self) -> str:
-        return f"{self.row} {'prompt' if self.prompt else 'kv'}={self.cell.n_kv}"
+        inputs = "" if self.inputs == RANDOM_NAME else f", {self.inputs} inputs"
+        return f"{self.row} {'prompt' if self.prompt else 'kv'}={self.cell.n_kv}{inputs}"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; extras, streams and a layout are there only where the cell has any."""
+        """Plain values; what is not the rule is there only where the point has it."""
         cell = self.cell
         return {
             "head_k": cell.heads.k,
@@ -106,6 +110,7 @@ class Point:
             **(asdict(cell.extras) if cell.extras != PLAIN else {}),
             **({"n_streams": cell.n_streams} if cell.n_streams > 1 else {}),
             **({"layout": cell.layout} if cell.layout else {}),
+            **({"inputs": self.inputs} if self.inputs != RANDOM_NAME else {}),
         }
 
     @classmethod
@@ -145,7 +150,19 @@ class Selection:
     n_kv: Sequence[int] | None = None
     kv_types: Sequence[GgmlType] | None = None
     n_kv_heads: int | None = None
+    n_streams: Sequence[int] | None = None
     prompts: bool = True
+
+
+def filled(points: Sequence[Point], families: Sequence[Family]) -> tuple[Point, ...]:
+    """The points to check: each with each family's data, and what its node must have for it."""
+    return tuple(
+        dict.fromkeys(
+            replace(point, cell=family.fitted(point.cell), inputs=family.name)
+            for point in points
+            for family in families
+        )
+    )
 
 
 def select(selection: Selection) -> tuple[Point, ...]:
@@ -161,7 +178,7 @@ def select(selection: Selection) -> tuple[Point, ...]:
         points += [
             Point(cell=cell, prompt=True)
             for cell in cells
-            if cell.n_tokens == UBATCH and cell.n_kv in PROMPTS
+            if cell.n_tokens == UBATCH and cell.n_kv in PROMPTS and cell.n_streams == 1
         ]
     types = list(selection.kv_types or KV_TYPES)
     return tuple(
@@ -208,5 +225,6 @@ def _axes(selection: Selection) -> Iterator[Axes]:
             n_tokens=selection.tokens,
             n_kv=selection.n_kv,
             n_kv_heads=selection.n_kv_heads,
+            n_streams=selection.n_streams,
         )
         yield replace(asked, ratios=tuple(ratios))

@@ -32,6 +32,7 @@ A requirement is written {requirement.SYNTAX}:
   576/512@%4:f16,q8_0     every ratio divisible by 4
   576/512@2-128:f16       every ratio from 2 to 128
   128@4,8:q8_0/f16#1,512  K in q8_0 and V in f16, at 1 and 512 tokens
+  576/512@20:f16#1*4,8    4 and 8 sequences with a cache each, one token of each
 Each is asked with a causal mask, at two depths of context, on every GPU examined.
 
 Exit codes: 0 holds; 1 a requirement is unmet, a cell is worse than with --diff OTHER, or with

@@ -1,11 +1,12 @@
 """The little language of `--require`: which cells must run on the GPU.
 
-    DKQ[/DV] @ RATIO[,RATIO...] : TYPE[,TYPE...] [ # TOKENS[,TOKENS...] ]
+    DKQ[/DV] @ RATIO[,RATIO...] : TYPE[,TYPE...] [ # TOKENS[,TOKENS...] ] [ * STREAMS[,STREAMS...] ]
 
 - `576/512` head sizes of Q and K, and of V; `128` for both.
 - RATIO is a number, or `%N` for every multiple of N up to 128; `%1` is every ratio.
 - TYPE is a K/V type as ggml names it (`f16`, `q8_0`), or `K/V` where the two differ.
 - TOKENS are lengths of the ubatch; without them, 1, 2, 4, 8, 64 and 512.
+- STREAMS are numbers of sequences with a cache of their own; without them, one.
 
 Each is asked with a causal mask at two depths of context, on every GPU examined.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llamaproof.attention.cell import Cell, HeadSizes, can_be_cached, make_cell
@@ -23,13 +24,14 @@ from llamaproof.errors import BadInput
 from llamaproof.ggml import GgmlType
 from llamaproof.placement.outcome import CellOutcome
 
-SYNTAX = "DKQ[/DV]@RATIO[,RATIO|FIRST-LAST|%N]:TYPE[,TYPE][#TOKENS]"
+SYNTAX = "DKQ[/DV]@RATIO[,RATIO|FIRST-LAST|%N]:TYPE[,TYPE][#TOKENS][*STREAMS]"
 _HINT = (
     f"write {SYNTAX}, as in 576/512@20:f16, 576/512@2-128:f16,q8_0, 128@%4:f16 or 128@4,8:f16#1,512"
 )
 
 _REQUIREMENT = re.compile(
     r"(?P<heads>[\d/]+)@(?P<ratios>[\d,%-]+):(?P<types>[\w,/]+)(?:#(?P<tokens>[\d,]+))?"
+    r"(?:\*(?P<streams>[\d,]+))?"
 )
 
 
@@ -67,8 +69,10 @@ def parse(text: str) -> Requirement:
     heads = HeadSizes.parse(match["heads"])
     ratios = _ratios(match["ratios"], text)
     tokens = _numbers(match["tokens"], text) if match["tokens"] else DEFAULT_N_TOKENS
+    streams = _numbers(match["streams"], text) if match["streams"] else (1,)
     cells = tuple(
-        make_cell(heads, type_k, type_v, ratio, n_tokens, n_kv)
+        replace(make_cell(heads, type_k, type_v, ratio, n_tokens, n_kv), n_streams=n_streams)
+        for n_streams in streams
         for type_k, type_v in _types(match["types"], heads, text)
         for ratio in ratios
         for n_tokens in tokens

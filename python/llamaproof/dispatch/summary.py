@@ -26,10 +26,19 @@ class RowKey:
     extras: Extras
     heads: HeadSizes
     types: str
+    in_streams: bool = False
+    layout: str = ""
 
     def __str__(self) -> str:
         extras = f" +{self.extras}" if str(self.extras) else ""
-        return f"{self.heads} {self.types}{extras}"
+        return f"{self.heads} {self.types}{extras}{self.kind}"
+
+    @property
+    def kind(self) -> str:
+        """What its cells are beside one sequence on a cache as the release lays it."""
+        words = [self.layout] if self.layout else []
+        words += ["in streams"] if self.in_streams else []
+        return f" {', '.join(words)}" if words else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +58,19 @@ class Summary:
 
 def row_key(cell: Cell) -> RowKey:
     """The row a cell belongs to."""
-    return RowKey(extras=cell.extras, heads=cell.heads, types=cell.types)
+    return RowKey(
+        extras=cell.extras,
+        heads=cell.heads,
+        types=cell.types,
+        in_streams=cell.n_streams > 1,
+        layout=cell.layout,
+    )
 
 
 def rows_of(cells: Iterable[Cell]) -> tuple[RowKey, ...]:
     """The rows of some cells, plain ones first, by head sizes."""
     keys = {row_key(cell) for cell in cells}
-    return tuple(sorted(keys, key=lambda key: (str(key.extras), key.heads, _type_rank(key.types))))
+    return tuple(sorted(keys, key=lambda k: (str(k.extras), k.kind, k.heads, _type_rank(k.types))))
 
 
 def word(outcome: CellOutcome) -> str:

@@ -164,6 +164,8 @@ def _is_shown_by_ratio(cell: Cell, heads: HeadSizes) -> bool:
         and cell.extras == PLAIN
         and cell.type_k == cell.type_v == GgmlType.F16
         and cell.n_kv == SHALLOW
+        and cell.n_streams == 1
+        and not cell.layout
     )
 
 

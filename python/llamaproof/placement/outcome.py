@@ -44,7 +44,7 @@ class KernelUse:
 
     Attributes:
         helpers: the other launches of the node, in order, by function name.
-        real_columns: query columns that the cell has: tokens times heads.
+        real_columns: query columns that the cell has: tokens of all streams times heads.
         columns: query columns that the launched tiles hold, padding included.
         k_passes: times each KV head's K is read: tiles over the tokens and heads of its group.
     """
@@ -121,7 +121,7 @@ def from_launches(
 
 def _use(cell: Cell, launch: Launch, helpers: tuple[str, ...]) -> KernelUse:
     kernel = kernel_names.parse(launch.name)
-    real = cell.n_tokens * cell.ratio * cell.n_kv_heads
+    real = cell.all_tokens * cell.n_heads
     token_tiles, head_tiles = _tiles(cell, kernel, launch.grid)
     tile_columns = kernel.ncols1 * kernel.ncols2
     return KernelUse(
@@ -131,7 +131,7 @@ def _use(cell: Cell, launch: Launch, helpers: tuple[str, ...]) -> KernelUse:
         shared_bytes=launch.shared_bytes,
         helpers=helpers,
         real_columns=real,
-        columns=token_tiles * head_tiles * cell.n_kv_heads * tile_columns,
+        columns=token_tiles * head_tiles * cell.n_kv_heads * cell.n_streams * tile_columns,
         k_passes=token_tiles * head_tiles,
     )
 
@@ -148,10 +148,10 @@ def _tiles(cell: Cell, kernel: AttentionKernel, grid: Dim3) -> tuple[int, int]:
     by_shape = (_ceil_div(cell.n_tokens, kernel.ncols1), _ceil_div(cell.ratio, kernel.ncols2))
     if kernel.family == "mma":
         return by_shape
-    launched_z = grid[2]
-    if launched_z % cell.n_kv_heads:
+    kv_heads = cell.n_kv_heads * cell.n_streams
+    if grid[2] % kv_heads:
         return by_shape
-    return grid[0], launched_z // cell.n_kv_heads
+    return grid[0], grid[2] // kv_heads
 
 
 def _ceil_div(a: int, b: int) -> int:

@@ -11,7 +11,7 @@ from llamaproof.attention.cell import Cell
 from llamaproof.placement.outcome import CellOutcome
 from llamaproof.reports.document import Schema
 
-SCHEMA = Schema(name="llamaproof.dispatch", version=2)
+SCHEMA = Schema(name="llamaproof.dispatch", version=3)
 
 
 ESTIMATES = (

@@ -31,8 +31,13 @@ TITLE = "Attention does no more work than it should"
 
 
 def proof_points() -> tuple[Point, ...]:
-    """The cells whose work is counted: those that the kept counts of published releases have."""
-    return select_emulated(Selection())
+    """The cells whose work is counted: those that the kept counts of published releases have.
+
+    Beside them a step of four sequences that each have a cache: what holds for one must not grow
+    faster for several.
+    """
+    several = Selection(n_streams=(4,), tokens=(1,), n_kv=(1024, 2048, 4096), gqa_ratios=(4, 20))
+    return (*select_emulated(Selection()), *select_emulated(several))
 
 
 def prove_work(wheel: Path, code: DeviceCode, gpu: shadow.Gpu, printer: Printer) -> Section:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from llamaproof.attention.cell import Cell, Extras, HeadSizes, can_be_cached, make_cell
@@ -63,6 +65,11 @@ def test_extras_are_asked_where_models_have_them(extras: Extras, heads: set[str]
     assert {str(c.heads) for c in where(extras=extras)} == heads
 
 
+def test_several_sequences_are_asked() -> None:
+    assert {c.n_streams for c in CELLS} == {1, 2, 4, 8}
+    assert {str(c.heads) for c in CELLS if c.n_streams == 8} == {"64", "128", "256", "576/512"}
+
+
 def test_every_block_says_why_it_is_there() -> None:
     assert all(len(block.reason) > 15 for block in DEFAULT_GRID)
 
@@ -97,5 +104,7 @@ def test_a_cell_is_named_by_all_that_tells_it_from_others() -> None:
     f16, q8_0 = GgmlType.F16, GgmlType.Q8_0
     cell = make_cell(HeadSizes(k=576, v=512), f16, f16, 20, 1, 4096)
     assert str(cell) == "576/512@20 f16 tokens=1 kv=4096"
+    streams = replace(cell, n_streams=4, layout="V apart")
+    assert str(streams) == "576/512@20 f16, V apart streams=4 tokens=1 kv=4096"
     mixed = make_cell(HeadSizes(k=64, v=64), q8_0, f16, 8, 2, 4096, Extras(sinks=True))
     assert str(mixed) == "64@8 x2 q8_0/f16 with sinks tokens=2 kv=4096"

@@ -38,7 +38,7 @@ def proved(found: Survey) -> DispatchProof:
 def test_the_document_gives_every_cell_its_outcome_on_every_gpu() -> None:
     found = evidence(aborting=(20,), gpus=("L40S", "T4"))
     document = json.loads(json.dumps(found.json()))
-    assert (document["schema"], document["version"]) == ("llamaproof.dispatch", 2)
+    assert (document["schema"], document["version"]) == ("llamaproof.dispatch", 3)
     assert document["target"]["sha256"] == "ab" * 32
     assert [gpu["name"] for gpu in document["gpus"]] == ["L40S", "T4"]
     for gpu, report in zip(document["gpus"], found.reports, strict=True):

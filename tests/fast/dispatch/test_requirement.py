@@ -38,6 +38,13 @@ def test_types_may_differ_between_k_and_v_and_tokens_may_be_named() -> None:
     assert {c.ratio for c in cells} == {4, 8}
 
 
+def test_streams_may_be_named() -> None:
+    cells = parse("576/512@20:f16#1*4,8").cells
+    assert {(c.n_tokens, c.n_streams) for c in cells} == {(1, 4), (1, 8)}
+    assert {c.n_streams for c in parse("128@4:f16*2").cells} == {2}
+    assert {c.n_streams for c in parse("128@4:f16").cells} == {1}
+
+
 @given(
     st.integers(1, 1024),
     st.lists(st.integers(1, 128), min_size=1, max_size=4),

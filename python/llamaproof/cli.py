@@ -23,12 +23,14 @@ class Command:
     Attributes:
         needs: packages, as they are imported, without which the command cannot be asked anything.
             What a single option needs besides is not among them, nor are elftools and numpy, which
-            all commands need.
+            every command needs that looks into libraries.
+        looks_into_libraries: of llama.cpp.
     """
 
     name: str
     help: str
     needs: tuple[str, ...] = ()
+    looks_into_libraries: bool = True
 
 
 # Each module brings `configure_parser(parser)`, which sets `execute`.
@@ -64,6 +66,24 @@ COMMANDS: Mapping[str, Command] = {
         name="prove",
         help="run every proof on wheels and write the evidence beside them",
         needs=("clang", "lz4", "packaging", "zstandard"),
+    ),
+    "llamaproof.verify.command": Command(
+        name="verify",
+        help="check a wheel, its signatures and its evidence before it is installed",
+        needs=("packaging", "securesystemslib"),
+        looks_into_libraries=False,
+    ),
+    "llamaproof.attestation.command": Command(
+        name="sign",
+        help="sign a wheel, what it was built from, and the result of each proof",
+        needs=("packaging", "securesystemslib"),
+        looks_into_libraries=False,
+    ),
+    "llamaproof.signing.command": Command(
+        name="keys",
+        help="make, show, rotate and revoke the keys that sign wheels",
+        needs=("securesystemslib",),
+        looks_into_libraries=False,
     ),
 }
 

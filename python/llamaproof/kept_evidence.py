@@ -21,10 +21,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, kw_only=True)
 class KeptProof:
-    """One proof: its name, what came of it, and what it says in one line."""
+    """One proof.
+
+    Attributes:
+        proof_version: how much that proof could find when it was made; 0 before that was numbered.
+        words: what it says, in one line.
+    """
 
     name: str
     outcome: Outcome
+    proof_version: int
     words: str
 
 
@@ -67,7 +73,12 @@ def _parsed(members: dict[str, Any]) -> KeptEvidence:
     if not _SHA256.fullmatch(wheel["sha256"]):
         raise ValueError(f"{wheel['sha256']!r} is no SHA-256")
     proofs = tuple(
-        KeptProof(name=name, outcome=Outcome(proof["outcome"]), words=str(proof["words"]))
+        KeptProof(
+            name=name,
+            outcome=Outcome(proof["outcome"]),
+            proof_version=int(proof.get("proof_version", 0)),
+            words=str(proof["words"]),
+        )
         for name, proof in members.items()
     )
     if not proofs:

@@ -193,11 +193,11 @@ def check_follows(new: TrustedKeys, old: TrustedKeys, *, where: object) -> None:
         DefectFound: they do not follow.
     """
     known = {key.public.key_id for key in old.keys}
-    begins = {key.public.key_id for key in new.keys if not key.introduced_by}
+    found = {key.public.key_id for key in new.keys}
     kept = new.statements[: len(old.statements)] == old.statements
-    if not kept or not {k.public.key_id for k in old.keys} <= {k.public.key_id for k in new.keys}:
+    if not kept or not known <= found or not _begins_as(new, old):
         raise _not_following("what the trusted file says is not all in it", where)
-    strangers = begins - known
+    strangers = {key.public.key_id for key in new.keys if not key.introduced_by} - known
     if strangers:
         raise _not_following(f"it begins with {', '.join(sorted(strangers))}", where)
     for key in new.keys:
@@ -207,6 +207,16 @@ def check_follows(new: TrustedKeys, old: TrustedKeys, *, where: object) -> None:
                 f"{key.public.key_id} was brought in by {key.introduced_by}, which is revoked",
                 where,
             )
+
+
+def _begins_as(new: TrustedKeys, old: TrustedKeys) -> bool:
+    """Whether the keys that the old file begins with are in use from the same day on."""
+    of_new = {key.public.key_id: key.since for key in new.keys}
+    return all(
+        key.since in (None, of_new.get(key.public.key_id))
+        for key in old.keys
+        if not key.introduced_by
+    )
 
 
 def _not_following(why: str, where: object) -> DefectFound:

@@ -1,0 +1,1 @@
+"""For whoever installs a wheel: its hash, signatures, provenance and evidence, checked."""

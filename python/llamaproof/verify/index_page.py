@@ -1,0 +1,146 @@
+"""The links of an index's page, as PEP 503 (HTML) and PEP 691 (JSON) have them."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from typing import Any
+
+from llamaproof.errors import BadInput
+from llamaproof.reports import strict_json
+from llamaproof.verify.download import Page
+
+_HASH = re.compile(r"sha256=([0-9a-fA-F]{64})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelLink:
+    """A wheel that a page names.
+
+    Attributes:
+        url: absolute, without a fragment.
+        sha256: that the page gives, in hex; empty for none.
+        metadata_sha256: of its METADATA file, as the page gives it; empty for none.
+        yanked: why it is not to be taken; None where it may be.
+    """
+
+    url: str
+    sha256: str = ""
+    metadata_sha256: str = ""
+    yanked: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Its file name."""
+        return urllib.parse.unquote(urllib.parse.urlsplit(self.url).path.rpartition("/")[2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexPage:
+    """The wheels of a page, and the pages that lie below it."""
+
+    wheels: tuple[WheelLink, ...]
+    below: tuple[str, ...]
+
+
+def link_of(url: str) -> WheelLink:
+    """A wheel's own address, with its hash where the fragment has one."""
+    plain, _, fragment = url.partition("#")
+    return WheelLink(url=plain, sha256=_hash(fragment))
+
+
+def parse_page(page: Page) -> IndexPage:
+    """The links of a page.
+
+    Raises:
+        BadInput: it is no page of an index, or was cut off.
+    """
+    text = page.data.decode("utf-8", errors="replace")
+    if "json" in page.content_type or text.lstrip().startswith("{"):
+        return _of_json(text, page.url)
+    if not re.search(r"</html\s*>\s*\Z", text, re.IGNORECASE):
+        raise BadInput(
+            "the page does not end as HTML does: it is none, or was cut off",
+            where=page.url,
+            hint="try again; if it stays so, tell whoever keeps the index",
+        )
+    parser = _Links(page.url)
+    parser.feed(text)
+    return _sorted_out(parser.links, page.url)
+
+
+def _of_json(text: str, url: str) -> IndexPage:
+    try:
+        members = strict_json.parse(text)
+        links = [_json_link(file, url) for file in members.get("files", [])]
+        projects = [f"{project['name']}/" for project in members.get("projects", [])]
+    except (ValueError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise BadInput(f"the page is no index: {error!r}", where=url) from error
+    below = tuple(urllib.parse.urljoin(url, name) for name in projects)
+    return IndexPage(wheels=tuple(one for one in links if one.name.endswith(".whl")), below=below)
+
+
+def _json_link(file: Mapping[str, Any], url: str) -> WheelLink:
+    metadata = file.get("core-metadata")
+    yanked = file.get("yanked", False)
+    return WheelLink(
+        url=urllib.parse.urljoin(url, str(file["url"])).partition("#")[0],
+        sha256=str(file["hashes"].get("sha256", "")).lower(),
+        metadata_sha256=str(metadata.get("sha256", "")) if isinstance(metadata, dict) else "",
+        yanked=(yanked if isinstance(yanked, str) else "") if yanked is not False else None,
+    )
+
+
+class _Links(HTMLParser):
+    """Collects each link with what PEP 503, 592 and 714 write beside it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._base = url
+        self.links: list[tuple[str, Mapping[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        href = named.get("href")
+        if tag == "base" and href:
+            self._base = urllib.parse.urljoin(self._base, href)
+        if tag == "a" and href:
+            self.links.append((urllib.parse.urljoin(self._base, href), named))
+
+
+def _sorted_out(links: list[tuple[str, Mapping[str, str | None]]], page: str) -> IndexPage:
+    wheels = []
+    below = []
+    for url, named in links:
+        plain, _, fragment = url.partition("#")
+        if urllib.parse.urlsplit(plain).path.endswith(".whl"):
+            metadata = named.get("data-core-metadata") or named.get("data-dist-info-metadata") or ""
+            yanked = (named["data-yanked"] or "") if "data-yanked" in named else None
+            wheels.append(
+                WheelLink(
+                    url=plain,
+                    sha256=_hash(fragment),
+                    metadata_sha256=_hash(metadata),
+                    yanked=yanked,
+                )
+            )
+        elif plain.startswith(_folder(page)) and plain.endswith("/"):
+            below.append(plain)
+    return IndexPage(wheels=tuple(wheels), below=tuple(_once(below, _folder(page))))
+
+
+def _once(urls: list[str], but: str) -> Iterator[str]:
+    return (url for url in dict.fromkeys(urls) if url != but)
+
+
+def _folder(url: str) -> str:
+    return url.partition("#")[0].partition("?")[0].rpartition("/")[0] + "/"
+
+
+def _hash(text: str) -> str:
+    match = _HASH.search(text)
+    return match.group(1).lower() if match else ""

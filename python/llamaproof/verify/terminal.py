@@ -1,0 +1,27 @@
+"""What is printed of a wheel that was checked: a few lines, the worst of them last."""
+
+from __future__ import annotations
+
+from llamaproof.attestation.findings import WheelCheck
+from llamaproof.reports.blocks import Toned
+from llamaproof.reports.outcome import Outcome
+from llamaproof.reports.printer import Printer
+
+_WORDS = {
+    Outcome.HOLDS: "holds",
+    Outcome.DEFECT: "DEFECT",
+    Outcome.NOT_CHECKED: "not checked",
+    Outcome.NOTED: "note",
+}
+
+
+def print_check(check: WheelCheck, printer: Printer) -> None:
+    """Print each point in a line, and what they come to."""
+    printer.heading(check.wheel)
+    if check.sha256:
+        printer.line(f"sha256 {check.sha256}")
+    for finding in check.findings:
+        word = _WORDS[finding.outcome]
+        start = Toned(f"{word:<12}", finding.outcome.tone)
+        printer.line(start, f"{finding.about}: {finding.words}")
+    printer.line(f"in all: {check.outcome.value}", tone=check.outcome.tone)

@@ -33,7 +33,10 @@ A requirement is written {requirement.SYNTAX}:
   576/512@2-128:f16       every ratio from 2 to 128
   128@4,8:q8_0/f16#1,512  K in q8_0 and V in f16, at 1 and 512 tokens
   576/512@20:f16#1*4,8    4 and 8 sequences with a cache each, one token of each
-Each is asked with a causal mask, at two depths of context, on every GPU examined.
+  128@8:f16 on L40S,T4+   on these cards alone; T4+ is T4's sm and each newer one
+  576/512@20:f16 on V100 falls back   that it is known to run on the CPU there
+Each is asked with a causal mask, at two depths of context, on every GPU examined that it does not
+leave out.
 
 Exit codes: 0 holds; 1 a requirement is unmet, a cell is worse than with --diff OTHER, or with
 --agree the GPU does other than its shadow; 2 could not be checked. Without --require, --diff and

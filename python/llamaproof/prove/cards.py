@@ -10,23 +10,6 @@ from llamaproof.errors import BadInput
 from llamaproof.target import open_target
 
 
-def parse_cards(texts: Iterable[str]) -> tuple[shadow.Gpu, ...]:
-    """Cards by name, in lists: `L40S,H200`; `T4+` is one of T4's sm and of each newer one.
-
-    Raises:
-        BadInput: the table has no such card.
-    """
-    found: dict[str, shadow.Gpu] = {}
-    for text in texts:
-        for name in text.split(","):
-            named = shadow.find_gpu(name.strip().removesuffix("+"))
-            found[named.name] = named
-            if name.strip().endswith("+"):
-                newer = (gpu for gpu in shadow.representatives() if gpu.sm > named.sm)
-                found.update((gpu.name, gpu) for gpu in newer)
-    return tuple(found.values())
-
-
 def covered_cards(code: DeviceCode) -> tuple[shadow.Gpu, ...]:
     """One card for each sm that the code runs on.
 

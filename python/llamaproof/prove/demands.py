@@ -12,7 +12,6 @@ from llamaproof.dispatch import requirement
 from llamaproof.dispatch.requirement import Requirement
 from llamaproof.errors import BadInput
 from llamaproof.prove import numbers, work
-from llamaproof.prove.cards import parse_cards
 
 MAY_BE_LEFT_OUT = (numbers.NAME, work.NAME)
 
@@ -38,7 +37,7 @@ class Demands:
         profile: its name.
         reason: what kind of wheel it is, and whom it is for.
         work: the card whose counts of work are judged.
-        require: what must run on the GPU.
+        require: what must run on the GPU, and what is known not to.
         cards: that the wheel must serve; None for one of each sm that it has code for.
         numbers: cards whose kernels are executed; None for the first of the above.
         against: in words, the target that it must be compared with.
@@ -86,8 +85,8 @@ class Demands:
         """
         given: dict[str, Any] = {
             "require": tuple(_asked("require", requirement.parse(text)) for text in require),
-            "cards": _asked("cards", parse_cards(cards)) if cards else None,
-            "numbers": _asked("numbers", parse_cards(numbers)) if numbers else None,
+            "cards": _asked("cards", shadow.parse_gpus(cards)) if cards else None,
+            "numbers": _asked("numbers", shadow.parse_gpus(numbers)) if numbers else None,
             "without": tuple(_asked(f"without {name}", name) for name in without),
         }
         taken = {name: value for name, value in given.items() if value}
@@ -99,7 +98,8 @@ class Demands:
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """For people: each demand, what is demanded, and why."""
         for required in self.require:
-            yield "on the GPU", required.value.text, required.reason
+            what = "on the GPU" if required.value.kind == "kernel" else "known to fall back"
+            yield what, required.value.text, required.reason
         for what, cards in (("cards", self.cards), ("numbers", self.numbers)):
             if cards is not None:
                 yield what, ", ".join(gpu.name for gpu in cards.value), cards.reason

@@ -10,7 +10,6 @@ from typing import TypeVar
 from llamaproof import shadow
 from llamaproof.dispatch import requirement
 from llamaproof.errors import BadInput
-from llamaproof.prove.cards import parse_cards
 from llamaproof.prove.demands import MAY_BE_LEFT_OUT, Cards, Demand, Demands
 from llamaproof.reports.document import Schema, expect
 from llamaproof.toml import Table, read_toml
@@ -84,7 +83,7 @@ def _cards(table: Table, key: str) -> Cards | None:
     if key not in table:
         return None
     entry = table.table(key)
-    cards = entry.parsed("names", parse_cards, entry.texts("names"))
+    cards = entry.parsed("names", shadow.parse_gpus, entry.texts("names"))
     demand = Demand(value=cards, reason=entry.text("reason"))
     entry.end()
     return demand

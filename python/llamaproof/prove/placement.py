@@ -38,7 +38,8 @@ def prove_placement(
     """Examine the default grid, and the cells of familiar models and requirements, on every card.
 
     A card that the wheel has no code for is a defect, one that the other target has none for
-    could not be compared; neither is examined.
+    could not be compared; neither is examined. A requirement that names a card without code is
+    not judged beside that defect.
 
     Raises:
         LlamaproofError: a target could not be examined.
@@ -47,16 +48,21 @@ def prove_placement(
     gaps = [_no_code(unserved)] if unserved else []
     if not served:
         return _section(gaps, unserved, None)
-    cells = examined_cells(requirements)
+    judged = [wanted for wanted in requirements if not _names_any(wanted, unserved)]
+    cells = examined_cells(judged)
     survey = _collect(str(wheel), served, cells)
     other = None
     if against is not None:
         comparable, uncomparable = split_by_code(code_of(against), served)
         other = _collect(against, comparable, cells) if comparable else None
         gaps += [_not_compared(against, uncomparable)] if uncomparable else []
-    proof = assemble(survey, requirements, other)
+    proof = assemble(survey, judged, other)
     terminal.print_proof(proof, printer)
     return _section(gaps, unserved, proof)
+
+
+def _names_any(wanted: Requirement, cards: Sequence[shadow.Gpu]) -> bool:
+    return wanted.gpus is not None and any(gpu.name in wanted.gpus for gpu in cards)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -171,8 +171,9 @@ def _missing_cards(
 
 
 def _missing_cells(proofs: KeptProofs, subject: Subject, asked: Demands) -> Iterator[Refusal]:
-    shown = {cell for text in proofs.requirements for cell in requirement.parse(text).cells}
+    held = [requirement.parse(text) for text in proofs.requirements]
     for wanted in asked.requirements:
+        shown = {cell for one in held if one.says_as_much_of(wanted) for cell in one.cells}
         missing = [cell for cell in wanted.cells if cell not in shown]
         if missing:
             what = (

@@ -63,7 +63,7 @@ class KeptProofs:
 
     @property
     def requirements(self) -> tuple[str, ...]:
-        """The cells that were required and run on the GPU, as they were written."""
+        """What was required of where attention runs, and holds, as it was written."""
         found = self._of(placement.NAME).get("requirements", ())
         return tuple(str(one["requirement"]) for one in found if one["holds"])
 

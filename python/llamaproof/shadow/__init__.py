@@ -25,7 +25,15 @@ What a real runtime refuses is refused with its error, and stands in the records
 call that nobody wrote ends the process with SIGABRT and its name on stderr.
 """
 
-from llamaproof.shadow.gpus import Gpu, all_gpus, find_gpu, find_gpus, gpu_of_sm, representatives
+from llamaproof.shadow.gpus import (
+    Gpu,
+    all_gpus,
+    find_gpu,
+    find_gpus,
+    gpu_of_sm,
+    parse_gpus,
+    representatives,
+)
 from llamaproof.shadow.libraries import CudaNeeds, cuda_needs
 from llamaproof.shadow.records import (
     Allocation,
@@ -62,6 +70,7 @@ __all__ = [
     "find_gpus",
     "gpu_of_sm",
     "load",
+    "parse_gpus",
     "prepare",
     "representatives",
 ]

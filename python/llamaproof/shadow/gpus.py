@@ -75,6 +75,23 @@ def find_gpus(names: Iterable[str] = (), sms: Iterable[int] = ()) -> tuple[Gpu, 
     return tuple(found.values())
 
 
+def parse_gpus(texts: Iterable[str]) -> tuple[Gpu, ...]:
+    """Cards by name, in lists: `L40S,H200`; `T4+` is one of T4's sm and of each newer one.
+
+    Raises:
+        BadInput: the table has no such card.
+    """
+    found: dict[str, Gpu] = {}
+    for text in texts:
+        for name in text.split(","):
+            named = find_gpu(name.strip().removesuffix("+"))
+            found[named.name] = named
+            if name.strip().endswith("+"):
+                newer = (gpu for gpu in representatives() if gpu.sm > named.sm)
+                found.update((gpu.name, gpu) for gpu in newer)
+    return tuple(found.values())
+
+
 def find_gpu(name: str) -> Gpu:
     """The card of this name: `L40S`, `rtx 4090`, `RTX4090`, `NVIDIA H200`.
 

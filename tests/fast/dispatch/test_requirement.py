@@ -121,3 +121,53 @@ def test_a_cell_that_was_not_examined_does_not_pass() -> None:
         unmet(wanted, {"L40S": {}})
     with pytest.raises(BadInput, match="no GPU was examined"):
         unmet(wanted, {})
+
+
+def test_it_may_be_about_some_cards_alone() -> None:
+    assert parse("576/512@20:f16").gpus is None
+    assert parse("576/512@20:f16 on V100, GTX 1080 Ti").gpus == ("V100", "GTX 1080 Ti")
+    newer = parse("576/512@20:f16#1 on H200+").gpus
+    assert newer is not None and newer[0] == "H200" and "V100" not in newer
+    with pytest.raises(BadInput, match="Voodoo"):
+        parse("576/512@20:f16 on Voodoo")
+
+
+def test_a_card_that_it_is_not_about_may_do_what_it_likes() -> None:
+    wanted = parse("576/512@20:f16#1 on L40S")
+    good = {c: ran(c, mma(4, 4)) for c in wanted.cells}
+    bad = dict.fromkeys(wanted.cells, FALLS_BACK)
+    assert unmet(wanted, {"L40S": good, "V100": bad}) == ()
+    assert {u.gpu for u in unmet(wanted, {"L40S": bad, "V100": good})} == {"L40S"}
+
+
+def test_a_card_that_it_names_and_nobody_examined_does_not_pass() -> None:
+    wanted = parse("576/512@20:f16#1 on L40S,V100")
+    good = {c: ran(c, mma(4, 4)) for c in wanted.cells}
+    with pytest.raises(BadInput, match="V100 was not examined"):
+        unmet(wanted, {"L40S": good})
+
+
+def test_what_is_known_to_fall_back_is_held_to_that() -> None:
+    wanted = parse("576/512@20:f16#1 on V100 falls back")
+    runs = {c: ran(c, mma(4, 4)) for c in wanted.cells}
+    assert unmet(wanted, {"V100": dict.fromkeys(wanted.cells, FALLS_BACK)}) == ()
+    assert len(unmet(wanted, {"V100": runs})) == len(wanted.cells)
+    aborting = dict.fromkeys(wanted.cells, aborts("fattn.cu:76: fatal error"))
+    assert len(unmet(wanted, {"V100": aborting})) == len(wanted.cells)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["576/512@20:f16 on", "576/512@20:f16 falls", "576/512@20:f16 falls back on V100", "on V100"],
+)
+def test_what_is_said_of_cards_by_halves_is_refused(text: str) -> None:
+    with pytest.raises(BadInput):
+        parse(text)
+
+
+def test_one_that_is_about_fewer_cards_or_says_another_thing_does_not_stand_for_another() -> None:
+    everywhere, newer = parse("576/512@20:f16"), parse("576/512@20:f16 on T4+")
+    one, falls_back = parse("576/512@20:f16 on L40S"), parse("576/512@20:f16 on L40S falls back")
+    assert everywhere.says_as_much_of(newer) and newer.says_as_much_of(one)
+    assert not newer.says_as_much_of(everywhere) and not one.says_as_much_of(newer)
+    assert not falls_back.says_as_much_of(one) and not one.says_as_much_of(falls_back)

@@ -17,6 +17,8 @@ from llamaproof.process import run
 # A CUDA object with many template instances prints nothing for minutes on a slow machine.
 _SILENCE_LIMIT_S = 1800.0
 
+_CACHED = Path(__file__).with_name("cached.py")
+
 
 @dataclass(frozen=True, kw_only=True)
 class BackendWheel:
@@ -38,6 +40,7 @@ def run_backend(
     *,
     enclosure: Enclosure,
     environment: Mapping[str, str],
+    cache: Path | None = None,
 ) -> BackendWheel:
     """Let the backend that the tree's pyproject.toml names configure, compile and pack.
 
@@ -49,6 +52,7 @@ def run_backend(
         settings: the backend's, as `config_settings` makes them.
         enclosure: where it runs.
         environment: all variables that it sees.
+        cache: sccache, where the settings name it as the compilers' launcher.
 
     Raises:
         CommandFailed: with the compiler's words.
@@ -61,7 +65,7 @@ def run_backend(
         extra_environ: Mapping[str, str] | None = None,
     ) -> None:
         run(
-            enclosure.command(cmd),
+            enclosure.command(cmd if cache is None else _beside_cache(cache, enclosure, cmd)),
             cwd=None if cwd is None else Path(cwd),
             env={**environment, **(extra_environ or {})},
             on_line=output,
@@ -76,3 +80,7 @@ def run_backend(
             raise error.exception from None
         raise LlamaproofError(f"the build backend failed: {error}", where=tree) from error
     return BackendWheel(path=Path(wheel), steps=output.steps)
+
+
+def _beside_cache(cache: Path, enclosure: Enclosure, command: Sequence[str]) -> tuple[str, ...]:
+    return (str(enclosure.python), "-I", str(_CACHED), str(cache), "--", *command)

@@ -29,7 +29,7 @@ _FOREIGN_FLAGS = (
 # All that a wheel's build sees of the caller's variables: where programs are, which compilers were
 # chosen, where scratch files go, and where a compiler cache keeps what it has.
 _KEPT = ("PATH", "CC", "CXX", "CUDAHOSTCXX", "TMPDIR", "HOME", "PYTHONPATH")
-_KEPT_PREFIXES = ("SCCACHE_",)
+_KEPT_PREFIXES = ("SCCACHE_", "ACTIONS_", "AWS_")
 
 # 1 January 1980, the first day that a zip can tell.
 _EPOCH = "315532800"

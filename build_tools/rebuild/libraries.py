@@ -13,6 +13,10 @@ from build_tools.rebuild.difference import Difference
 from build_tools.rebuild.objects import Objects, Symbol, at, symbols_in
 from llamaproof.binary.fatbin import SECTION as FATBIN
 
+# A constant has no name: so many bytes before and after it are looked for in the object files.
+_AROUND = 12
+_MOST_LOOKED_UP = 8
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Section:
@@ -54,12 +58,27 @@ def _names(
         return tuple(kernel_differences(published, rebuilt, objects))
     if first.address == second.address and len(first.content) == len(second.content):
         symbols = objects.symbols_of(member.rpartition("/")[2]) or symbols_in(rebuilt)
-        found = (at(symbols, address) for address in _addresses(first, second))
-        return tuple(dict.fromkeys(objects.described(each.name) for each in found if each))
+        return tuple(dict.fromkeys(_places(first, second, symbols, objects)))
     if name == ".text":
         changed = _resized(symbols_in(published), symbols_in(rebuilt))
         return tuple(objects.described(each) for each in changed)
     return ()
+
+
+def _places(
+    first: _Section, second: _Section, symbols: tuple[Symbol, ...], objects: Objects
+) -> Iterator[str]:
+    """What each byte that differs belongs to: a symbol, or an object file that holds it."""
+    nameless = 0
+    for address in _addresses(first, second):
+        symbol = at(symbols, address)
+        if symbol is not None:
+            yield objects.described(symbol.name)
+        elif nameless < _MOST_LOOKED_UP:
+            nameless += 1
+            place = address - second.address
+            around = second.content[max(0, place - _AROUND) : place + _AROUND]
+            yield from objects.holding(around)
 
 
 def _resized(first: tuple[Symbol, ...], second: tuple[Symbol, ...]) -> Iterator[str]:

@@ -47,11 +47,19 @@ class Objects:
         objects = self._defined.get(symbol, ())
         return f"{name} ({', '.join(objects)})" if objects else name
 
+    def holding(self, content: bytes) -> tuple[str, ...]:
+        """The object files that hold these bytes: where a constant came from, that has no name."""
+        return tuple(path.name for path in self._paths if content in path.read_bytes())
+
+    @functools.cached_property
+    def _paths(self) -> tuple[Path, ...]:
+        return () if self.folder is None else tuple(sorted(self.folder.rglob("*.o")))
+
     @functools.cached_property
     def _defined(self) -> dict[str, tuple[str, ...]]:
         """The object files that define each symbol."""
         found: dict[str, tuple[str, ...]] = {}
-        for path in sorted(self.folder.rglob("*.o")) if self.folder is not None else ():
+        for path in self._paths:
             for symbol in symbols_in(path):
                 found[symbol.name] = (*found.get(symbol.name, ()), path.name)
         return found

@@ -11,6 +11,8 @@ from build_tools.wheel.ninja import Steps
 _TELLING = ("-- CUDA", "-- Using CUDA", "CMake Error", "-- Found CUDAToolkit", "-- The ")
 # What `cmake --build` says before ninja starts.
 _OF_NO_USE = ("Change Dir: ", "Run Build Command(s): ")
+_OF_CMAKE = ("Configuring", "Installing")
+_OF_BACKEND = ("scikit-build-core", "Configuring", "Created")
 _PHASE = re.compile(r"^\*\*\* (.*)$")
 
 
@@ -20,7 +22,7 @@ class BackendOutput:
     def __init__(self, write: Callable[[str], object]) -> None:
         self._shown = Steps(write)
         self._write = write
-        self._configuring = False
+        self._of_cmake = False
         self._erring = False
 
     @property
@@ -31,14 +33,16 @@ class BackendOutput:
     def __call__(self, line: str) -> None:
         phase = _PHASE.match(line)
         if phase is not None:
-            self._configuring = phase.group(1).startswith("Configuring")
-            if not self._configuring and not phase.group(1).startswith("scikit-build-core"):
+            self._of_cmake = phase.group(1).startswith(_OF_CMAKE)
+            if not phase.group(1).startswith(_OF_BACKEND):
                 self._write(f"{phase.group(1)}\n")
-            return
-        if not self._configuring:
-            if line and not line.startswith(_OF_NO_USE):
-                self._shown(line)
-            return
+        elif self._of_cmake:
+            self._configured(line)
+        elif line and not line.startswith(_OF_NO_USE):
+            self._shown(line)
+
+    def _configured(self, line: str) -> None:
+        """A line of configuring or installing; after an error, all that follows."""
         self._erring = self._erring or line.startswith("CMake Error")
         if self._erring or line.startswith(_TELLING):
             self._write(f"  {line}\n")

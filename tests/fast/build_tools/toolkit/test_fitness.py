@@ -10,8 +10,8 @@ from build_tools.toolkit.fitness import host_compiler, require_fit
 from build_tools.toolkit.recipes import NEWER
 from build_tools.toolkit.settings import ToolkitSettings
 from build_tools.toolkit.toolkit import Toolkit
-from build_tools.wheel import build
-from build_tools.wheel.build import BuildSettings, build_wheel
+from build_tools.wheel import inputs
+from build_tools.wheel.inputs import Wanted, take_inputs
 from llamaproof.errors import BadInput
 from tests.support.build_tools.fake_toolkits import write_compiler, write_toolkit
 
@@ -112,17 +112,7 @@ def test_a_build_is_refused_before_anything_is_compiled(
     toolkit = toolkit_of(tmp_path, CUDA_13_0)
     compiler = write_compiler(tmp_path / "compiler", gcc=15, glibc_minor=42)
     monkeypatch.setenv("CUDAHOSTCXX", compiler)
-    monkeypatch.setattr(build, "prepare_tree", lambda *_args, **_kwargs: None)
-    monkeypatch.setattr(
-        build, "compile_tree", lambda *_args, **_kwargs: pytest.fail("something was compiled")
-    )
-    settings = BuildSettings(
-        arch="89",
-        toolkit=ToolkitSettings(home=toolkit.root),
-        pin="none",
-        first=None,
-        jobs=1,
-        out=tmp_path,
-    )
+    monkeypatch.setattr(inputs, "prepare_tree", lambda *_args, **_kwargs: None)
+    wanted = Wanted(arch="89", toolkit=ToolkitSettings(home=toolkit.root), pin="none", first=None)
     with pytest.raises(BadInput, match="clash"):
-        build_wheel(tmp_path, settings)
+        take_inputs(tmp_path, wanted)

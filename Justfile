@@ -53,6 +53,10 @@ check-wheel *WHEELS: native
 prove *ARGS: native
     @{{ venv }} -m llamaproof prove "$@"
 
+# Publish the wheels in dist/ into dist/index by the policy of release.toml: just release --dry-run
+release *ARGS: native
+    @{{ venv }} -m llamaproof release "$@"
+
 # Measure attention with the wheels in dist/: just bench --on emulator (others: just llamaproof bench)
 bench *ARGS: native
     @for wheel in dist/*.whl; do {{ venv }} -m llamaproof bench "$wheel" "$@"; done

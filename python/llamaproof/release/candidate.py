@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -34,6 +32,7 @@ class Candidate:
         sha256: of its bytes, in hex.
         size: in bytes.
         platforms: those of the variant's promised platforms that it serves.
+        evidence_sha256: of the evidence that was judged.
     """
 
     path: Path
@@ -44,6 +43,7 @@ class Candidate:
     platforms: tuple[str, ...]
     facts: WheelFacts
     proofs: KeptProofs
+    evidence_sha256: str
 
     @property
     def name(self) -> str:
@@ -92,16 +92,16 @@ def _examine(wheel: Path, policy: Policy) -> Examined:
         words = read_words(members, wheel.name)
         refusals = [_disagrees(found, words) for found in disagreements(words, members)]
         kind = read_kind(members)
-        contents = _contents(members)
+        contents = _contents(members, wheel)
     refusals += uncovered(words, kind, policy)
     platforms = sorted({tag.platform for tag in words.tags})
     variant, why_none = _variant_of(words.file_name, kind, platforms, policy)
     if variant is None:
         return Examined(path=wheel, candidate=None, refusals=(*refusals, *why_none))
     subject = Subject(path=wheel, sha256=sha256, archs=kind.archs)
-    proofs, not_enough = judge_evidence(subject, variant, policy)
+    evidence, not_enough = judge_evidence(subject, variant, policy)
     refusals += not_enough
-    if refusals or proofs is None:
+    if refusals or evidence is None:
         return Examined(path=wheel, candidate=None, refusals=tuple(refusals))
     candidate = Candidate(
         path=wheel,
@@ -111,7 +111,8 @@ def _examine(wheel: Path, policy: Policy) -> Examined:
         variant=variant,
         platforms=variant.platforms_of(platforms),
         facts=_facts(words, platforms, contents),
-        proofs=proofs,
+        proofs=evidence.proofs,
+        evidence_sha256=evidence.sha256,
     )
     return Examined(path=wheel, candidate=candidate, refusals=())
 
@@ -151,31 +152,24 @@ def _variant_of(
     return None, [Refusal(code="wheel.no-variant", about=name, what=what, hint=hint)]
 
 
-def _contents(members: Members) -> Mapping[str, Any]:
-    """What the wheel's record of its build says; nothing where it has none, or a damaged one."""
+def _contents(members: Members, where: Path) -> wheel_contents.WheelFacts | None:
+    """What the wheel's record of its build says; None where it has none."""
     suffix = f"/{wheel_contents.FILE_NAME}"
     name = next((n for n in members.names if n.endswith(suffix) and n.count("/") == 1), None)
     if name is None:
-        return {}
-    try:
-        found = json.loads(members.read(name))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
+    return wheel_contents.parse_contents(members.read(name), where=where)
 
 
-def _facts(words: WheelWords, platforms: Sequence[str], contents: Mapping[str, Any]) -> WheelFacts:
-    reproducible = contents.get("reproducible")
+def _facts(
+    words: WheelWords, platforms: Sequence[str], contents: wheel_contents.WheelFacts | None
+) -> WheelFacts:
+    making = None if contents is None else contents.making
     return WheelFacts(
-        cuda=str(contents.get("cuda") or ""),
-        cuda_arch=tuple(map(str, contents.get("cuda_arch") or ())),
+        cuda="" if contents is None else contents.cuda or "",
+        cuda_arch=() if contents is None else contents.cuda_arch,
         platforms=tuple(platforms),
         requires=words.fields.get("requires-dist", ()),
-        patches=tuple(_patches(contents)),
-        reproducible=None if reproducible is None else reproducible is True,
+        patches=() if contents is None else tuple(patch.name for patch in contents.patches),
+        reproducible=None if making is None else making.reproducible is True,
     )
-
-
-def _patches(contents: Mapping[str, Any]) -> Iterator[str]:
-    for patch in contents.get("patches") or contents.get("series") or ():
-        yield str(patch["name"] if isinstance(patch, dict) else patch)

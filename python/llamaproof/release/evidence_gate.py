@@ -10,6 +10,7 @@ from llamaproof import kept_evidence, shadow
 from llamaproof.binary.code_on_card import Arch
 from llamaproof.dispatch import requirement
 from llamaproof.errors import LlamaproofError
+from llamaproof.files import sha256_of
 from llamaproof.prove import work
 from llamaproof.prove.demands import Demands
 from llamaproof.release.kept_proofs import KeptProofs, read_proofs
@@ -40,9 +41,17 @@ class Subject:
         return f"prove it: llamaproof prove {self.name}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class JudgedEvidence:
+    """Evidence that was read, and the SHA-256 of its file, in hex."""
+
+    sha256: str
+    proofs: KeptProofs
+
+
 def judge_evidence(
     subject: Subject, variant: AskedVariant, policy: Policy
-) -> tuple[KeptProofs | None, list[Refusal]]:
+) -> tuple[JudgedEvidence | None, list[Refusal]]:
     """The evidence beside a wheel, and every reason why it is not enough."""
     path = kept_evidence.beside(subject.path)
     if not path.is_file():
@@ -51,8 +60,11 @@ def judge_evidence(
         )
         return None, [missing]
     try:
+        # Its hash is taken before it is read: what is published is what was judged, or refused.
+        sha256 = sha256_of(path)
         proofs = read_proofs(path)
-        return proofs, list(_judge(proofs, subject, variant, policy))
+        refusals = list(_judge(proofs, subject, variant, policy))
+        return JudgedEvidence(sha256=sha256, proofs=proofs), refusals
     except LlamaproofError as error:
         unread = _refusal(subject, "evidence.unreadable", error.what, Outcome.NOT_CHECKED)
         return None, [unread]

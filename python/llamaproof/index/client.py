@@ -1,0 +1,189 @@
+"""An index as a client reads it: over its address, by its pages alone.
+
+It knows nothing of how the pages were made. What it reads as a page must be whole: a client that
+takes half a page misses wheels without a word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin
+
+from llamaproof.errors import DefectFound, LlamaproofError
+
+_BLOCK = 1 << 20
+_TIMEOUT_S = 60.0
+_LARGEST_PAGE = 64 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offered:
+    """A file that a page offers.
+
+    Attributes:
+        address: without the fragment.
+        sha256: from the fragment; empty without one.
+        requires_python: empty without one.
+        metadata_sha256: of the file beside it that ends in `.metadata`; empty without one.
+        yanked: the reason, which may be empty; None where it is not yanked.
+    """
+
+    name: str
+    address: str
+    sha256: str
+    requires_python: str
+    metadata_sha256: str
+    yanked: str | None
+
+
+def read_projects(root: str) -> tuple[str, ...]:
+    """The projects that a simple root lists, as its page links them.
+
+    Raises:
+        DefectFound: the page is not whole.
+        LlamaproofError: it cannot be fetched.
+    """
+    return tuple(link["href"].rstrip("/") for link, _ in _links(root))
+
+
+def read_project(page: str) -> tuple[Offered, ...]:
+    """The files that a project's page offers.
+
+    Args:
+        page: its address, ending in a slash or in the name of the file.
+
+    Raises:
+        DefectFound: the page is not whole.
+        LlamaproofError: it cannot be fetched.
+    """
+    return tuple(_offered(page, attributes, text) for attributes, text in _links(page))
+
+
+def read_project_json(page: str) -> tuple[Offered, ...]:
+    """The same, as the JSON at an address tells it.
+
+    Raises:
+        DefectFound: it is no whole document of PEP 691.
+        LlamaproofError: it cannot be fetched.
+    """
+    try:
+        document = json.loads(fetch(page))
+        return tuple(_offered_by_json(page, file) for file in document["files"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DefectFound(f"the page is damaged: {error!r}", where=page) from error
+
+
+def fetch(address: str) -> bytes:
+    """A page, or a small file.
+
+    Raises:
+        DefectFound: it is larger than any page.
+        LlamaproofError: it cannot be fetched.
+    """
+    with _opened(address) as answer:
+        data: bytes = answer.read(_LARGEST_PAGE + 1)
+    if len(data) > _LARGEST_PAGE:
+        raise DefectFound("this is too large to be a page", where=address)
+    return data
+
+
+def fetch_sha256(address: str) -> tuple[str, int]:
+    """The SHA-256 of a file, in hex, and its size in bytes; it is not kept.
+
+    Raises:
+        LlamaproofError: it cannot be fetched.
+    """
+    digest = hashlib.sha256()
+    size = 0
+    with _opened(address) as answer:
+        while block := answer.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+    return digest.hexdigest(), size
+
+
+class _Page(HTMLParser):
+    """The links of a page, and whether it has its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[tuple[dict[str, str], str]] = []
+        self.open_tags: list[str] = []
+        self.ended = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            found = {name: value or "" for name, value in attrs}
+            self.links.append((found, ""))
+            self.open_tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self.open_tags:
+            attributes, text = self.links[-1]
+            self.links[-1] = (attributes, text + data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "a" and self.open_tags:
+            self.open_tags.pop()
+        self.ended = self.ended or tag == "html"
+
+
+def _links(address: str) -> Iterator[tuple[Mapping[str, str], str]]:
+    page = _Page()
+    try:
+        page.feed(fetch(address).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise DefectFound(f"the page is no text: {error}", where=address) from error
+    if not page.ended:
+        raise DefectFound(
+            "the page is cut off: it has no end", where=address, hint="publish the index anew"
+        )
+    yield from page.links
+
+
+def _offered(page: str, attributes: Mapping[str, str], text: str) -> Offered:
+    address, fragment = urldefrag(urljoin(page, attributes.get("href", "")))
+    algorithm, _, digest = fragment.partition("=")
+    metadata = attributes.get("data-core-metadata", "")
+    return Offered(
+        name=text.strip(),
+        address=address,
+        sha256=digest if algorithm == "sha256" else "",
+        requires_python=attributes.get("data-requires-python", ""),
+        metadata_sha256=metadata.removeprefix("sha256="),
+        yanked=attributes.get("data-yanked"),
+    )
+
+
+def _offered_by_json(page: str, file: Mapping[str, Any]) -> Offered:
+    yanked = file.get("yanked", False)
+    metadata = file.get("core-metadata") or {}
+    return Offered(
+        name=file["filename"],
+        address=urljoin(page, file["url"]),
+        sha256=file["hashes"].get("sha256", ""),
+        requires_python=file.get("requires-python", ""),
+        metadata_sha256=metadata.get("sha256", ""),
+        yanked=None if yanked is False else "" if yanked is True else yanked,
+    )
+
+
+def name_in(address: str) -> str:
+    """The file name that a client makes of an address."""
+    return unquote(address.rpartition("/")[2])
+
+
+def _opened(address: str) -> Any:
+    try:
+        return urllib.request.urlopen(address, timeout=_TIMEOUT_S)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise LlamaproofError(
+            f"cannot be fetched: {reason}", where=address, hint="see that it is served"
+        ) from error

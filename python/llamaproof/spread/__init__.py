@@ -1,1 +1,0 @@
-"""Batches of what is to be examined, and what carries them: this machine, or a dask cluster."""

@@ -39,13 +39,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def told(stats: Mapping[str, Any]) -> str:
-    """The cache's own count, as `cache: 41 of 46 objects found; 5 compiled (C/C++ 5)`."""
+    """The cache's own count, as `cache: 41 of 46 compilations found; 5 done (C/C++ 5)`.
+
+    A CUDA source is several: its host code, and its PTX and machine code for each card.
+    """
     counted = stats["stats"]
     hits, misses = (counted[name]["counts"] for name in ("cache_hits", "cache_misses"))
     found, missed = sum(hits.values()), sum(misses.values())
     by_language = ", ".join(f"{name} {number}" for name, number in sorted(misses.items()))
-    compiled = f"; {missed} compiled ({by_language})" if missed else ""
-    return f"cache: {found} of {found + missed} objects found{compiled}"
+    done = f"; {missed} done ({by_language})" if missed else ""
+    return f"cache: {found} of {found + missed} compilations found{done}"
 
 
 if __name__ == "__main__":

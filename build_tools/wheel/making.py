@@ -58,6 +58,9 @@ def made_with(nvcc: Path | None) -> Mapping[str, str]:
     }
     if nvcc is not None:
         words["nvcc"] = _words((str(nvcc), "--version"), start="Cuda compilation tools")
+        host = wheel_environment(os.environ).get("CUDAHOSTCXX")
+        if host:
+            words["c++ of nvcc"] = _words((host, "--version"))
     return words
 
 

@@ -80,6 +80,8 @@ def _parsed(members: dict[str, Any]) -> KeptEvidence:
             words=str(proof["words"]),
         )
         for name, proof in members.items()
+        # A document may come to hold more than proofs.
+        if isinstance(proof, dict) and "outcome" in proof
     )
     if not proofs:
         raise ValueError("it holds no proof")

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from llamaproof.attestation.findings import Finding, defect, holds, noted
+from llamaproof.attestation.findings import Finding, defect, holds, noted, unchecked
 from llamaproof.attestation.statement import PAYLOAD_TYPE
 from llamaproof.errors import LlamaproofError
 from llamaproof.signing.trusted_keys import Identity
+
+if TYPE_CHECKING:
+    from sigstore.models import Bundle
 
 _INSTALL = "pip install 'llamaproof[sigstore]'"
 
@@ -63,20 +70,56 @@ def check(bundle: bytes, payload: bytes, identities: Sequence[Identity]) -> Find
     if not identities:
         words = "not checked: the keys that were given name no identity to expect"
         return noted("sigstore", "sigstore.no-identity", words)
-    from sigstore.errors import Error
-    from sigstore.models import Bundle
-    from sigstore.verify import Verifier, policy
+    from sigstore.errors import Error, VerificationError
+    from sigstore.models import Bundle, InvalidBundle
 
-    expected = policy.AnyOf(
-        [policy.Identity(identity=one.identity, issuer=one.issuer) for one in identities]
-    )
     try:
-        verifier = Verifier.production(offline=True)
-        kind, signed = verifier.verify_dsse(Bundle.from_json(bundle), expected)
-    except (Error, ValueError) as error:
+        with _without_its_warnings():
+            found = _signed_by(Bundle.from_json(bundle), identities)
+    except (VerificationError, InvalidBundle) as error:
         return defect("sigstore", "sigstore.bad", f"the bundle does not hold: {error}")
-    if kind != PAYLOAD_TYPE or signed != payload:
+    except (Error, OSError) as error:
+        return unchecked("sigstore", "sigstore.unreadable", f"it could not be checked: {error}")
+    if (found.kind, found.payload) != (PAYLOAD_TYPE, payload):
         words = "the bundle is about another statement than the one beside the wheel"
         return defect("sigstore", "sigstore.other-statement", words)
-    names = ", ".join(one.identity for one in identities)
-    return holds("sigstore", "sigstore.holds", f"signed by {names}, checked offline")
+    return holds("sigstore", "sigstore.holds", f"signed by {found.identity}, checked offline")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Signed:
+    """What a bundle holds, and which of the identities signed it."""
+
+    identity: str
+    kind: str
+    payload: bytes
+
+
+def _signed_by(bundle: Bundle, identities: Sequence[Identity]) -> _Signed:
+    """The first identity that signed a bundle; the library's last refusal where none did."""
+    from sigstore.errors import VerificationError
+    from sigstore.verify import Verifier, policy
+
+    verifier = Verifier.production(offline=True)
+    refused = VerificationError("no identity is expected")
+    for one in identities:
+        expected = policy.Identity(identity=one.identity, issuer=one.issuer)
+        try:
+            kind, payload = verifier.verify_dsse(bundle, expected)
+        except VerificationError as error:
+            refused = error
+        else:
+            return _Signed(identity=one.identity, kind=kind, payload=payload)
+    raise refused
+
+
+@contextmanager
+def _without_its_warnings() -> Iterator[None]:
+    """The library warns of every check that is made offline, which is how each one is made."""
+    logger = logging.getLogger("sigstore")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

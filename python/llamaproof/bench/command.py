@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from llamaproof.bench.check import CheckResult
 from llamaproof.bench.gate import Gate, RuleVerdict, judge, load_gate, outcome_of
 from llamaproof.bench.gate_input import evidence_of, kept_records
 from llamaproof.bench.left_out import left_out_lines
+from llamaproof.bench.measurers import Measurers
 from llamaproof.bench.options import add_options, points_of, role_of
 from llamaproof.bench.points import Point
 from llamaproof.bench.record import Record
@@ -22,12 +23,13 @@ from llamaproof.bench.report import write_report
 from llamaproof.bench.run import Limits, Run
 from llamaproof.bench.targets import Named, new_record, resumed
 from llamaproof.bench.terminal import print_record, print_verdicts
-from llamaproof.bench.worker import Hello, MeasuringWorker, Setup
+from llamaproof.bench.worker import Hello, Setup
 from llamaproof.errors import BadInput
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import progress
-from llamaproof.target import open_target
+from llamaproof.spread.options import carrier_at
+from llamaproof.target import Target, open_target
 
 if TYPE_CHECKING:
     from llamaproof import shadow
@@ -53,22 +55,27 @@ def execute(args: argparse.Namespace) -> int:
         return _conclude(args, record, gate, baselines).exit_code
     if args.target is None:
         raise BadInput("no target was given", hint="give a wheel or folder, or --from a record")
+    if args.dask is not None and (args.on != "emulator" or args.check):
+        raise BadInput(
+            "--dask spreads what is counted on the emulator",
+            hint="give --on emulator: time is measured on this machine alone",
+        )
     deadline = time.monotonic() + args.time_limit if args.time_limit is not None else None
     points = points_of(args)
     with contextlib.ExitStack() as held:
         targets = _opened(args, held)
-        start = _starter(args, targets, held)
-        workers = [start(index) for index in range(len(targets))]
-        record = _record(args, targets, [w.hello for w in workers], points)
+        carrier = held.enter_context(carrier_at(args.dask))
+        measurers = Measurers(_setups(args, targets), carrier, held)
+        record = _record(args, targets, measurers.hellos, points)
         print(_describe(record), flush=True)
         with progress("bench", len(points)) as tell:
             run = Run(
-                start=start,
+                start=measurers.start,
                 record=record,
-                workers=workers,
+                workers=measurers.workers,
                 limits=Limits(deadline=deadline, cell_s=args.cell_limit),
                 save_to=args.json or args.resume,
-                tell=tell,
+                tell=measurers.begin(record, points, tell),
             )
             if args.check:
                 return _check(run, record, points, args.json).exit_code
@@ -89,27 +96,21 @@ def _opened(args: argparse.Namespace, held: contextlib.ExitStack) -> list[Named]
     return opened
 
 
-def _starter(
-    args: argparse.Namespace, targets: Sequence[Named], held: contextlib.ExitStack
-) -> Callable[[int], MeasuringWorker]:
-    """What starts a worker for a target by its index; each is ended with `held`."""
-
-    def start(index: int) -> MeasuringWorker:
-        target = targets[index].target
-        shows_layout = any(p.name.startswith("libllama.") for p in target.libraries)
-        worker = MeasuringWorker(
-            Setup(
-                target=target,
-                where=args.on,
-                n_threads=args.threads,
-                kv_layout=None if shows_layout else args.kv_layout,
-                emulated=_card(args),
-            )
+def _setups(args: argparse.Namespace, targets: Sequence[Named]) -> list[Setup]:
+    return [
+        Setup(
+            target=named.target,
+            where=args.on,
+            n_threads=args.threads,
+            kv_layout=None if _shows_layout(named.target) else args.kv_layout,
+            emulated=_card(args),
         )
-        held.callback(worker.end)
-        return worker
+        for named in targets
+    ]
 
-    return start
+
+def _shows_layout(target: Target) -> bool:
+    return any(path.name.startswith("libllama.") for path in target.libraries)
 
 
 def _card(args: argparse.Namespace) -> shadow.Gpu | None:

@@ -16,6 +16,7 @@ from llamaproof.bench.run import CELL_LIMIT_S
 from llamaproof.bench.worker import Where
 from llamaproof.errors import BadInput
 from llamaproof.ggml import GgmlType, KvLayout
+from llamaproof.spread.options import add_dask
 
 T = TypeVar("T")
 
@@ -88,6 +89,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="where the release's graph puts a latent V, for folders without the libllama that "
         "shows it: v_separate up to 0.3.16, v_first_of_k from 0.3.17 on",
     )
+    add_dask(parser)
     parser.add_argument("--threads", type=int, default=records.usable_cpus(), help="of the CPU")
     gate = parser.add_argument_group("gate")
     gate.add_argument("--gate", type=Path, default=DEFAULT_GATE, metavar="FILE", help="the rules")

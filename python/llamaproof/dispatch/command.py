@@ -16,13 +16,15 @@ from llamaproof.dispatch.requirement import Requirement
 from llamaproof.errors import BadInput
 from llamaproof.files import write_whole
 from llamaproof.placement.by_model import MODEL_CELLS, brief_models_table
-from llamaproof.placement.on_real_gpu import REAL_GPU, collect_real
+from llamaproof.placement.on_real_gpu import collect_real
 from llamaproof.placement.on_shadow import collect
 from llamaproof.placement.survey import Survey
 from llamaproof.reports import document
 from llamaproof.reports.outcome import worst
 from llamaproof.reports.printer import Printer
-from llamaproof.reports.progress import progress_by_part
+from llamaproof.reports.progress import progress
+from llamaproof.spread.carrier import HERE, Carrier
+from llamaproof.spread.options import add_dask, carrier_at
 
 DEFAULT_GPU = "L40S"
 
@@ -87,6 +89,7 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--diff", metavar="OTHER", help="compare with another target")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the evidence as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the evidence as a page")
+    add_dask(parser)
     model_command.add_options(parser)
     parser.set_defaults(execute=execute)
 
@@ -100,8 +103,9 @@ def execute(args: argparse.Namespace) -> int:
         return model_command.execute(args, gpus)
     requirements = tuple(requirement.parse(text) for text in args.require)
     cells = _cells(args.head_sizes, requirements)
-    survey = _examine(args, args.target, gpus, cells)
-    against = _examine(args, args.diff, gpus, cells) if args.diff else None
+    with carrier_at(args.dask) as carrier:
+        survey = _examine(args, args.target, gpus, cells, carrier)
+        against = _examine(args, args.diff, gpus, cells, carrier) if args.diff else None
     proof = assemble(survey, requirements, against)
     agreement = _agreement(args.target, survey) if args.agree else None
     if args.json is not None:
@@ -128,6 +132,11 @@ def _check_options(args: argparse.Namespace) -> None:
         )
     if args.real and args.model is not None:
         raise BadInput("--model runs on a shadow GPU", hint="leave --real out")
+    if args.dask is not None and (args.real or args.model is not None):
+        raise BadInput(
+            "--dask spreads a grid of cells on shadow GPUs",
+            hint="leave it out beside --real and --model, which run here",
+        )
 
 
 def _examine(
@@ -135,8 +144,9 @@ def _examine(
     target: str,
     gpus: Sequence[shadow.Gpu],
     cells: tuple[Cell, ...],
+    carrier: Carrier,
 ) -> Survey:
-    return _collect_real(target, cells) if args.real else _collect(target, gpus, cells)
+    return _collect_real(target, cells) if args.real else _collect(target, gpus, cells, carrier)
 
 
 def _agreement(target: str, survey: Survey) -> Agreement:
@@ -158,11 +168,13 @@ def _cells(head_sizes: Sequence[str], requirements: Sequence[Requirement]) -> tu
     return tuple(sorted({*cells_of(grid_for(heads or ()), heads=heads), *required, *of_models}))
 
 
-def _collect(target: str, gpus: Sequence[shadow.Gpu], cells: tuple[Cell, ...]) -> Survey:
-    with progress_by_part(target, [gpu.name for gpu in gpus], len(cells)) as on_progress:
-        return collect(target, gpus, cells, on_progress=on_progress)
+def _collect(
+    target: str, gpus: Sequence[shadow.Gpu], cells: tuple[Cell, ...], carrier: Carrier = HERE
+) -> Survey:
+    with progress(target, len(gpus) * len(cells)) as tell:
+        return collect(target, gpus, cells, on_progress=tell, carrier=carrier)
 
 
 def _collect_real(target: str, cells: tuple[Cell, ...]) -> Survey:
-    with progress_by_part(target, [REAL_GPU], len(cells)) as on_progress:
-        return collect_real(target, cells, on_progress=on_progress)
+    with progress(target, len(cells)) as tell:
+        return collect_real(target, cells, on_progress=tell)

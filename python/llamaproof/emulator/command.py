@@ -25,6 +25,7 @@ from llamaproof.reports import document
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import progress
+from llamaproof.spread.options import add_dask, carrier_at
 from llamaproof.target import open_target
 from llamaproof.target.libraries import linux_libraries
 
@@ -109,23 +110,34 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
         help="execute nothing: say which of the target's kernels could not be executed",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the evidence as JSON")
+    add_dask(parser)
     parser.set_defaults(execute=execute)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Execute, print, write what was asked for, and return the exit code."""
     printer = Printer()
+    if args.dask is not None and (args.coverage or args.model is not None):
+        raise BadInput(
+            "--dask spreads shapes over machines",
+            hint="leave it out beside --coverage and --model, which run here",
+        )
     if args.coverage:
         return _execute_coverage(args, printer)
     if args.model is not None:
         return _execute_model(args, printer)
     cells, gpu = _cells(args), _gpu(args)
     runs = []
-    for family in _families(args):
-        fitted = sorted({family.fitted(cell) for cell in cells})
-        with progress(f"{args.target}, {family.name} inputs", len(fitted)) as tell:
-            runs.append(emulate(args.target, gpu, fitted, family=family, on_progress=tell))
-        terminal.print_evidence(runs[-1], printer)
+    with carrier_at(args.dask) as carrier:
+        for family in _families(args):
+            fitted = sorted({family.fitted(cell) for cell in cells})
+            with progress(f"{args.target}, {family.name} inputs", len(fitted)) as tell:
+                runs.append(
+                    emulate(
+                        args.target, gpu, fitted, family=family, on_progress=tell, carrier=carrier
+                    )
+                )
+            terminal.print_evidence(runs[-1], printer)
     if args.json is not None:
         document.write(args.json, emulation_json(runs))
     return worst(run.outcome for run in runs).exit_code

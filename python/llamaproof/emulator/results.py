@@ -22,6 +22,7 @@ class CellVerdict(str, Enum):
     """What a cell came to.
 
     `not taken`: a cache length that llama.cpp of this release never makes, and an assertion says.
+    `could not be checked`: what was to compute it was lost, again and again.
     """
 
     HOLDS = "holds"
@@ -30,6 +31,7 @@ class CellVerdict(str, Enum):
     ABORTS = "aborts"
     FALLS_BACK = "falls back"
     NOT_TAKEN = "not taken"
+    NOT_CHECKED = "could not be checked"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class CellResult:
         cpu_nmse: of the CPU backend's result. ggml's adds up V in f16 where V is f16, so that it
             overflows before a GPU does.
         undefined_reads: what the host read of the result although no kernel had written it.
-        message: why it aborted; empty otherwise.
+        message: why it aborted, or could not be checked; empty otherwise.
     """
 
     verdict: CellVerdict
@@ -103,9 +105,10 @@ class EmulationEvidence:
     @property
     def outcome(self) -> Outcome:
         """A defect when a cell is wrong, aborts or has findings; falling back is none here."""
-        bad = {CellVerdict.WRONG, CellVerdict.FINDINGS, CellVerdict.ABORTS}
-        is_bad = any(result.verdict in bad for result in self.results.values())
-        return Outcome.DEFECT if is_bad else Outcome.HOLDS
+        found = {result.verdict for result in self.results.values()}
+        if found & {CellVerdict.WRONG, CellVerdict.FINDINGS, CellVerdict.ABORTS}:
+            return Outcome.DEFECT
+        return Outcome.NOT_CHECKED if CellVerdict.NOT_CHECKED in found else Outcome.HOLDS
 
     def number_of(self, verdict: CellVerdict) -> int:
         return sum(result.verdict is verdict for result in self.results.values())

@@ -18,6 +18,7 @@ _TONES: dict[CellVerdict, Tone] = {
     CellVerdict.ABORTS: "bad",
     CellVerdict.FALLS_BACK: "mixed",
     CellVerdict.NOT_TAKEN: "dim",
+    CellVerdict.NOT_CHECKED: "open",
 }
 _FINDINGS_SHOWN = 40
 _SHAPE = ("heads", "K/V", "ratio", "tokens", "n_kv")
@@ -134,8 +135,8 @@ def _print_findings(lines: Sequence[str], printer: Printer) -> None:
 
 
 def _texts(result: CellResult) -> Iterable[str]:
-    if result.verdict is CellVerdict.ABORTS:
-        yield f"aborts: {result.message}"
+    if result.verdict in (CellVerdict.ABORTS, CellVerdict.NOT_CHECKED):
+        yield f"{result.verdict.value}: {result.message}"
     if result.verdict is CellVerdict.WRONG:
         yield result.error_words
     yield from result.undefined_reads

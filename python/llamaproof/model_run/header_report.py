@@ -14,13 +14,14 @@ from llamaproof.ggml import GgmlType
 from llamaproof.gguf.attention import LayerAttention, ModelAttention
 from llamaproof.gguf.header import Header, tensor_bytes
 from llamaproof.model_run.terminal import attention_groups, describe_attention
-from llamaproof.placement.on_shadow import Progress, collect
+from llamaproof.placement.on_shadow import collect
 from llamaproof.placement.outcome import CellOutcome
 from llamaproof.placement.survey import Survey
 from llamaproof.reports.blocks import Table, Toned
 from llamaproof.reports.document import Schema
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
+from llamaproof.spread.carrier import Told
 
 SCHEMA = Schema(name="llamaproof.model-header", version=1)
 
@@ -67,7 +68,7 @@ def examine_header(
     *,
     type_k: GgmlType,
     type_v: GgmlType,
-    on_progress: Progress | None = None,
+    on_progress: Told | None = None,
 ) -> HeaderReport:
     """Ask a target about every distinct attention of a model.
 

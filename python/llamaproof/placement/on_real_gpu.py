@@ -14,8 +14,9 @@ from llamaproof.attention.cell import Cell
 from llamaproof.binary.loaded_code import loaded_code
 from llamaproof.errors import BadInput
 from llamaproof.placement import tracer
-from llamaproof.placement.on_shadow import FAILED, SILENCE_LIMIT_S, Progress, outcome_of, survey_of
+from llamaproof.placement.on_shadow import FAILED, SILENCE_LIMIT_S, outcome_of, survey_of
 from llamaproof.placement.survey import GpuSurvey, Survey
+from llamaproof.spread.carrier import Told
 from llamaproof.target import Target, open_target
 from llamaproof.target.libraries import linux_libraries
 from llamaproof.workers.worker import Worker
@@ -30,7 +31,7 @@ _WORKER = Worker(
 
 
 def collect_real(
-    target_spec: str, cells: Iterable[Cell], *, on_progress: Progress | None = None
+    target_spec: str, cells: Iterable[Cell], *, on_progress: Told | None = None
 ) -> Survey:
     """What a target does to each cell on CUDA's first device.
 
@@ -67,9 +68,7 @@ def _card_name(device: str) -> str:
         return device
 
 
-def _run_worker(
-    target: Target, cells: Sequence[Cell], on_progress: Progress | None
-) -> dict[str, Any]:
+def _run_worker(target: Target, cells: Sequence[Cell], on_progress: Told | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="llamaproof-") as scratch:
         return _WORKER.ask(
             {
@@ -80,5 +79,7 @@ def _run_worker(
             Path(scratch),
             about=target.name,
             env=tracer.environment(),
-            on_done=None if on_progress is None else lambda done: on_progress(REAL_GPU, done),
+            on_done=None
+            if on_progress is None
+            else lambda done: on_progress(done, f"on {REAL_GPU}"),
         )

@@ -15,16 +15,27 @@ from llamaproof.errors import LlamaproofError
 from llamaproof.kernels.hollow import hollow_kernels
 from llamaproof.placement.outcome import FALLS_BACK, CellOutcome, Launch, aborts, from_launches
 from llamaproof.placement.survey import GpuSurvey, Survey
+from llamaproof.spread.carrier import (
+    HERE,
+    Answer,
+    Batch,
+    Carrier,
+    Examined,
+    Lost,
+    Told,
+    batches_of,
+    examine_all,
+    joined,
+)
 from llamaproof.target import Target, open_target
 from llamaproof.target.libraries import linux_libraries
 from llamaproof.workers.last_words import last_words, shadow_runtime_gave_up
 from llamaproof.workers.stage import staged
 from llamaproof.workers.worker import Worker
 
-# Told after each step: the GPU, and how many cells it has done.
-Progress = Callable[[str, int], None]
-
 _N_CHILDREN = 2
+# A second or two of starting a worker are then little beside the seconds that its cells take.
+_BATCH = 500
 # A worker prints after every 200 cells; loading and the slowest of those take seconds.
 SILENCE_LIMIT_S = 300.0
 FAILED = "the target's libraries could not be examined"
@@ -38,7 +49,8 @@ def collect(
     gpus: Sequence[shadow.Gpu],
     cells: Iterable[Cell],
     *,
-    on_progress: Progress | None = None,
+    on_progress: Told | None = None,
+    carrier: Carrier = HERE,
 ) -> Survey:
     """What a target does to each cell on each GPU.
 
@@ -46,20 +58,25 @@ def collect(
         target_spec: as `open_target` takes it.
         gpus: cards to play, each once.
         cells: the grid, see `attention.grid`.
+        on_progress: told of cells on all GPUs.
+        carrier: has the cells examined, here or elsewhere.
 
     Raises:
         BadInput: it is no target, or one that cannot be examined.
-        LlamaproofError: it could not be examined: its libraries do not load, or the stand-in
-            runtime lacks something they need.
+        LlamaproofError: it could not be examined: its libraries do not load, the stand-in
+            runtime lacks something they need, or what was to examine a cell was lost.
     """
     distinct = tuple(sorted(set(cells)))
     with open_target(target_spec) as target:
         needs = shadow.cuda_needs(linux_libraries(target))
-        reports: list[GpuSurvey] = []
-        facts: dict[str, Any] = {}
-        for gpu in gpus:
-            report, facts = _examine(target, needs.code, gpu, distinct, on_progress)
-            reports.append(report)
+        started = time.monotonic()
+        by_gpu = _examined(carrier, target, gpus, distinct, on_progress)
+        seconds = time.monotonic() - started
+        reports = [
+            _report(needs.code, gpu, distinct, examined, seconds / len(gpus))
+            for gpu, examined in by_gpu.items()
+        ]
+        facts = next(iter(by_gpu.values())).facts
         return survey_of(target, distinct, reports, cuda=needs.major, facts=facts)
 
 
@@ -90,30 +107,58 @@ def survey_of(
     )
 
 
-def _examine(
+def _examined(
+    carrier: Carrier,
     target: Target,
+    gpus: Sequence[shadow.Gpu],
+    cells: Sequence[Cell],
+    on_progress: Told | None,
+) -> dict[shadow.Gpu, Examined]:
+    """By GPU; all of them are asked at once, so that none waits for another's last batch."""
+    batches = {gpu: batches_of(carrier, gpu, cells, size=_BATCH, label=gpu.name) for gpu in gpus}
+    every = [batch for own in batches.values() for batch in own]
+    answers = iter(examine_all(carrier, target, _run_worker, every, on_progress))
+    return {
+        gpu: joined(own, [_brought(batch, next(answers)) for batch in own], about=target.name)
+        for gpu, own in batches.items()
+    }
+
+
+def _brought(batch: Batch[shadow.Gpu, Cell], answer: Answer | Lost) -> Answer:
+    """A batch's answer; a survey has none without.
+
+    Raises:
+        LlamaproofError: it was lost.
+    """
+    if isinstance(answer, Lost):
+        raise LlamaproofError(
+            f"{len(batch.items)} cells on {batch.label}, from {batch.items[0]} to "
+            f"{batch.items[-1]}, could not be checked: {answer.how}"
+        )
+    return answer
+
+
+def _report(
     code: Sequence[Path],
     gpu: shadow.Gpu,
     cells: Sequence[Cell],
-    on_progress: Progress | None,
-) -> tuple[GpuSurvey, dict[str, Any]]:
-    started = time.monotonic()
-    result = _run_worker(target, gpu, cells, on_progress)
+    examined: Examined,
+    seconds: float,
+) -> GpuSurvey:
     hollow = frozenset().union(*(hollow_kernels(library, gpu.sm) for library in code))
     outcomes = {
         cell: outcome_of(cell, answer, hollow)
-        for cell, answer in zip(cells, result["answers"], strict=True)
+        for cell, answer in zip(cells, examined.answers, strict=True)
     }
-    report = GpuSurvey(
+    return GpuSurvey(
         gpu=gpu.name,
         sm=gpu.sm,
-        device=result["device"],
+        device=examined.facts["device"],
         shadow=True,
         code=tuple(map(str, loaded_code(code, gpu.sm))),
         outcomes=outcomes,
-        seconds=time.monotonic() - started,
+        seconds=seconds,
     )
-    return report, result
 
 
 def outcome_of(cell: Cell, answer: Mapping[str, Any] | None, hollow: frozenset[str]) -> CellOutcome:
@@ -145,7 +190,7 @@ def _run_worker(
     target: Target,
     gpu: shadow.Gpu,
     cells: Sequence[Cell],
-    on_progress: Progress | None,
+    on_done: Callable[[int], None],
 ) -> dict[str, Any]:
     with staged(target, [gpu]) as stage:
         return WORKER.ask(
@@ -157,5 +202,5 @@ def _run_worker(
             stage.folder,
             about=target.name,
             env=stage.env,
-            on_done=None if on_progress is None else lambda done: on_progress(gpu.name, done),
+            on_done=on_done,
         )

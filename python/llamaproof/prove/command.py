@@ -24,6 +24,8 @@ from llamaproof.prove.section import Section, guarded
 from llamaproof.reports.blocks import Table
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
+from llamaproof.spread.carrier import Carrier
+from llamaproof.spread.options import add_dask, carrier_at
 from llamaproof.target import open_target
 
 _CARDS = "names such as L40S,H200; T4+ is a card of T4's sm and of each newer one; repeatable"
@@ -69,6 +71,7 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
         "--without", action="append", default=[], choices=MAY_BE_LEFT_OUT,
         help="leave this proof out, and say so in the evidence; repeatable",
     )  # fmt: skip
+    add_dask(parser)
     parser.set_defaults(execute=execute)
 
 
@@ -87,19 +90,23 @@ def execute(args: argparse.Namespace) -> int:
         raise BadInput("there is no wheel to prove", where=Path("dist"), hint="build one first")
     printer = Printer()
     proved = []
-    for wheel in wheels:
-        evidence = prove(wheel, demands, args.against, printer)
-        for path in evidence.write_beside(wheel):
-            printer.line(f"evidence: {path.name}")
-        proved.append(evidence.outcome)
+    with carrier_at(args.dask) as carrier:
+        for wheel in wheels:
+            evidence = prove(wheel, demands, args.against, printer, carrier)
+            for path in evidence.write_beside(wheel):
+                printer.line(f"evidence: {path.name}")
+            proved.append(evidence.outcome)
     return worst(proved).exit_code
 
 
-def prove(wheel: Path, demands: Demands, against: str | None, printer: Printer) -> Evidence:
+def prove(
+    wheel: Path, demands: Demands, against: str | None, printer: Printer, carrier: Carrier
+) -> Evidence:
     """Make the proofs of one wheel, each told as it is made.
 
     Args:
         against: the target that no cell may be worse than.
+        carrier: has the cells examined, here or elsewhere; the bindings are compared here.
 
     Raises:
         BadInput: it is no wheel.
@@ -128,7 +135,7 @@ def prove(wheel: Path, demands: Demands, against: str | None, printer: Printer) 
 
         sections = [made(bindings.NAME, bindings.TITLE, prove_bindings)]
     if code.fatbins:
-        sections += _gpu_sections(wheel, code, demands, against, printer, made)
+        sections += _gpu_sections(wheel, code, demands, against, printer, carrier, made)
     else:
         sections += _without_gpu_code(demands)
     printer.heading("evidence")
@@ -142,6 +149,7 @@ def _gpu_sections(
     demands: Demands,
     against: str | None,
     printer: Printer,
+    carrier: Carrier,
     made: Callable[[str, str, Callable[[], Section]], Section],
 ) -> list[Section]:
     cards = demands.cards.value if demands.cards else covered_cards(code)
@@ -151,18 +159,18 @@ def _gpu_sections(
             placement.NAME,
             placement.TITLE,
             lambda: placement.prove_placement(
-                wheel, code, cards, demands.requirements, against, printer
+                wheel, code, cards, demands.requirements, against, printer, carrier
             ),
         ),
         (
             numbers.NAME,
             numbers.TITLE,
-            lambda: numbers.prove_numbers(wheel, code, executed_for, against, printer),
+            lambda: numbers.prove_numbers(wheel, code, executed_for, against, printer, carrier),
         ),
         (
             work.NAME,
             work.TITLE,
-            lambda: work.prove_work(wheel, code, demands.work.value, printer),
+            lambda: work.prove_work(wheel, code, demands.work.value, printer, carrier),
         ),
     )
     return [

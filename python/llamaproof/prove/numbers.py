@@ -28,6 +28,7 @@ from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, Tone
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import progress
+from llamaproof.spread.carrier import HERE, Carrier
 
 NAME = "numbers"
 TITLE = "Attention computes what it is defined to be"
@@ -41,12 +42,15 @@ _SAID = {
     CellVerdict.ABORTS: "abort",
     CellVerdict.FALLS_BACK: "fall back to the CPU",
     CellVerdict.NOT_TAKEN: "are of a cache length that this release does not make",
+    CellVerdict.NOT_CHECKED: "could not be checked",
 }
 _TONES: dict[CellVerdict, Tone] = {
     CellVerdict.HOLDS: "good",
     CellVerdict.FALLS_BACK: "",
     CellVerdict.NOT_TAKEN: "",
+    CellVerdict.NOT_CHECKED: "open",
 }
+_SILENT = (CellVerdict.HOLDS, CellVerdict.FALLS_BACK, CellVerdict.NOT_TAKEN)
 _LONGEST_LIST = 12
 _SHOWN = 20
 
@@ -75,9 +79,9 @@ class Executed:
         """
         if self.evidence is None or not self.number_executed:
             return Outcome.NOT_CHECKED
-        if self.evidence.outcome is not Outcome.HOLDS:
+        if self.evidence.outcome is Outcome.DEFECT:
             return Outcome.DEFECT if self.judged else Outcome.NOT_CHECKED
-        return Outcome.HOLDS
+        return self.evidence.outcome
 
     @property
     def number_executed(self) -> int:
@@ -117,6 +121,7 @@ def prove_numbers(
     cards: Sequence[shadow.Gpu],
     against: str | None,
     printer: Printer,
+    carrier: Carrier = HERE,
 ) -> Section:
     """Execute a defined set of shapes for each card: the wheel, then the target compared with.
 
@@ -124,7 +129,7 @@ def prove_numbers(
         cards: whose kernels are executed; one that the wheel has no code for is a defect.
     """
     served, unserved = split_by_code(code, cards)
-    executed = list(_execute_each(wheel, served, against))
+    executed = list(_execute_each(wheel, served, against, carrier))
     words = [one.words for one in executed]
     if unserved:
         words.insert(0, f"the wheel has no code that runs on {named(unserved)}")
@@ -148,29 +153,29 @@ def prove_numbers(
 
 
 def _execute_each(
-    wheel: Path, cards: Sequence[shadow.Gpu], against: str | None
+    wheel: Path, cards: Sequence[shadow.Gpu], against: str | None, carrier: Carrier
 ) -> Iterator[Executed]:
     """For each card the wheel, and after it what it is compared with."""
     other = code_of(against) if against is not None else None
     for gpu in cards:
-        yield _execute(str(wheel), gpu, judged=True)
+        yield _execute(str(wheel), gpu, carrier, judged=True)
         if against is not None and other is not None:
-            yield _execute_other(against, other, gpu)
+            yield _execute_other(against, other, gpu, carrier)
 
 
-def _execute_other(against: str, code: DeviceCode, gpu: shadow.Gpu) -> Executed:
+def _execute_other(against: str, code: DeviceCode, gpu: shadow.Gpu, carrier: Carrier) -> Executed:
     if code.runs_on(gpu.sm):
-        return _execute(against, gpu, judged=False)
+        return _execute(against, gpu, carrier, judged=False)
     why = f"it has no code for sm_{gpu.sm}"
     return Executed(gpu=gpu, target=Path(against).name, judged=False, evidence=None, why=why)
 
 
-def _execute(target: str, gpu: shadow.Gpu, *, judged: bool) -> Executed:
+def _execute(target: str, gpu: shadow.Gpu, carrier: Carrier, *, judged: bool) -> Executed:
     cells = cells_of(PROOF_SHAPES)
     name = Path(target).name
     try:
         with progress(f"numbers: {name} for {gpu.name}", len(cells)) as tell:
-            evidence = emulate(target, gpu, cells, on_progress=tell)
+            evidence = emulate(target, gpu, cells, on_progress=tell, carrier=carrier)
     except LlamaproofError as error:
         why = " ".join(str(error).split())
         return Executed(gpu=gpu, target=name, judged=judged, evidence=None, why=why)
@@ -237,7 +242,7 @@ def _listed(ratios: Sequence[int]) -> str:
 
 def _findings(executed: Sequence[Executed]) -> Iterator[str]:
     for one, verdict, group in _groups(executed):
-        if verdict in _TONES:
+        if verdict in _SILENT:
             continue
         for cell, result in group:
             what = [result.message, *result.undefined_reads, *map(str, result.findings)]

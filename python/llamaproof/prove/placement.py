@@ -21,7 +21,8 @@ from llamaproof.prove.cards import code_of, named, split_by_code
 from llamaproof.prove.section import Section
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
-from llamaproof.reports.progress import progress_by_part
+from llamaproof.reports.progress import progress
+from llamaproof.spread.carrier import HERE, Carrier
 
 NAME = "dispatch"
 TITLE = "Where attention runs"
@@ -34,6 +35,7 @@ def prove_placement(
     requirements: Sequence[Requirement],
     against: str | None,
     printer: Printer,
+    carrier: Carrier = HERE,
 ) -> Section:
     """Examine the default grid, and the cells of familiar models and requirements, on every card.
 
@@ -50,11 +52,11 @@ def prove_placement(
         return _section(gaps, unserved, None)
     judged = [wanted for wanted in requirements if not _names_any(wanted, unserved)]
     cells = examined_cells(judged)
-    survey = _collect(str(wheel), served, cells)
+    survey = _collect(str(wheel), served, cells, carrier)
     other = None
     if against is not None:
         comparable, uncomparable = split_by_code(code_of(against), served)
-        other = _collect(against, comparable, cells) if comparable else None
+        other = _collect(against, comparable, cells, carrier) if comparable else None
         gaps += [_not_compared(against, uncomparable)] if uncomparable else []
     proof = assemble(survey, judged, other)
     terminal.print_proof(proof, printer)
@@ -113,10 +115,12 @@ def examined_cells(requirements: Sequence[Requirement]) -> tuple[Cell, ...]:
     return tuple(sorted({*cells_of(grid_for(())), *MODEL_CELLS, *required}))
 
 
-def _collect(target: str, cards: Sequence[shadow.Gpu], cells: tuple[Cell, ...]) -> Survey:
+def _collect(
+    target: str, cards: Sequence[shadow.Gpu], cells: tuple[Cell, ...], carrier: Carrier
+) -> Survey:
     what = f"where attention runs: {Path(target).name}"
-    with progress_by_part(what, [gpu.name for gpu in cards], len(cells)) as on_progress:
-        return collect(target, cards, cells, on_progress=on_progress)
+    with progress(what, len(cards) * len(cells)) as tell:
+        return collect(target, cards, cells, on_progress=tell, carrier=carrier)
 
 
 def _words(proof: DispatchProof) -> list[str]:

@@ -12,18 +12,20 @@ from llamaproof.abi.device import DeviceCode
 from llamaproof.bench.gate import RuleVerdict, judge, load_gate, outcome_of
 from llamaproof.bench.gate_input import evidence_of, kept_records
 from llamaproof.bench.left_out import left_out_lines
+from llamaproof.bench.measurers import Measurers
 from llamaproof.bench.points import Point, Selection, select_emulated
 from llamaproof.bench.record import Record, usable_cpus
 from llamaproof.bench.report import blocks_of
 from llamaproof.bench.run import Limits, Run
 from llamaproof.bench.targets import Named, new_record
 from llamaproof.bench.terminal import print_verdicts
-from llamaproof.bench.worker import MeasuringWorker, Setup
+from llamaproof.bench.worker import Setup
 from llamaproof.prove.section import Section
 from llamaproof.reports.blocks import Block, Paragraph
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
 from llamaproof.reports.progress import progress
+from llamaproof.spread.carrier import HERE, Carrier
 from llamaproof.target import open_target
 
 NAME = "work"
@@ -40,7 +42,9 @@ def proof_points() -> tuple[Point, ...]:
     return (*select_emulated(Selection()), *select_emulated(several))
 
 
-def prove_work(wheel: Path, code: DeviceCode, gpu: shadow.Gpu, printer: Printer) -> Section:
+def prove_work(
+    wheel: Path, code: DeviceCode, gpu: shadow.Gpu, printer: Printer, carrier: Carrier = HERE
+) -> Section:
     """Count the work of the cells on a card and judge it by the gate.
 
     Raises:
@@ -54,7 +58,7 @@ def prove_work(wheel: Path, code: DeviceCode, gpu: shadow.Gpu, printer: Printer)
             words=f"the gate judges counts for the {gpu.name} (sm_{gpu.sm}), which the wheel "
             "has no code for; leave it out with --without work",
         )
-    record = count(wheel, gpu, proof_points())
+    record = count(wheel, gpu, proof_points(), carrier)
     verdicts = judge(load_gate(), evidence_of(record, (), kept_records(record.unit)))
     print_verdicts(verdicts, record.requested, printer)
     for line in left_out_lines(record.requested):
@@ -75,7 +79,7 @@ def prove_work(wheel: Path, code: DeviceCode, gpu: shadow.Gpu, printer: Printer)
     )
 
 
-def count(wheel: Path, gpu: shadow.Gpu, points: Sequence[Point]) -> Record:
+def count(wheel: Path, gpu: shadow.Gpu, points: Sequence[Point], carrier: Carrier = HERE) -> Record:
     """Count the work of cells on an emulated card.
 
     Raises:
@@ -83,23 +87,18 @@ def count(wheel: Path, gpu: shadow.Gpu, points: Sequence[Point]) -> Record:
     """
     with contextlib.ExitStack() as held:
         target = held.enter_context(open_target(str(wheel)))
-
-        def start(_target: int) -> MeasuringWorker:
-            worker = MeasuringWorker(
-                Setup(target=target, where="emulator", n_threads=usable_cpus(), emulated=gpu)
-            )
-            held.callback(worker.end)
-            return worker
-
-        worker = start(0)
-        record = new_record("emulator", [Named(target=target, role=target.version)], [worker.hello])
+        setup = Setup(target=target, where="emulator", n_threads=usable_cpus(), emulated=gpu)
+        tell = held.enter_context(progress("work", len(points)))
+        measurers = Measurers([setup], carrier, held)
+        named = [Named(target=target, role=target.version)]
+        record = new_record("emulator", named, measurers.hellos)
         record.requested = tuple(points)
         run = Run(
-            start=start,
+            start=measurers.start,
             record=record,
-            workers=[worker],
+            workers=measurers.workers,
             limits=Limits(),
-            tell=held.enter_context(progress("work", len(points))),
+            tell=measurers.begin(record, points, tell),
         )
         run.measure(points)
     return record

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Protocol
 
 _EVERY_S = 10.0
@@ -37,18 +37,6 @@ def progress(what: str, total: int | None = None) -> Iterator[Tell]:
     """
     with _bar(what, total) if sys.stderr.isatty() else _lines(what, total) as tell:
         yield tell
-
-
-@contextlib.contextmanager
-def progress_by_part(
-    what: str, parts: Sequence[str], steps: int
-) -> Iterator[Callable[[str, int], None]]:
-    """Show how far a run is that takes the same steps for each of several parts, in their order.
-
-    Yields what is told the part, and how many of its steps are done.
-    """
-    with progress(what, len(parts) * steps) as tell:
-        yield lambda part, done: tell(parts.index(part) * steps + done, f"on {part}")
 
 
 @contextlib.contextmanager

@@ -34,6 +34,7 @@ class Target:
         lib_dir: the folder of libllama.so and libggml*.so.
         version: of the distribution or package, where it says one.
         sha256: of the wheel file; None for the other kinds.
+        wheel: the wheel file; None for the other kinds, and for one that arrived unpacked.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Target:
     lib_dir: Path
     version: str | None
     sha256: str | None
+    wheel: Path | None = None
 
     @property
     def libraries(self) -> tuple[Path, ...]:
@@ -76,7 +78,17 @@ def open_target(spec: str) -> Iterator[Target]:
             lib_dir=opened.lib_dir,
             version=opened.version,
             sha256=sha256_of(path),
+            wheel=path.resolve(),
         )
+
+
+def open_unpacked(folder: Path, name: str) -> Target:
+    """The target in a folder that outlives it: unpacked from a wheel, or of another's making.
+
+    Raises:
+        BadInput: it holds none.
+    """
+    return _from_folder(folder, name)
 
 
 def _from_folder(folder: Path, spec: str) -> Target:

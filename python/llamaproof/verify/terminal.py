@@ -17,11 +17,16 @@ _WORDS = {
 
 def print_check(check: WheelCheck, printer: Printer) -> None:
     """Print each point in a line, and what they come to."""
-    printer.heading(check.wheel)
+    printer.heading(_plain(check.wheel))
     if check.sha256:
         printer.line(f"sha256 {check.sha256}")
     for finding in check.findings:
         word = _WORDS[finding.outcome]
         start = Toned(f"{word:<12}", finding.outcome.tone)
-        printer.line(start, f"{finding.about}: {finding.words}")
+        printer.line(start, f"{finding.about}: {_plain(finding.words)}")
     printer.line(f"in all: {check.outcome.value}", tone=check.outcome.tone)
+
+
+def _plain(text: str) -> str:
+    """A text without what moves a terminal's cursor: whoever wrote a wheel could forge a line."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -13,6 +13,7 @@ from typing import IO
 from llamaproof.errors import BadInput
 
 _HINT = "get the wheel again from a source you trust"
+_LARGEST_READ_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +29,16 @@ class Members:
     open: Callable[[str], AbstractContextManager[IO[bytes]]]
 
     def read(self, name: str) -> bytes:
+        """A file that says something of the wheel: such files are small.
+
+        Raises:
+            BadInput: it is larger than any such file; an archive of 1 KB can hold one of 1 TB.
+        """
         with self.open(name) as stream:
-            return stream.read()
+            data = stream.read(_LARGEST_READ_BYTES + 1)
+        if len(data) > _LARGEST_READ_BYTES:
+            raise BadInput(f"{name} has more than {_LARGEST_READ_BYTES} bytes", hint=_HINT)
+        return data
 
     @property
     def dist_infos(self) -> tuple[str, ...]:

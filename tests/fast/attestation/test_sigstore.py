@@ -150,7 +150,23 @@ def test_a_bundle_about_this_statement_holds(
     payload = payload_of(published)
     verified_as(monkeypatch, PAYLOAD_TYPE, payload)
     finding = sigstore_bundle.check(b"{}", payload, [WORKFLOW])
-    assert finding.outcome is Outcome.HOLDS
+    assert finding.outcome is Outcome.HOLDS and WORKFLOW.identity in finding.words
+
+
+def test_a_root_of_trust_that_cannot_be_read_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from sigstore.errors import TUFError
+    from sigstore.models import Bundle
+    from sigstore.verify import Verifier
+
+    def fails(*, offline: bool) -> None:
+        raise TUFError(f"no root of trust, offline: {offline}")
+
+    monkeypatch.setattr(Bundle, "from_json", lambda data: data)
+    monkeypatch.setattr(Verifier, "production", fails)
+    finding = sigstore_bundle.check(b"{}", b"", [WORKFLOW])
+    assert finding.outcome is Outcome.NOT_CHECKED
 
 
 @pytest.mark.parametrize("kind, more", [("text/plain", b""), (PAYLOAD_TYPE, b" ")])

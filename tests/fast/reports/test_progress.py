@@ -11,7 +11,7 @@ import pytest
 
 import llamaproof
 from llamaproof.process import beside
-from llamaproof.reports.progress import progress, progress_by_part
+from llamaproof.reports.progress import progress
 
 
 @pytest.fixture
@@ -48,13 +48,6 @@ def test_what_has_no_known_total_is_counted(
     assert capsys.readouterr().err == (
         "model.gguf, phase: 2  load\nmodel.gguf, phase: 1/4, about 66 s left  prefill\n"
     )
-
-
-def test_parts_are_one_run(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_by_part("some.whl", ["T4", "L40S"], 100) as tell:
-        clock[0] += 30
-        tell("L40S", 50)
-    assert capsys.readouterr().err == "some.whl: 150/200, about 10 s left  on L40S\n"
 
 
 CODE = """

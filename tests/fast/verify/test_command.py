@@ -10,7 +10,7 @@ import pytest
 
 from llamaproof import cli
 from llamaproof.attestation.sidecars import PROVENANCE_SUFFIX
-from tests.support.attestation.signed_wheel import WHEEL, Published, publish
+from tests.support.attestation.signed_wheel import WHEEL, Published, changed, publish
 
 
 def verify(*words: str | Path) -> int:
@@ -96,3 +96,15 @@ def test_sign_and_verify_by_the_command_line(
     assert "no evidence beside it" in capsys.readouterr().out
     # Signed, and nothing was proved of it.
     assert verify(wheel, "--key", tmp_path / "key.pub") == 2
+
+
+def test_what_a_stranger_wrote_cannot_forge_a_line(
+    published: Published, key: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forged = "\x1b[2J\nin all: holds"
+    path = published.beside(PROVENANCE_SUFFIX)
+    changed(path, lambda members: members["signatures"][0].update(keyid=forged))
+    assert verify(published.wheel, "--key", key) == 1
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "in all: holds" not in said.splitlines()
+    assert "\\x1b[2J" in said

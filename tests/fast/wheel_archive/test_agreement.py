@@ -163,3 +163,15 @@ def test_a_changed_byte_of_a_member_is_no_readable_wheel(tmp_path: Path) -> None
     damage(wheel, [data.replace(b"0123456789", b"0123456788", 1)])
     with pytest.raises(BadInput, match="Bad CRC"):
         found_in(wheel)
+
+
+def test_a_file_that_unpacks_to_very_much_is_not_read_into_memory(tmp_path: Path) -> None:
+    wheel = tmp_path / "a_package-1.0-py3-none-any.whl"
+    with (
+        zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("a_package-1.0.dist-info/METADATA", "w") as member,
+    ):
+        for _ in range(65):
+            member.write(bytes(1 << 20))
+    with members_of_wheel(wheel) as members, pytest.raises(BadInput, match="has more than"):
+        read_words(members, wheel.name)

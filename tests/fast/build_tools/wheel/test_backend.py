@@ -5,9 +5,11 @@ Really built, by scikit-build-core, from a source of five small files.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -167,6 +169,35 @@ def test_where_no_namespace_can_be_had_the_reason_is_kept(
     assert refused.seen == refused.real
 
 
+def test_an_interrupt_ends_every_process_even_one_that_has_left_its_group(folder: Path) -> None:
+    enclosure = enclosure_of(folder)
+    if enclosure.obstacle:
+        pytest.skip(f"no private mount namespace here: {enclosure.obstacle}")
+    mark = f"98765.{os.getpid()}"
+
+    def interrupt(line: str) -> None:
+        assert line == "started"
+        assert running(mark)
+        raise KeyboardInterrupt
+
+    script = f"setsid sleep {mark} & sleep 1; echo started; wait"
+    with pytest.raises(KeyboardInterrupt):
+        run(enclosure.command(("sh", "-c", script)), on_line=interrupt)
+    deadline = time.monotonic() + 10
+    while running(mark) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not running(mark)
+
+
+def running(mark: str) -> bool:
+    """Whether a process has the mark among its arguments."""
+    found = False
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found = found or mark.encode() in path.read_bytes().split(b"\0")
+    return found
+
+
 def test_what_lies_under_the_mount_point_is_still_seen(folder: Path) -> None:
     enclosure = enclosure_of(folder)
     if enclosure.obstacle:
@@ -193,5 +224,5 @@ def test_a_compiler_cache_is_told_of_and_changes_no_byte(
         (said,) = (x for x in capsys.readouterr().out.splitlines() if x.startswith("cache: "))
         return said, sha256(wheel)
 
-    assert again() == ("cache: 0 of 5 objects found; 5 compiled (C/C++ 5)", without)
-    assert again() == ("cache: 5 of 5 objects found", without)
+    assert again() == ("cache: 0 of 5 compilations found; 5 done (C/C++ 5)", without)
+    assert again() == ("cache: 5 of 5 compilations found", without)

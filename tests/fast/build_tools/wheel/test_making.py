@@ -19,10 +19,24 @@ def test_the_compilers_say_their_versions() -> None:
     assert words["c++"].startswith("g++ ") and words["ld"].startswith("GNU ld")
 
 
+def says(path: Path, words: str) -> Path:
+    path.write_text(f"#!/bin/sh\necho '{words}'\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_another_compiler_for_nvcc_is_told_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nvcc = says(tmp_path / "nvcc", "Cuda compilation tools, release 13.0, V13.0.88")
+    monkeypatch.delenv("CUDAHOSTCXX", raising=False)
+    assert "c++ of nvcc" not in made_with(nvcc)
+    monkeypatch.setenv("CUDAHOSTCXX", str(says(tmp_path / "g++-13", "g++ 13.1")))
+    assert made_with(nvcc)["c++ of nvcc"] == "g++ 13.1"
+
+
 def test_a_compiler_that_says_nothing_is_refused(tmp_path: Path) -> None:
-    nvcc = tmp_path / "nvcc"
-    nvcc.write_text("#!/bin/sh\necho hello\n")
-    nvcc.chmod(0o755)
+    nvcc = says(tmp_path / "nvcc", "hello")
     with pytest.raises(LlamaproofError, match="does not say its version"):
         made_with(nvcc)
 

@@ -10,6 +10,9 @@ from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
+from auditwheel.architecture import Architecture
+from auditwheel.libc import Libc
+from auditwheel.policy import WheelPolicies
 from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
 
@@ -21,6 +24,7 @@ from build_tools.wheel.metadata import cuda_requirements
 from build_tools.wheel.pack import complete_wheel
 from build_tools.wheel.platform_tag import platform_for
 from llamaproof.binary.elf import read_elf
+from llamaproof.binary.manylinux import glibc_of, oldest_platform
 from llamaproof.errors import BadInput, LlamaproofError
 from llamaproof.process import run
 from tests.support.build_tools.small_source import small_tree, write_small_source
@@ -205,6 +209,19 @@ def test_the_platform_is_the_oldest_that_has_what_the_libraries_need() -> None:
     assert platform("GLIBC_2.17", "GLIBCXX_3.4.30", "GCC_12.0.0") == "manylinux_2_35_x86_64"
     with pytest.raises(BadInput, match=r"newer than any manylinux platform(.|\n)*GLIBC_2\.99"):
         platform("GLIBC_2.99")
+
+
+def test_what_a_platform_promises_is_known_alike_where_wheels_are_built_and_checked() -> None:
+    policies = WheelPolicies(libc=Libc.GLIBC, arch=Architecture.x86_64)
+    checked = [p for p in policies if (glibc_of(p.name) or (0,)) >= (2, 17)]
+    assert len(checked) >= 7
+    for policy in checked:
+        needed = {
+            f"{family}_{version}"
+            for family in ("GLIBC", "GLIBCXX", "CXXABI", "GCC")
+            for version in policy.symbol_versions[family]
+        }
+        assert platform_for({"liba.so": needed}) == oldest_platform(needed), policy.name
 
 
 def test_the_stand_in_driver_has_what_ggml_links_to(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from build_tools.progress import show
 from build_tools.wheel.contents import WheelContents
 from build_tools.wheel.environment import wheel_environment
 from build_tools.wheel.steps import STEPS
@@ -25,6 +26,7 @@ def complete_wheel(made: Path, contents: WheelContents, dist: Path) -> Path:
         The wheel. An older one of the same name is replaced.
     """
     with tempfile.TemporaryDirectory(prefix="llamaproof-wheel-") as scratch:
+        show("Completing wheel...")
         unpacked = unpack(made, Path(scratch) / "unpacked")
         for step in STEPS:
             step(unpacked, contents)

@@ -166,4 +166,5 @@ def _sigstore_findings(
         yield unchecked("sigstore", "sigstore.unreadable", error.what)
         return
     if bundle is not None and isinstance(found, OpenedStatement):
-        yield sigstore_bundle.check(bundle, found.signed.payload, trusted.identities)
+        expected = [one.identity for one in trusted.identities]
+        yield sigstore_bundle.check(bundle, found.signed.payload, expected)

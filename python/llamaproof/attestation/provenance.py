@@ -124,13 +124,16 @@ def _internal(making: Making | None) -> dict[str, Any]:
 
 
 def _dependencies(facts: WheelFacts) -> Iterator[dict[str, Any]]:
-    """Everything that went into the build and has a digest, as SLSA's resource descriptors."""
+    """Everything that went into the build and has a digest, as SLSA's resource descriptors.
+
+    A descriptor must have a digest or an address: what is known by name alone is none.
+    """
     making = facts.making
     if making is not None:
         yield _sdist(making.sdist)
     if facts.llama_cpp_commit:
         yield {"name": "llama.cpp", "digest": {"gitCommit": facts.llama_cpp_commit}}
-    yield from (_patch(patch) for patch in facts.patches)
+    yield from (_patch(patch) for patch in facts.patches if patch.sha256 is not None)
     if facts.tree:
         yield {"name": "patched source", "digest": {"gitTree": facts.tree}}
     if making is not None:
@@ -144,16 +147,15 @@ def _sdist(sdist: Sdist) -> dict[str, Any]:
 
 
 def _patch(patch: Patch) -> dict[str, Any]:
-    described: dict[str, Any] = {"name": patch.name}
-    if patch.sha256 is not None:
-        described["digest"] = {"sha256": patch.sha256}
-    return described
+    return {"name": patch.name, "digest": {"sha256": patch.sha256}}
 
 
 def _toolkit_package(package: ToolkitPackage) -> dict[str, Any]:
+    # A package URL of the type deb names the distribution; the toolkit's are Debian's.
+    kind = "deb/debian" if package.type == "deb" else package.type
     return {
         "name": package.name,
-        "uri": f"pkg:{package.type}/{package.name}@{package.version}",
+        "uri": f"pkg:{kind}/{package.name}@{package.version}",
         "digest": {"sha256": package.sha256},
     }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from llamaproof.attestation.findings import Finding, defect, holds, noted, unchecked
 from llamaproof.attestation.statement import PAYLOAD_TYPE
 from llamaproof.errors import LlamaproofError
-from llamaproof.signing.trusted_keys import Identity
+from llamaproof.signing.identity import Identity
 
 if TYPE_CHECKING:
     from sigstore.models import Bundle

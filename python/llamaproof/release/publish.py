@@ -30,7 +30,8 @@ from llamaproof.release.stage import Stage
 from llamaproof.reports import document
 from llamaproof.reports.outcome import Outcome
 from llamaproof.signing import times
-from llamaproof.signing.trusted_keys import TrustedKey, TrustedKeys
+from llamaproof.signing.trusted_key import TrustedKey
+from llamaproof.signing.trusted_keys import TrustedKeys
 
 # What a run does, in order, as `tell` is told of it.
 STEPS = ("files", "signatures", "pages", "disk", "check", "exchange", "clean")

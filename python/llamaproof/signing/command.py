@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 from llamaproof.errors import BadInput
@@ -11,14 +10,14 @@ from llamaproof.reports import document
 from llamaproof.reports.blocks import Table
 from llamaproof.reports.printer import Printer
 from llamaproof.signing import times
-from llamaproof.signing.key_statements import write_statement
+from llamaproof.signing.identity import Identity
+from llamaproof.signing.key_statements import OfIdentities, write_statement
 from llamaproof.signing.public_key import PublicKey, public_key
 from llamaproof.signing.signing_key import ENVIRONMENT, key_for_signing, new_key
 from llamaproof.signing.ssh_signature import allowed_signers
+from llamaproof.signing.trusted_key import TrustedKey
 from llamaproof.signing.trusted_keys import (
     FILE_NAME,
-    Identity,
-    TrustedKey,
     TrustedKeys,
     check_follows,
     read_trusted_keys,
@@ -69,7 +68,10 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
     identity = actions.add_parser("identity", help="trust an identity's sigstore signatures")
     identity.add_argument("identity", help="as the certificate names it, such as a workflow's URL")
     identity.add_argument("--issuer", required=True, metavar="URL", help="who vouches for it")
+    identity.add_argument("--remove", action="store_true", help="trust it no more")
+    identity.add_argument("--reason", default="", metavar="TEXT", help="why")
     _add_keys(identity)
+    _add_signer(identity, "a key of the file")
     identity.set_defaults(execute=_identity)
 
 
@@ -116,7 +118,7 @@ def _show(args: argparse.Namespace) -> int:
         )
     )
     for one in keys.identities:
-        printer.line(f"sigstore: {one.identity}, by {one.issuer}")
+        printer.line(f"sigstore: {one.identity}, trusted by {one.trusted_by}")
     if args.against is not None:
         check_follows(keys, read_trusted_keys(args.against), where=args.keys)
         printer.line(f"follows from {args.against}", tone="good")
@@ -171,11 +173,13 @@ def _revoke(args: argparse.Namespace) -> int:
 
 def _identity(args: argparse.Namespace) -> int:
     keys = _record(args.keys)
+    by = key_for_signing(args.key)
     one = Identity(identity=args.identity, issuer=args.issuer)
-    if one not in keys.identities:
-        more = dataclasses.replace(keys, identities=(*keys.identities, one))
-        document.write(args.keys, more.json())
-    Printer().line(f"sigstore signatures of {one.identity} by {one.issuer} count: {args.keys}")
+    says: OfIdentities = "trusts no more" if args.remove else "trusts"
+    statement = write_statement(says, one, at=times.now(), reason=args.reason, by=by)
+    document.write(args.keys, keys.with_statement(statement, where=args.keys).json())
+    count = "count no more" if args.remove else "count"
+    Printer().line(f"sigstore signatures of {one} {count}: {args.keys}")
     return 0
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from llamaproof.errors import CommandFailed
 from llamaproof.process import ask
 from llamaproof.signing.signing_key import SigningKey
-from llamaproof.signing.trusted_keys import TrustedKey, TrustedKeys
+from llamaproof.signing.trusted_key import TrustedKey
+from llamaproof.signing.trusted_keys import TrustedKeys
 
 PROGRAM = "ssh-keygen"
 NAMESPACE = "llamaproof-wheel"

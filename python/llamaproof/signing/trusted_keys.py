@@ -19,87 +19,16 @@ from llamaproof.reports import document
 from llamaproof.reports.document import Schema
 from llamaproof.signing import times
 from llamaproof.signing.envelope import signatures_of
+from llamaproof.signing.identity import Identity
 from llamaproof.signing.key_statements import KeyStatement, read_statement
 from llamaproof.signing.public_key import PublicKey, public_key
+from llamaproof.signing.trusted_key import Revocation, TrustedIdentity, TrustedKey
 
 SCHEMA = Schema(name="llamaproof.keys", version=1)
 FILE_NAME = "keys.json"
 
 _LARGEST_BYTES = 4 * 1024 * 1024
 _HINT = "give the publisher's keys.json, or his public key: a line `ssh-ed25519 AAAA...`"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Revocation:
-    """That a key is not to be trusted any more: since when, and why."""
-
-    at: datetime
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrustedKey:
-    """A key, and the time in which its signatures count.
-
-    Attributes:
-        since: None for a key that was given alone.
-        until: when another took its place; None while it signs.
-        introduced_by: the id of the key whose place it took; empty where the file begins with it.
-    """
-
-    public: PublicKey
-    since: datetime | None = None
-    until: datetime | None = None
-    introduced_by: str = ""
-    revoked: Revocation | None = None
-
-    def refusal(self, signed_on: datetime | None) -> str:
-        """Why a signature of this key does not count; empty where it does.
-
-        Whoever has a key can date what he signs as he likes: of a revoked key nothing counts, of
-        whatever date. A key whose place was taken is in nobody's hands but its owner's: what it
-        signed before counts.
-
-        Args:
-            signed_on: when it was signed, as the signed document says; None where it does not.
-        """
-        if self.revoked is not None:
-            return (
-                f"the key was revoked on {times.to_text(self.revoked.at)} ({self.revoked.reason}):"
-                " nothing that it signed counts, of whatever date"
-            )
-        if signed_on is None:
-            return ""
-        said = f"it says that it was signed on {times.to_text(signed_on)}"
-        if self.since is not None and signed_on < self.since:
-            return f"{said}, before the key was in use ({times.to_text(self.since)})"
-        if self.until is not None and signed_on > self.until:
-            return f"{said}, after another key took its place ({times.to_text(self.until)})"
-        return ""
-
-    def json(self) -> dict[str, Any]:
-        revoked = self.revoked
-        return {
-            "id": self.public.key_id,
-            "public": self.public.text,
-            "from": None if self.since is None else times.to_text(self.since),
-            "until": None if self.until is None else times.to_text(self.until),
-            "introduced_by": self.introduced_by or None,
-            "revoked": None
-            if revoked is None
-            else {"at": times.to_text(revoked.at), "reason": revoked.reason},
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """An identity of an OIDC issuer whose sigstore signatures are trusted."""
-
-    identity: str
-    issuer: str
-
-    def json(self) -> dict[str, str]:
-        return {"identity": self.identity, "issuer": self.issuer}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +40,7 @@ class TrustedKeys:
     """
 
     keys: tuple[TrustedKey, ...] = ()
-    identities: tuple[Identity, ...] = ()
+    identities: tuple[TrustedIdentity, ...] = ()
     statements: tuple[Mapping[str, Any], ...] = ()
 
     def find(self, key_id: str) -> TrustedKey | None:
@@ -148,8 +77,8 @@ class TrustedKeys:
             DefectFound: it is not signed by a key that may say so.
         """
         statement = read_statement(members, where=where)
-        keys = _after(self.keys, statement, where)
-        return dataclasses.replace(self, keys=keys, statements=(*self.statements, members))
+        after = _after(self, statement, where)
+        return dataclasses.replace(after, statements=(*self.statements, members))
 
 
 def trusting(publics: Iterable[PublicKey], *, since: datetime | None = None) -> TrustedKeys:
@@ -186,8 +115,8 @@ def read_trusted_keys(path: Path) -> TrustedKeys:
 def check_follows(new: TrustedKeys, old: TrustedKeys, *, where: object) -> None:
     """That newer keys follow from those that are trusted already.
 
-    A key that was brought in by one that is revoked now is not followed: whoever stole the one
-    could have brought in the other.
+    A key or an identity that was brought in by a key that is revoked now is not followed: whoever
+    stole the one could have brought in the other.
 
     Raises:
         DefectFound: they do not follow.
@@ -200,13 +129,16 @@ def check_follows(new: TrustedKeys, old: TrustedKeys, *, where: object) -> None:
     strangers = {key.public.key_id for key in new.keys if not key.introduced_by} - known
     if strangers:
         raise _not_following(f"it begins with {', '.join(sorted(strangers))}", where)
-    for key in new.keys:
-        by = new.find(key.introduced_by)
-        if key.public.key_id not in known and by is not None and by.revoked is not None:
-            raise _not_following(
-                f"{key.public.key_id} was brought in by {key.introduced_by}, which is revoked",
-                where,
-            )
+    brought_in = {
+        **{key.public.key_id: key.introduced_by for key in new.keys},
+        **{str(one.identity): one.trusted_by for one in new.identities},
+    }
+    known |= {str(one.identity) for one in old.identities}
+    for name, key_id in brought_in.items():
+        by = new.find(key_id)
+        if name not in known and by is not None and by.revoked is not None:
+            why = f"{name} was brought in by {key_id}, which is revoked"
+            raise _not_following(why, where)
 
 
 def _begins_as(new: TrustedKeys, old: TrustedKeys) -> bool:
@@ -234,16 +166,11 @@ def _followed(members: Mapping[str, Any], path: Path) -> TrustedKeys:
         for row in table
         if row["introduced_by"] is None
     )
-    found = TrustedKeys(
-        keys=roots,
-        identities=tuple(
-            Identity(identity=str(one["identity"]), issuer=str(one["issuer"]))
-            for one in members["identities"]
-        ),
-    )
+    found = TrustedKeys(keys=roots)
     for statement in members["statements"]:
         found = found.with_statement(statement, where=path)
-    if [key.json() for key in found.keys] != table:
+    identities = [one.json() for one in found.identities]
+    if [key.json() for key in found.keys] != table or identities != members["identities"]:
         raise DefectFound(
             "the table of keys is not what follows from the signed statements",
             where=path,
@@ -252,46 +179,52 @@ def _followed(members: Mapping[str, Any], path: Path) -> TrustedKeys:
     return found
 
 
-def _after(
-    keys: tuple[TrustedKey, ...], statement: KeyStatement, where: object
-) -> tuple[TrustedKey, ...]:
-    """The keys after a statement of one of them."""
-    by = _signer(keys, statement, where)
-    spoken_of = statement.key.key_id
-    known = {key.public.key_id for key in keys}
+def _after(trusted: TrustedKeys, statement: KeyStatement, where: object) -> TrustedKeys:
+    """What is trusted after a statement of one of the keys."""
+    by = _signer(trusted, statement, where)
+    about = statement.about
+    if isinstance(about, Identity):
+        others = tuple(one for one in trusted.identities if one.identity != about)
+        more = (TrustedIdentity(identity=about, trusted_by=by.public.key_id),)
+        kept = (*others, *more) if statement.says == "trusts" else others
+        return dataclasses.replace(trusted, identities=kept)
     if statement.says == "takes the place":
-        if spoken_of in known:
-            raise DefectFound(f"{spoken_of} cannot take a place: it is known already", where=where)
-        if by.until is not None:
-            raise DefectFound(f"{by.public.key_id} has no place to give any more", where=where)
-        new = TrustedKey(public=statement.key, since=statement.at, introduced_by=by.public.key_id)
-        ended = (dataclasses.replace(key, until=statement.at) if key is by else key for key in keys)
-        return (*ended, new)
-    if spoken_of not in known:
-        raise DefectFound(f"{spoken_of} is revoked, and is no key of this file", where=where)
+        return _after_rotation(trusted, by, about, statement, where)
+    if trusted.find(about.key_id) is None:
+        raise DefectFound(f"{about.key_id} is revoked, and is no key of this file", where=where)
     revoked = Revocation(at=statement.at, reason=statement.reason)
-    return tuple(
-        dataclasses.replace(key, revoked=key.revoked or revoked)
-        if key.public.key_id == spoken_of
-        else key
-        for key in keys
+    keys = tuple(
+        dataclasses.replace(key, revoked=key.revoked or revoked) if key.public == about else key
+        for key in trusted.keys
     )
+    return dataclasses.replace(trusted, keys=keys)
 
 
-def _signer(keys: tuple[TrustedKey, ...], statement: KeyStatement, where: object) -> TrustedKey:
+def _after_rotation(
+    trusted: TrustedKeys, by: TrustedKey, new: PublicKey, statement: KeyStatement, where: object
+) -> TrustedKeys:
+    if trusted.find(new.key_id) is not None:
+        raise DefectFound(f"{new.key_id} cannot take a place: it is known already", where=where)
+    if by.until is not None:
+        raise DefectFound(f"{by.public.key_id} has no place to give any more", where=where)
+    ended = (
+        dataclasses.replace(key, until=statement.at) if key is by else key for key in trusted.keys
+    )
+    key = TrustedKey(public=new, since=statement.at, introduced_by=by.public.key_id)
+    return dataclasses.replace(trusted, keys=(*ended, key))
+
+
+def _signer(trusted: TrustedKeys, statement: KeyStatement, where: object) -> TrustedKey:
     """The one key that signed it, if it may say anything."""
-    trusted = TrustedKeys(keys=keys)
     signatures = signatures_of(statement.signed, trusted.public)
     if len(signatures.good) != 1 or signatures.bad or signatures.unknown:
         raise DefectFound(
-            f"that {statement.key.key_id} {statement.says} is not signed by a key of this file",
+            f"a statement ({statement}) is not signed by a key of this file",
             where=where,
             hint="do not trust it: get it again from the publisher",
         )
     by = trusted.find(signatures.good[0].key_id)
     assert by is not None
     if by.revoked is not None:
-        raise DefectFound(
-            f"that {statement.key.key_id} {statement.says} is signed by a revoked key", where=where
-        )
+        raise DefectFound(f"a statement ({statement}) is signed by a revoked key", where=where)
     return by

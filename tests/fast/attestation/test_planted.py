@@ -152,6 +152,26 @@ def test_a_pipe_in_place_of_a_sidecar_does_not_hang(published: Published) -> Non
     assert "provenance.unreadable" in codes(found(published), Outcome.NOT_CHECKED)
 
 
+@pytest.mark.parametrize(
+    "suffix, code",
+    [
+        (PROVENANCE_SUFFIX, "provenance.unreadable"),
+        (TESTS_SUFFIX, "tests.unreadable"),
+        (DATA_SUFFIX, "evidence.unreadable"),
+        (METADATA_SUFFIX, "metadata.unreadable"),
+        (SIGNATURE_SUFFIX, "ssh-signature.unreadable"),
+    ],
+)
+def test_a_link_in_place_of_a_sidecar(published: Published, suffix: str, code: str) -> None:
+    path = published.beside(suffix)
+    if not path.exists():
+        path.write_bytes(b"")
+    path.symlink_to(path.rename(path.with_name("moved")))
+    check = found(published)
+    assert check.outcome is Outcome.NOT_CHECKED
+    assert code in codes(check, Outcome.NOT_CHECKED)
+
+
 # Sidecars of another wheel, or of another build.
 
 
@@ -381,6 +401,11 @@ def test_provenance_that_says_another_thing_than_the_wheel(tmp_path: Path) -> No
     published = publish(tmp_path / "files")
     other = replace(FACTS, tree="0" * 40).text().encode()
     replace(WHEEL, files={MEMBER: other}).write(published.wheel.parent)
+    assert "provenance.contradicts" in codes(found(published), Outcome.DEFECT)
+
+
+def test_a_wheel_that_says_nothing_cannot_have_provenance_that_does(published: Published) -> None:
+    replace(WHEEL, files={}).write(published.wheel.parent)
     assert "provenance.contradicts" in codes(found(published), Outcome.DEFECT)
 
 

@@ -78,6 +78,16 @@ def test_of_a_wheel_of_anothers_making_it_says_that_nothing_is_known(tmp_path: P
     assert "nothing" in definition["internalParameters"]["known"]
 
 
+def test_what_is_known_by_name_alone_is_no_dependency(tmp_path: Path) -> None:
+    """A wheel from before the contents told hashes."""
+    old = '{"schema": "llamaproof.wheel", "version": 2, "package_version": "1", "series": ["a"]}'
+    published = publish(tmp_path / "files", replace(WHEEL, files={MEMBER: old.encode()}))
+    definition = provenance_of(published)["predicate"]["buildDefinition"]
+    assert definition["externalParameters"]["series"] == ["a"]
+    assert definition["resolvedDependencies"] == []
+    assert "not the hashes" in definition["internalParameters"]["known"]
+
+
 def test_a_wheel_whose_own_words_are_damaged_is_not_signed(tmp_path: Path) -> None:
     wheel = replace(WHEEL, files={MEMBER: b"{}"}).write(tmp_path / "files")
     with pytest.raises(BadInput):

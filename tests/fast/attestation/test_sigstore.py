@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from llamaproof.attestation import check_wheel, sigstore_bundle
-from llamaproof.attestation.sidecars import PROVENANCE_SUFFIX, SIGSTORE_SUFFIX
+from llamaproof.attestation.sidecars import PROVENANCE_SUFFIX, SIGSTORE_SUFFIX, TESTS_SUFFIX
 from llamaproof.attestation.statement import PAYLOAD_TYPE
 from llamaproof.errors import LlamaproofError
 from llamaproof.reports.outcome import Outcome
-from llamaproof.signing.trusted_keys import Identity
+from llamaproof.signing.identity import Identity
 from tests.support.attestation.signed_wheel import Published, publish
 
 pytestmark = pytest.mark.skipif(
@@ -130,6 +130,15 @@ def with_identity(monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -> No
     monkeypatch.setattr(oidc, "IdentityToken", lambda token: f"identity of {token}")
     monkeypatch.setattr(ClientTrustConfig, "production", lambda: None)
     monkeypatch.setattr(SigningContext, "from_trust_config", lambda _config: Context())
+
+
+def test_the_library_takes_what_is_signed_for_statements(published: Published) -> None:
+    from sigstore.dsse import Statement
+
+    path = published.beside(TESTS_SUFFIX)
+    results = [base64.b64decode(e["payload"]) for e in json.loads(path.read_text())["envelopes"]]
+    for payload in (payload_of(published), *results):
+        assert Statement(payload)._contents == payload
 
 
 def test_a_bundle_that_is_none_is_a_defect() -> None:

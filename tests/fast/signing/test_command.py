@@ -81,9 +81,15 @@ def test_a_record_is_not_begun_twice(made: Path) -> None:
     assert (made / "keys.json").read_bytes() == before and not (made / "two").exists()
 
 
-def test_an_identity_is_written_once(made: Path) -> None:
+def test_an_identity_is_trusted_by_a_signed_statement(made: Path) -> None:
     record = made / "keys.json"
+    words = ("identity", "a@b", "--issuer", "https://issuer", "--keys", record)
     for _ in range(2):
-        assert keys("identity", "a@b", "--issuer", "https://issuer", "--keys", record) == 0
+        assert keys(*words, "--key", made / "one") == 0
     (one,) = read_trusted_keys(record).identities
-    assert (one.identity, one.issuer) == ("a@b", "https://issuer")
+    assert (one.identity.identity, one.identity.issuer) == ("a@b", "https://issuer")
+    assert one.trusted_by == load_key(made / "one").public.key_id
+    assert keys(*words, "--key", made / "one", "--remove") == 0
+    assert read_trusted_keys(record).identities == ()
+    assert keys("new", made / "stranger") == 0
+    assert keys(*words, "--key", made / "stranger") == 1

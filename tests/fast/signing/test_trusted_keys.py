@@ -13,6 +13,7 @@ import pytest
 from llamaproof.errors import BadInput, DefectFound
 from llamaproof.reports import document
 from llamaproof.signing import times
+from llamaproof.signing.identity import Identity
 from llamaproof.signing.key_statements import Says, write_statement
 from llamaproof.signing.signing_key import SigningKey, new_key
 from llamaproof.signing.trusted_keys import (
@@ -41,11 +42,10 @@ Keys = Callable[[str], SigningKey]
 
 
 def said(
-    trusted: TrustedKeys, says: Says, about: SigningKey, by: SigningKey, day: int = 1
+    trusted: TrustedKeys, says: Says, about: SigningKey | Identity, by: SigningKey, day: int = 1
 ) -> TrustedKeys:
-    statement = write_statement(
-        says, about.public, at=NOW + timedelta(days=day), reason="a reason", by=by
-    )
+    named = about.public if isinstance(about, SigningKey) else about
+    statement = write_statement(says, named, at=NOW + timedelta(days=day), reason="a reason", by=by)
     return trusted.with_statement(statement, where="the test")
 
 
@@ -128,13 +128,24 @@ def time_changed(members: Any) -> None:
     members["keys"][0]["until"] = None
 
 
+def identity_put_in(members: Any) -> None:
+    members["identities"].append({"identity": "a@b", "issuer": "https://c", "trusted_by": "x"})
+
+
 def statements_swapped(members: Any) -> None:
     members["statements"].reverse()
 
 
 @pytest.mark.parametrize(
     "change",
-    [revocation_taken_out, statement_taken_out, key_put_in, time_changed, statements_swapped],
+    [
+        revocation_taken_out,
+        statement_taken_out,
+        key_put_in,
+        time_changed,
+        identity_put_in,
+        statements_swapped,
+    ],
 )
 def test_what_was_written_in_by_hand_is_found(
     keys: Keys, tmp_path: Path, change: Callable[[Any], None]
@@ -192,3 +203,17 @@ def test_a_key_that_a_revoked_one_brought_in_is_not_followed(keys: Keys) -> None
     stolen = said(rotated(keys), "revokes", keys("first"), by=keys("second"))
     with pytest.raises(DefectFound, match="which is revoked"):
         check_follows(stolen, begun(keys), where="new")
+
+
+def test_an_identity_that_a_revoked_key_brought_in_is_not_followed(keys: Keys) -> None:
+    workflow = Identity(identity="a workflow", issuer="https://issuer")
+    trusted = said(rotated(keys), "trusts", workflow, by=keys("second"))
+    check_follows(trusted, rotated(keys), where="new")
+    stolen = said(trusted, "revokes", keys("second"), by=keys("first"))
+    with pytest.raises(DefectFound, match="a workflow by https://issuer was brought in by"):
+        check_follows(stolen, rotated(keys), where="new")
+
+
+def test_a_statement_of_an_unknown_kind_is_refused(keys: Keys) -> None:
+    with pytest.raises(DefectFound, match="nothing is known of a statement"):
+        said(begun(keys), "praises", keys("first"), by=keys("first"))  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import pytest
 
 from llamaproof import cli
 from llamaproof.attestation.sidecars import PROVENANCE_SUFFIX
+from llamaproof.kept_evidence import DATA_SUFFIX
 from tests.support.attestation.signed_wheel import WHEEL, Published, changed, publish
 
 
@@ -33,7 +34,17 @@ def test_a_file_with_its_sidecars_and_a_key(
     assert verify(published.wheel, "--key", key) == 0
     said = capsys.readouterr().out
     assert "in all: holds" in said and "left out: numbers" in said
-    assert len(said.splitlines()) < 12
+    assert "dispatch: dispatch said" in said
+    assert len(said.splitlines()) < 15
+
+
+def test_what_altered_evidence_says_is_not_repeated(
+    published: Published, key: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = published.beside(DATA_SUFFIX)
+    changed(path, lambda members: members["abi"].update(words="all is very well"))
+    assert verify(published.wheel, "--key", key) == 1
+    assert "very well" not in capsys.readouterr().out
 
 
 def test_without_a_key_it_could_not_be_checked(

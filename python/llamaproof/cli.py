@@ -88,12 +88,12 @@ COMMANDS: Mapping[str, Command] = {
     "llamaproof.release.command": Command(
         name="release",
         help="publish wheels that the policy lets through, in an index of static files",
-        needs=("clang", "lz4", "packaging", "securesystemslib", "zstandard"),
+        needs=("lz4", "packaging", "securesystemslib", "zstandard"),
     ),
     "llamaproof.release.yank_command": Command(
         name="yank",
         help="mark a published wheel as one not to be taken",
-        needs=("clang", "lz4", "packaging", "securesystemslib", "zstandard"),
+        needs=("lz4", "packaging", "securesystemslib", "zstandard"),
     ),
 }
 

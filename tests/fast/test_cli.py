@@ -107,8 +107,10 @@ QUESTIONS = {
     "keys": ("show", "no.whl"),
     "profile": ("no.whl", "--record", "out"),
     "prove": ("no.whl",),
+    "release": ("dist", "--policy", "no.whl"),
     "sign": ("no.whl", "--key", "no.whl"),
     "verify": ("no.whl",),
+    "yank": ("a.whl", "--undo", "--index", "no.whl"),
 }
 
 

@@ -45,6 +45,8 @@ def execute(args: argparse.Namespace) -> int:
     """Yank a wheel, or take that back."""
     if not args.undo and not args.reason.strip():
         raise BadInput("a wheel is yanked for a reason, and none was given", hint="--reason TEXT")
+    if not args.index.is_dir():
+        raise BadInput("there is no index", where=args.index, hint="name it with --index")
     printer = Printer()
     with sole_use(args.index, printer.line):
         published = read_published(args.index)

@@ -376,6 +376,11 @@ def _against_one(
         text = f"{point}: {role} does not run it on the GPU"
         yield GateFinding(outcome=Outcome.HOLDS, text=text)
         return
+    if other is None and point.cell.n_streams > 1:
+        # The kept counts of releases are of one sequence: several are judged by the other rules.
+        text = f"{point}: there are no counts of {role} for several sequences"
+        yield GateFinding(outcome=Outcome.NOTED, text=text)
+        return
     theirs = f"{role}: {_why_not(other)}"
     if not judged.is_measured(point) or other is None or other.status != "measured":
         why = theirs if judged.is_measured(point) else judged.why_not(point)

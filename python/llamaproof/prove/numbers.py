@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from llamaproof.abi.device import DeviceCode
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE, MAX_ROW_NMSE
+from llamaproof.attention.families import RANDOM
 from llamaproof.attention.grid import cells_of
 from llamaproof.emulator.results import (
     CellResult,
@@ -24,6 +25,7 @@ from llamaproof.emulator.shapes import PROOF_SHAPES
 from llamaproof.errors import LlamaproofError
 from llamaproof.prove.cards import code_of, named, split_by_code
 from llamaproof.prove.section import Section
+from llamaproof.prove.stress import StressRun, load_stress
 from llamaproof.reports.blocks import Block, Heading, Paragraph, Table, Tone
 from llamaproof.reports.outcome import Outcome, worst
 from llamaproof.reports.printer import Printer
@@ -34,7 +36,17 @@ NAME = "numbers"
 TITLE = "Attention computes what it is defined to be"
 
 _EXECUTED = (CellVerdict.HOLDS, CellVerdict.WRONG, CellVerdict.FINDINGS, CellVerdict.ABORTS)
-_HEAD = ("card", "target", "head sizes", "K/V", "ratios", "cells", "verdict", "largest NMSE")
+_HEAD = (
+    "card",
+    "target",
+    "inputs",
+    "head sizes",
+    "K/V",
+    "ratios",
+    "cells",
+    "verdict",
+    "largest NMSE",
+)
 _SAID = {
     CellVerdict.HOLDS: "cells hold",
     CellVerdict.WRONG: "are wrong",
@@ -57,27 +69,34 @@ _SHOWN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Executed:
-    """A target's kernels as one card would run them.
+    """A target's kernels as one card would run them, on one family of inputs.
 
     Attributes:
+        gpu: as it was played.
+        whole: it had as many multiprocessors as the card has.
         evidence: None where they could not be executed; `why` says it.
         judged: the target is the wheel itself, and not what it is compared with.
+        reasons: what these shapes alone can find, with these inputs.
     """
 
     gpu: shadow.Gpu
     target: str
     judged: bool
     evidence: EmulationEvidence | None
+    inputs: str = RANDOM.name
+    whole: bool = True
+    reasons: tuple[str, ...] = ()
     why: str = ""
 
     @property
     def outcome(self) -> Outcome:
         """What this says of the wheel.
 
+        Shapes that are there for a reason of their own may all fall back, and are then no failure.
         Where the target compared with is wrong, the emulator or the release is: the wheel's own
         numbers are then in doubt, and no defect of it.
         """
-        if self.evidence is None or not self.number_executed:
+        if self.evidence is None or not (self.number_executed or self.reasons):
             return Outcome.NOT_CHECKED
         if self.evidence.outcome is Outcome.DEFECT:
             return Outcome.DEFECT if self.judged else Outcome.NOT_CHECKED
@@ -90,9 +109,15 @@ class Executed:
         return sum(result.verdict in _EXECUTED for result in self.evidence.results.values())
 
     @property
+    def filled(self) -> str:
+        """The inputs, and how many multiprocessors the card was played with where it was fewer."""
+        return self.inputs if self.whole else f"{self.inputs}, {self.gpu.multiprocessors} SM"
+
+    @property
     def words(self) -> str:
         if self.evidence is None:
-            return f"{self.gpu.name}: {self.target} could not be executed: {self.why}"
+            what = f"{self.target} on {self.filled} inputs"
+            return f"{self.gpu.name}: {what} could not be executed: {self.why}"
         found = [f"{n} {_SAID[v]}" for v in CellVerdict if (n := self.evidence.number_of(v))]
         errors = [r.nmse for r in self.evidence.results.values() if r.launches]
         largest = f", largest NMSE {max(errors):.1e} of at most {MAX_NMSE:.0e}" if errors else ""
@@ -100,7 +125,7 @@ class Executed:
         if better:
             found.append(f"{better} of them right where ggml's CPU backend is wrong")
         whose = "" if self.judged else f"{self.target}: "
-        return f"{self.gpu.name}: {whose}{', '.join(found)}{largest}"
+        return f"{self.gpu.name}: {whose}{self.filled} inputs: {', '.join(found)}{largest}"
 
     def json(self) -> dict[str, Any]:
         cells = self.evidence.results.items() if self.evidence is not None else ()
@@ -109,6 +134,9 @@ class Executed:
             "sm": self.gpu.sm,
             "target": self.target,
             "sha256": self.evidence.sha256 if self.evidence is not None else None,
+            "inputs": self.inputs,
+            "multiprocessors": self.gpu.multiprocessors,
+            "reasons": list(self.reasons),
             "outcome": self.outcome.value,
             "words": self.words,
             "cells": [_cell_json(cell, result) for cell, result in cells],
@@ -144,6 +172,9 @@ def prove_numbers(
         words="; ".join(words),
         document={
             "nmse_limit": MAX_NMSE,
+            "row_nmse_limit": MAX_ROW_NMSE,
+            "reference": "float64",
+            "left_out": [{"what": x.what, "reason": x.reason} for x in load_stress().left_out],
             "columns": list(rows.COLUMNS),
             "no_code_for": [{"gpu": gpu.name, "sm": gpu.sm} for gpu in unserved],
             "executed": [one.json() for one in executed],
@@ -158,28 +189,47 @@ def _execute_each(
     """For each card the wheel, and after it what it is compared with."""
     other = code_of(against) if against is not None else None
     for gpu in cards:
-        yield _execute(str(wheel), gpu, carrier, judged=True)
+        for run in proof_runs():
+            yield _execute(str(wheel), gpu, run, carrier, judged=True)
         if against is not None and other is not None:
             yield _execute_other(against, other, gpu, carrier)
 
 
+def proof_runs() -> Iterator[StressRun]:
+    """What is executed for a card: the shapes of every proof, then what stress.toml asks for."""
+    yield StressRun(
+        family=RANDOM,
+        multiprocessors=None,
+        cells=cells_of(PROOF_SHAPES),
+        reasons=(),
+    )
+    yield from load_stress().runs
+
+
 def _execute_other(against: str, code: DeviceCode, gpu: shadow.Gpu, carrier: Carrier) -> Executed:
+    """What the wheel is compared with; under stress it need not hold."""
     if code.runs_on(gpu.sm):
-        return _execute(against, gpu, carrier, judged=False)
+        return _execute(against, gpu, next(proof_runs()), carrier, judged=False)
     why = f"it has no code for sm_{gpu.sm}"
     return Executed(gpu=gpu, target=Path(against).name, judged=False, evidence=None, why=why)
 
 
-def _execute(target: str, gpu: shadow.Gpu, carrier: Carrier, *, judged: bool) -> Executed:
-    cells = cells_of(PROOF_SHAPES)
-    name = Path(target).name
+def _execute(
+    target: str, card: shadow.Gpu, run: StressRun, carrier: Carrier, *, judged: bool
+) -> Executed:
+    gpu, name = run.on(card), Path(target).name
+    executed = Executed(
+        gpu=gpu, target=name, judged=judged, evidence=None, inputs=run.family.name,
+        whole=run.multiprocessors is None, reasons=run.reasons,
+    )  # fmt: skip
     try:
-        with progress(f"numbers: {name} for {gpu.name}", len(cells)) as tell:
-            evidence = emulate(target, gpu, cells, on_progress=tell, carrier=carrier)
+        with progress(f"numbers: {name}, {executed.filled} inputs", len(run.cells)) as tell:
+            found = emulate(
+                target, gpu, run.cells, family=run.family, on_progress=tell, carrier=carrier
+            )
     except LlamaproofError as error:
-        why = " ".join(str(error).split())
-        return Executed(gpu=gpu, target=name, judged=judged, evidence=None, why=why)
-    return Executed(gpu=gpu, target=name, judged=judged, evidence=evidence)
+        return replace(executed, why=" ".join(str(error).split()))
+    return replace(executed, evidence=found)
 
 
 def _cell_json(cell: Cell, result: CellResult) -> dict[str, Any]:
@@ -219,6 +269,7 @@ def _rows(executed: Sequence[Executed]) -> list[list[str]]:
         [
             one.gpu.name,
             "wheel" if one.judged else "compared with",
+            one.filled,
             str(group[0][0].heads),
             group[0][0].types,
             _listed(sorted({cell.ratio for cell, _ in group})),
@@ -249,7 +300,10 @@ def _findings(executed: Sequence[Executed]) -> Iterator[str]:
             if verdict is CellVerdict.WRONG:
                 what.append(result.error_words)
             said = "; ".join(word for word in what if word)
-            yield f"{one.gpu.name}: {one.target}: {cell} {verdict.value}: {said}"
+            yield (
+                f"{one.gpu.name}: {one.target}: {cell}, {one.filled} inputs, "
+                f"{verdict.value}: {said}"
+            )
 
 
 def _blocks(words: Sequence[str], executed: Sequence[Executed]) -> Iterator[Block]:
@@ -262,6 +316,13 @@ def _blocks(words: Sequence[str], executed: Sequence[Executed]) -> Iterator[Bloc
     )
     yield from (Paragraph(text=line) for line in words)
     yield _table(executed)
+    yield Heading(text="Families of inputs, and what each alone can find", level=3)
+    yield Table(
+        head=("inputs", "what is looked for"),
+        rows=[[one.filled, "; ".join(one.reasons)] for one in executed if one.reasons],
+    )
+    yield Heading(text="What was left out", level=3)
+    yield Table(head=("what", "why"), rows=[[x.what, x.reason] for x in load_stress().left_out])
     found = list(_findings(executed))
     if found:
         yield Heading(text="What was found", level=3)

@@ -15,8 +15,15 @@ _CAME_WITH: Mapping[str, tuple[str, ...]] = {
         "bindings, libraries, GPU code and the wheel's own words",
         "rows of RECORD without a strong hash, and things that METADATA says twice",
     ),
-    "dispatch": ("the default grid, familiar models and requirements, on each card",),
-    "numbers": ("kernels executed for each card, and what a kernel must not do",),
+    "dispatch": (
+        "the default grid, familiar models and requirements, on each card",
+        "several sequences with a cache of their own",
+    ),
+    "numbers": (
+        "kernels executed for each card, and what a kernel must not do",
+        "results held against float64 row by row, families of inputs that overflow f16 or hide "
+        "tiles, several sequences, other layouts and head sizes",
+    ),
     "work": ("exact counts, judged by the gate",),
 }
 

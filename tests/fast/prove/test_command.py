@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from llamaproof import cli
-from llamaproof.attention.cell import HeadSizes
+from llamaproof.attention.cell import HeadSizes, make_cell
+from llamaproof.attention.families import find_family
 from llamaproof.attention.grid import Axes, cells_of, heads_of
 from llamaproof.bench.gate import load_gate
 from llamaproof.bench.points import Selection, select_emulated
@@ -25,6 +26,7 @@ from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
 from llamaproof.ggml import GgmlType
 from llamaproof.placement.by_model import MODEL_CELLS
 from llamaproof.prove import numbers, placement, work
+from llamaproof.prove.stress import LeftOut, Stress, StressRun
 from tests.support.prove.small_wheel import SmallWheel
 
 # What every run here is asked for; a test adds what it is about.
@@ -44,6 +46,21 @@ reason = "One is enough."
 """
 AT_20 = "576/512@20:f16#1"
 STOCK = SmallWheel(supported="r % 16 == 0", dispatched="r % 16 == 0")
+# One family on a card with few multiprocessors, in place of a dozen.
+STRESS = Stress(
+    runs=(
+        StressRun(
+            family=find_family("peak"),
+            multiprocessors=4,
+            cells=tuple(
+                make_cell(HeadSizes(k=576, v=512), GgmlType.F16, GgmlType.F16, 16, n_tokens, 256)
+                for n_tokens in (1, 3)
+            ),
+            reasons=("a maximum that jumps",),
+        ),
+    ),
+    left_out=(LeftOut(what="long contexts", reason="hours"),),
+)
 BINDINGS_ALONE = ("--without", "numbers", "--without", "work")
 
 # The kernel adds the mask to each score; without it a token sees what comes after it.
@@ -112,6 +129,7 @@ def small_data() -> Any:
         patch.setattr(placement, "grid_for", lambda _heads: (shapes,))
         patch.setattr(placement, "MODEL_CELLS", [c for c in MODEL_CELLS if c.heads in heads])
         patch.setattr(numbers, "PROOF_SHAPES", (shapes,))
+        patch.setattr(numbers, "load_stress", lambda: STRESS)
         patch.setattr(work, "proof_points", lambda: points)
         patch.setattr(work, "load_gate", lambda: gate)
         yield
@@ -143,7 +161,19 @@ def test_what_was_executed_and_counted_is_in_the_document(sound: Proof) -> None:
     assert document["dispatch"]["proof"]["requirements"][0]["holds"] is True
     assert "cells are better and 0 worse than in" in document["dispatch"]["words"]
     executed = document["numbers"]["proof"]["executed"]
-    assert [(one["gpu"], one["outcome"]) for one in executed] == [("L40S", "holds")] * 2
+    assert [
+        (one["gpu"], one["inputs"], one["multiprocessors"], one["outcome"]) for one in executed
+    ] == [
+        ("L40S", "random", 142, "holds"),
+        ("L40S", "peak", 4, "holds"),
+        ("L40S", "random", 142, "holds"),
+    ]
+    assert executed[1]["reasons"] == ["a maximum that jumps"]
+    [cell, _] = executed[1]["cells"]
+    assert cell["cpu_nmse"] < 5e-4 and not cell["right_where_the_cpu_is_wrong"]
+    [left_out] = document["numbers"]["proof"]["left_out"]
+    assert left_out == {"what": "long contexts", "reason": "hours"}
+    assert "long contexts" in sound.page
     verdicts = [cell["verdict"] for cell in executed[0]["cells"]]
     assert {v: verdicts.count(v) for v in set(verdicts)} == {"holds": 4, "falls back": 8}
     assert len(document["work"]["proof"]["record"]["results"]) == len(work.proof_points())
@@ -239,7 +269,7 @@ def test_ptx_serves_every_newer_card(tmp_path: Path) -> None:
     proof = prove(tmp_path, SmallWheel(sms=(75, 80, 90)), *arguments, "--require", AT_20)
     assert proof.code == HOLDS
     executed = proof.document["numbers"]["proof"]["executed"]
-    assert [one["sm"] for one in executed] == [75, 90]
+    assert [one["sm"] for one in executed] == [75, 75, 90, 90]
     kernels = [cell["kernels"] for one in executed for cell in one["cells"] if "kernels" in cell]
     assert {kernel[0].rpartition("(")[2] for kernel in kernels} == {
         "PTX of sm_75)",

@@ -25,10 +25,21 @@ def compare_wheels(published: Path, rebuilt: Path, objects: Objects) -> tuple[Di
         return () if published.name == rebuilt.name else (_names(published, rebuilt),)
     found = tuple(_differences(published, rebuilt, objects))
     if found:
-        # RECORD repeats the hashes of the others: it tells something only where it differs alone.
-        return tuple(each for each in found if not each.member.endswith("/RECORD")) or found
+        return _without_echoes(found)
     what = "every member is the same, and so is its order: only the compression differs"
     return (Difference(member="", what=f"{what}, which is that of this Python's zlib"),)
+
+
+def _without_echoes(found: tuple[Difference, ...]) -> tuple[Difference, ...]:
+    """RECORD repeats the hashes of all the others, and the SBOM those of the libraries.
+
+    Each tells something only where nothing else does.
+    """
+    for echoes in (("/RECORD", ".cdx.json"), ("/RECORD",)):
+        told = tuple(each for each in found if not each.member.endswith(echoes))
+        if told:
+            return told
+    return found
 
 
 def _differences(published: Path, rebuilt: Path, objects: Objects) -> Iterator[Difference]:

@@ -9,8 +9,9 @@ from build_tools.pin.definition import Pin, load_pin
 from build_tools.progress import Report, show
 from build_tools.series.apply import apply_series
 from build_tools.series.folder import Series, load_series, series_folder
-from build_tools.series.lock import LockedPatch, SeriesLock, locked_patches, read_lock
+from build_tools.series.lock import SeriesLock, locked_patches, read_lock
 from build_tools.series.order import OrderFile
+from build_tools.series.patch import PatchFile
 from build_tools.sole_use import sole_use
 from build_tools.tree.base import ensure_base, tree_folder
 from build_tools.tree.edits import edited_files
@@ -33,7 +34,7 @@ class PreparedTree:
 
     path: Path
     pin: Pin
-    patches: tuple[LockedPatch, ...]
+    patches: tuple[PatchFile, ...]
     tree_id: str
     locked: bool
 
@@ -81,7 +82,7 @@ def prepare_tree(
         return PreparedTree(
             path=repository.path,
             pin=pin,
-            patches=locked_patches(series.patches),
+            patches=series.patches,
             tree_id=repository.tree_id("HEAD"),
             locked=locked,
         )

@@ -40,6 +40,12 @@ class Toolkit:
         return int(self.version.split(".")[0])
 
     @property
+    def installed(self) -> Path:
+        """The folder that a recipe's packages were installed to, or the user's own toolkit."""
+        depth = 0 if self.recipe is None else len(Path(self.recipe.root).parts)
+        return (self.root, *self.root.parents)[depth]
+
+    @property
     def pinned(self) -> bool:
         """Whether it is ours, from packages; else the user's own."""
         return self.recipe is not None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from build_tools.progress import show
 from build_tools.wheel.backend import BackendWheel, run_backend
+from build_tools.wheel.compiled import compiled_files
 from build_tools.wheel.enclosure import Enclosure, enclose, here
 from build_tools.wheel.environment import wheel_environment
 from build_tools.wheel.inputs import Inputs, Wanted, take_inputs
@@ -68,7 +69,8 @@ def build_from(checkout: Path, inputs: Inputs, run: Run) -> BuiltWheel:
         # Before anything is compiled: what cannot be said is known at once.
         contents = inputs.contents(checkout, not_reproducible=enclosure.obstacle)
         made = _compile(inputs, run, enclosure, Path(scratch))
-        wheel = complete_wheel(made.path, contents, run.out)
+        compiled = compiled_files(enclosure.real.build, enclosure.seen.tree)
+        wheel = complete_wheel(made.path, replace(contents, compiled=compiled), run.out)
     return BuiltWheel(path=wheel, steps=made.steps, not_reproducible=enclosure.obstacle)
 
 

@@ -24,6 +24,7 @@ class WheelContents:
         archs: what the GPU code was built for.
         toolkit: what it was built with; None without CUDA.
         making: what it was built from and with.
+        compiled: paths below the source of what the compilers read; None before they ran.
     """
 
     tree: PreparedTree
@@ -31,6 +32,7 @@ class WheelContents:
     archs: ArchList
     toolkit: Toolkit | None
     making: Making
+    compiled: frozenset[str] | None = None
 
     @property
     def source(self) -> Path:

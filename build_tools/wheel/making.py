@@ -45,21 +45,22 @@ def lock_hashes(checkout: Path, toolkit: Toolkit | None) -> dict[str, str]:
 
 
 def made_with(nvcc: Path | None) -> Mapping[str, str]:
-    """What the C++ compiler, its linker, the C library and nvcc say they are, a line of each.
+    """What the compilers, the linker, the C library and nvcc say they are, a line of each.
 
     Raises:
         LlamaproofError: one of them says nothing.
     """
+    env = wheel_environment(os.environ)
     linker = run((cxx(), "-print-prog-name=ld")).output.strip()
     words = {
+        "cc": _words((env["CC"], "--version")),
         "c++": _words((cxx(), "--version")),
         "ld": _words((linker, "--version")),
         "glibc": _words(("ldd", "--version")),
     }
     if nvcc is not None:
         words["nvcc"] = _words((str(nvcc), "--version"), start="Cuda compilation tools")
-        host = wheel_environment(os.environ).get("CUDAHOSTCXX")
-        if host:
+        if host := env.get("CUDAHOSTCXX"):
             words["c++ of nvcc"] = _words((host, "--version"))
     return words
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from build_tools.wheel.contents import WheelContents
 from build_tools.wheel.headers import add_headers
+from build_tools.wheel.inside import add_parts, require_sbom
 from build_tools.wheel.libraries import (
     add_driver_stand_in,
     add_openmp_runtime,
@@ -19,7 +20,8 @@ from build_tools.wheel.unpacked import UnpackedWheel, fix_modes
 # Changes the folder and nothing else; raises a LlamaproofError for what it cannot do.
 Step = Callable[[UnpackedWheel, WheelContents], None]
 
-# In this order: the runtime is stripped too, and the platform is read off the finished libraries.
+# In this order: the runtime is stripped too, and the platform is read off the finished libraries,
+# which the SBOM names by their hashes.
 STEPS: tuple[Step, ...] = (
     set_version,
     add_headers,
@@ -30,5 +32,7 @@ STEPS: tuple[Step, ...] = (
     add_requirements,
     set_platform,
     write_facts,
+    add_parts,
     fix_modes,
+    require_sbom,
 )

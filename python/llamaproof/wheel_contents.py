@@ -60,8 +60,8 @@ class Making:
 
     Attributes:
         sdist: the archive of the source.
-        made_with: of `c++`, `ld`, `glibc` and, with CUDA, `nvcc`: what each says it is; of `c++ of
-            nvcc` too, where CUDAHOSTCXX named another.
+        made_with: what each says it is: `cc`, `c++`, `ld`, `glibc`; with CUDA `nvcc`, and `c++ of
+            nvcc` where CUDAHOSTCXX named another.
         locks: the sha256 of each lock file that named a part of the build, by file name.
         toolkit: the packages of the CUDA toolkit; none without CUDA or with one of CUDA_HOME.
         reproducible: true, or why another build may give other bytes.

@@ -7,6 +7,7 @@ from llamaproof.wheel_contents import Making, Patch, Sdist, ToolkitPackage, Whee
 MAKING = Making(
     sdist=Sdist(file="llama_cpp_python-1.0.tar.gz", sha256="5d" * 32, size=50_000_000),
     made_with={
+        "cc": "gcc (Debian 12.2.0-14+deb12u1) 12.2.0",
         "c++": "g++ (Debian 12.2.0-14+deb12u1) 12.2.0",
         "ld": "GNU ld (GNU Binutils for Debian) 2.40",
         "glibc": "ldd (Debian GLIBC 2.36-9+deb12u10) 2.36",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from build_tools.pin.definition import Pin
-from build_tools.series.lock import LockedPatch
+from build_tools.series.patch import make_patch
 from build_tools.series.prepare import PreparedTree
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -49,6 +49,13 @@ add_executable(no-wheel-needs-it vendor/llama.cpp/unwanted.cpp)
 install(TARGETS no-wheel-needs-it RUNTIME DESTINATION bin)
 """
 
+# Which file each patch of the series changes.
+_PATCHED = {"0001-a.patch": "llama_cpp/llama_cpp.py", "0002-b.patch": "vendor/llama.cpp/llama.cpp"}
+_DIFF = "diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n@@ -1 +1 @@\n-old\n+new\n"
+
+# What the compilers read of it.
+COMPILED = frozenset({"vendor/llama.cpp/llama.cpp", "vendor/llama.cpp/include/llama.h"})
+
 # __FILE__ and __LINE__ tell where the tree lies, and an unnamed namespace has names of its own.
 _CPP = """
 #include <cstdio>
@@ -72,6 +79,7 @@ def write_small_source(folder: Path) -> Path:
     (package / "llama_cpp.py").write_text("x = 1\n")
     (vendor / "include" / "llama.h").write_text("int llama(void);\n")
     (vendor / "include" / "unrelated.h").write_text("\n")
+    (vendor / "LICENSE").write_text("MIT, of llama.cpp\n")
     (vendor / "unwanted.cpp").write_text("#error nothing of this is wanted\n")
     for name in ("ggml-base", "ggml-cpu", "ggml", "llama", "mtmd"):
         text = _CPP.format(name=name.replace("-", "_"))
@@ -96,7 +104,8 @@ def small_tree(folder: Path) -> PreparedTree:
         path=folder,
         pin=pin,
         patches=tuple(
-            LockedPatch(name=name, sha256=name[3] * 64) for name in ("0001-a.patch", "0002-b.patch")
+            make_patch(name, b"Description: small\n", _DIFF.format(path=path).encode())
+            for name, path in _PATCHED.items()
         ),
         tree_id="abc".ljust(40, "0"),
         locked=True,

@@ -127,6 +127,19 @@ def test_a_member_of_one_side_alone_is_named(tmp_path: Path) -> None:
     assert found == [("b", "the rebuilt wheel lacks it"), ("c", "only the rebuilt wheel has it")]
 
 
+def test_what_only_repeats_a_difference_is_not_told_beside_it(tmp_path: Path) -> None:
+    first = {"a/b.py": b"1\n", "a.dist-info/sboms/a.cdx.json": b"1\n", "a.dist-info/RECORD": b"1\n"}
+
+    def told(*changed: str) -> list[str]:
+        second = first | dict.fromkeys(changed, b"2\n")
+        wheels = wheel(tmp_path / "a", first), wheel(tmp_path / "b", second)
+        return [each.member for each in compare_wheels(*wheels, NOTHING)]
+
+    assert told(*first) == ["a/b.py"]
+    assert told(*list(first)[1:]) == ["a.dist-info/sboms/a.cdx.json"]
+    assert told("a.dist-info/RECORD") == ["a.dist-info/RECORD"]
+
+
 def test_another_file_name_is_a_difference_even_of_the_same_bytes(tmp_path: Path) -> None:
     found = compared(tmp_path, {"a": b""}, {"a": b""}, name="b-1.0-py3-none-any.whl")
     assert found == [("", f"the file's name is b-1.0-py3-none-any.whl, not {NAME}")]

@@ -19,12 +19,13 @@ import pytest
 
 from build_tools.toolkit.arch import parse_arch
 from build_tools.wheel.backend import BackendWheel, run_backend
+from build_tools.wheel.compiled import compiled_files
 from build_tools.wheel.contents import WheelContents
 from build_tools.wheel.enclosure import Enclosure, enclose, here
 from build_tools.wheel.environment import wheel_environment
 from build_tools.wheel.pack import complete_wheel
 from build_tools.wheel.settings import Places, config_settings
-from llamaproof.errors import CommandFailed
+from llamaproof.errors import CommandFailed, LlamaproofError
 from llamaproof.process import run
 from tests.support.build_tools.small_source import COMMIT, small_tree, write_small_source
 from tests.support.wheel_facts import MAKING
@@ -62,14 +63,15 @@ def build(enclosure: Enclosure, *, jobs: int = 2, cached: bool = False) -> Backe
 
 def complete(enclosure: Enclosure, *, jobs: int = 2, cached: bool = False) -> Path:
     """The whole way, from the tree to the wheel of ours."""
+    made = build(enclosure, jobs=jobs, cached=cached)
     contents = WheelContents(
         tree=small_tree(enclosure.real.tree),
         label="small.cpu",
         archs=CPU,
         toolkit=None,
         making=replace(MAKING, reproducible=enclosure.obstacle or True),
+        compiled=compiled_files(enclosure.real.build, enclosure.seen.tree),
     )
-    made = build(enclosure, jobs=jobs, cached=cached)
     return complete_wheel(made.path, contents, enclosure.real.tree.parent / "dist")
 
 
@@ -147,6 +149,21 @@ def test_only_the_libraries_are_packed_and_the_source_stays_as_it_is(
 
 def names(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+def test_what_the_compilers_read_is_known_by_its_place_in_the_source(folder: Path) -> None:
+    enclosure = enclosure_of(folder)
+    build(enclosure)
+    found = compiled_files(enclosure.real.build, enclosure.seen.tree)
+    assert {"vendor/llama.cpp/llama.cpp", "vendor/llama.cpp/include/llama.h"} <= found
+    assert "vendor/llama.cpp/unwanted.cpp" not in found
+    assert not [path for path in found if path.startswith(("/", "usr"))]
+
+
+def test_a_folder_where_nothing_was_compiled_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "build.ninja").write_text("")
+    with pytest.raises(LlamaproofError, match="does not say what was compiled"):
+        compiled_files(tmp_path, tmp_path)
 
 
 def test_a_compiler_that_objects_is_heard(folder: Path) -> None:

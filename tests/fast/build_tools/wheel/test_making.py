@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).parents[4]
 
 def test_the_compilers_say_their_versions() -> None:
     words = made_with(nvcc=None)
-    assert set(words) == {"c++", "ld", "glibc"}
+    assert set(words) == {"cc", "c++", "ld", "glibc"}
     assert words["c++"].startswith("g++ ") and words["ld"].startswith("GNU ld")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import zipfile
@@ -13,21 +14,28 @@ import pytest
 from auditwheel.architecture import Architecture
 from auditwheel.libc import Libc
 from auditwheel.policy import WheelPolicies
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
 
+from build_tools.materials.sbom import FILE_NAME as SBOM
+from build_tools.materials.sbom import libraries_of
 from build_tools.toolkit.arch import parse_arch
 from build_tools.toolkit.driver_stub import DRIVER_SYMBOLS, build_driver_stub
 from build_tools.toolkit.toolkit import Toolkit
+from build_tools.wheel import pack, steps
 from build_tools.wheel.contents import WheelContents
+from build_tools.wheel.inside import add_parts
 from build_tools.wheel.metadata import cuda_requirements
 from build_tools.wheel.pack import complete_wheel
 from build_tools.wheel.platform_tag import platform_for
+from build_tools.wheel.unpacked import UnpackedWheel
 from llamaproof.binary.elf import read_elf
 from llamaproof.binary.manylinux import glibc_of, oldest_platform
 from llamaproof.errors import BadInput, LlamaproofError
 from llamaproof.process import run
-from tests.support.build_tools.small_source import small_tree, write_small_source
+from tests.support.build_tools.small_source import COMPILED, small_tree, write_small_source
 from tests.support.wheel_facts import MAKING
 
 VERSION = "0.3.16+llamaproof.2.gabc.cu130.sm89"
@@ -84,6 +92,7 @@ def contents(tree: Path, *, cuda: bool = True, not_reproducible: str = "") -> Wh
         archs=parse_arch("89" if cuda else "cpu"),
         toolkit=toolkit() if cuda else None,
         making=replace(MAKING, reproducible=not_reproducible or True),
+        compiled=COMPILED,
     )
 
 
@@ -113,7 +122,7 @@ def test_what_the_source_says_of_itself_is_kept_letter_by_letter(wheel: Path) ->
     metadata = member(wheel, "METADATA").decode()
     assert "Summary: Small \u2713\n" in metadata
     assert metadata.endswith("\n\nFrom here on\nnothing changes \u2713\n")
-    assert member(wheel, "licenses/LICENSE.md") == b"MIT\n"
+    assert member(wheel, "licenses/llama-cpp-python/LICENSE.md") == b"MIT\n"
     assert b"Generator: a backend\n" in member(wheel, "dist-info/WHEEL")
 
 
@@ -163,6 +172,59 @@ def test_a_wheel_whose_compile_was_not_enclosed_says_why_it_is_not_reproducible(
 
     assert said("a", "unshare is not permitted") == "unshare is not permitted"
     assert said("b", "") is True
+
+
+def test_every_licence_file_is_listed_and_there(wheel: Path) -> None:
+    metadata = BytesParser().parsebytes(member(wheel, "METADATA"))
+    assert metadata["Metadata-Version"] == "2.4" and metadata["License"] is None
+    assert "MIT" in metadata["License-Expression"]
+    assert "GPL-3.0-or-later WITH GCC-exception-3.1" in metadata["License-Expression"]
+    listed = metadata.get_all("License-File", [])
+    with zipfile.ZipFile(wheel) as archive:
+        there = {n.partition("/licenses/")[2] for n in archive.namelist() if "/licenses/" in n}
+    assert set(listed) == there and len(listed) == len(there)
+    assert {"llama-cpp-python/LICENSE.md", "llama.cpp/LICENSE", "libgomp/COPYING3.txt"} <= there
+    assert not [c for c in metadata.get_all("Classifier", []) if c.startswith("License")]
+
+
+def test_the_sbom_names_every_library_of_the_wheel(wheel: Path) -> None:
+    sbom = member(wheel, f".dist-info/sboms/{SBOM}").decode()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(sbom) is None
+    with zipfile.ZipFile(wheel) as archive:
+        libraries = {
+            name: hashlib.sha256(archive.read(name)).hexdigest()
+            for name in archive.namelist()
+            if archive.read(name).startswith(b"\x7fELF")
+        }
+    assert libraries_of(sbom) == libraries and len(libraries) == 4
+
+
+def test_a_library_that_nothing_accounts_for_is_refused(
+    made: Path, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add_another(wheel: UnpackedWheel, _contents: WheelContents) -> None:
+        library(wheel.libraries / "libextra.so")
+
+    monkeypatch.setattr(pack, "STEPS", (add_another, *steps.STEPS))
+    with pytest.raises(LlamaproofError, match=r"llama_cpp/lib/libextra\.so"):
+        complete_wheel(made, contents(tree), tmp_path / "dist")
+    assert not (tmp_path / "dist").exists()
+
+
+@pytest.mark.parametrize("change", ["another", "changed", "gone"])
+def test_a_library_that_changes_after_the_sbom_is_refused(
+    made: Path, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    def meddle(wheel: UnpackedWheel, _contents: WheelContents) -> None:
+        library(wheel.libraries / ("libggml-new.so" if change == "another" else "libllama.so"))
+        if change == "gone":
+            (wheel.libraries / "libllama.so").unlink()
+
+    place = steps.STEPS.index(add_parts) + 1
+    changed = (*steps.STEPS[:place], meddle, *steps.STEPS[place:])
+    monkeypatch.setattr(pack, "STEPS", changed)
+    with pytest.raises(LlamaproofError, match="the SBOM does not name"):
+        complete_wheel(made, contents(tree), tmp_path / "dist")
 
 
 def test_record_lists_every_other_member_with_its_hash(wheel: Path) -> None:

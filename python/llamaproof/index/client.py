@@ -52,6 +52,19 @@ def read_projects(root: str) -> tuple[str, ...]:
     return tuple(link["href"].rstrip("/") for link, _ in _links(root))
 
 
+def read_projects_json(page: str) -> tuple[str, ...]:
+    """The same, as the JSON at an address tells it.
+
+    Raises:
+        DefectFound: it is no whole document of PEP 691.
+        LlamaproofError: it cannot be fetched.
+    """
+    try:
+        return tuple(str(project["name"]) for project in json.loads(fetch(page))["projects"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DefectFound(f"the page is damaged: {error!r}", where=page) from error
+
+
 def read_project(page: str) -> tuple[Offered, ...]:
     """The files that a project's page offers.
 

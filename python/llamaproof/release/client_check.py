@@ -91,6 +91,8 @@ def _check_root(address: str, variant: str, publication: Publication) -> Iterato
     projects = client.read_projects(root)
     if list(projects) != sorted({wheel.project for wheel in expected}):
         yield _wrong("index.projects", root, f"it lists {', '.join(projects) or 'no project'}")
+    if client.read_projects_json(f"{root}index.json") != projects:
+        yield _wrong("index.json", root, "the HTML and the JSON beside it differ")
     for project in projects:
         page = f"{root}{project}/"
         offered = client.read_project(page)

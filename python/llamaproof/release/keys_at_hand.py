@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from llamaproof.errors import BadInput
+from llamaproof.errors import BadInput, DefectFound
 from llamaproof.index import layout
 from llamaproof.release.published import Published
 from llamaproof.signing import times
@@ -81,10 +81,24 @@ def _trusted(
     if keys_file is not None:
         given = read_trusted_keys(keys_file)
         if old is not None:
-            check_follows(given, old, where=keys_file)
+            _check_follows(given, old, keys_file)
         return given
     if old is not None:
         return old
     if key is None:
         raise BadInput("there is no key to sign with", hint=HOW_TO_GIVE_ONE)
     return trusting([key.public], since=now)
+
+
+def _check_follows(given: TrustedKeys, old: TrustedKeys, keys_file: Path) -> None:
+    """The same, said to the publisher himself."""
+    try:
+        check_follows(given, old, where=keys_file)
+    except DefectFound as error:
+        raise DefectFound(
+            error.what,
+            where=keys_file,
+            hint="publish a rotation before the revocation of the key that signed it. Where it is "
+            f"too late, remove {layout.KEYS} from the index, and give everybody the new keys: "
+            "nobody who trusts the old ones can follow",
+        ) from error

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import random
 import resource
+import shutil
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TimedOut
 from dataclasses import replace
+from unittest.mock import ANY
 
 import pytest
 
 from llamaproof.process import Completed, run
 from llamaproof.release import run as release_run
+from llamaproof.release.exchange import sole_use
 from llamaproof.release.publish import STEPS
-from tests.support.release.shop import PTX, SM89, Shop, bytes_of, environment, state_of
+from tests.support.release.shop import (
+    PTX,
+    SM89,
+    Shop,
+    bytes_of,
+    environment,
+    state_of,
+    wheel_with_evidence,
+)
 
 # A release that kills itself where it comes to a step: no `finally` is run, nothing is flushed.
 _KILLED = """
@@ -131,3 +146,49 @@ def test_a_file_that_changes_meanwhile_is_refused(
     assert shop.release() == 1
     assert "changed while it was being published" in capsys.readouterr().err
     assert not shop.index.exists()
+
+
+# On a disk of its own, with room for one index and not for two: in a mount namespace of the test's.
+_ON_A_SMALL_DISK = """
+import json, pathlib, subprocess, sys
+from llamaproof import cli
+from tests.support.release.shop import state_of
+disk, later = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={sys.argv[3]}", "none", disk], check=True)
+arguments = sys.argv[4:]
+first = cli.main(arguments)
+before = state_of(disk / "index")
+full = cli.main([*arguments[:1], str(later), *arguments[1:]])
+kept = state_of(disk / "index") == before
+print(json.dumps({"first": first, "full": full, "kept": kept, "files": len(before)}))
+"""
+
+
+def test_a_disk_that_is_full_leaves_the_old_index_whole(shop: Shop) -> None:
+    namespace = ("unshare", "--map-root-user", "--mount")
+    if shutil.which("unshare") is None or run((*namespace, "true"), check=False).returncode != 0:
+        pytest.skip("no mount namespace can be made here")
+    disk = shop.folder / "disk"
+    disk.mkdir()
+    later = shop.folder / "later"
+    for variant, toy in (("cu130-sm89", SM89), ("cu130-ptx", PTX)):
+        large = {"llama_cpp/noise.bin": random.Random(1).randbytes(500_000)}
+        version = toy.version.replace("1.0", "1.1")
+        wheel_with_evidence(later, variant, replace(toy, version=version, files=large))
+    arguments = shop.arguments(index=disk / "index")
+    script = (sys.executable, "-c", _ON_A_SMALL_DISK, str(disk), str(later), "800k")
+    done = run((*namespace, *script, *arguments), env=environment())
+    assert json.loads(done.lines[-1]) == {"first": 0, "full": 2, "kept": True, "files": ANY}
+    assert "make room on the disk" in done.output
+
+
+def test_a_second_release_waits_for_the_first(shop: Shop) -> None:
+    with ThreadPoolExecutor() as pool, sole_use(shop.index, print):
+        second = pool.submit(run, (sys.executable, "-m", "llamaproof", *shop.arguments()),
+                             env=environment())  # fmt: skip
+        with pytest.raises(TimedOut):
+            second.result(timeout=10)
+        assert not shop.index.exists()
+    done = second.result()
+    assert "another release is using index; waiting for it" in done.output
+    assert shop.index.exists()

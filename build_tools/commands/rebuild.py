@@ -31,7 +31,9 @@ def configure_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentPar
 def execute(args: argparse.Namespace) -> int:
     """Rebuild; prints the verdict and every difference."""
     toolkit = toolkit_settings({}, os.environ)
-    rebuilt = rebuild(args.checkout, args.wheel, toolkit, jobs=args.jobs, anyway=args.anyway)
+    rebuilt = rebuild(
+        args.checkout, args.wheel, toolkit, jobs=max(1, args.jobs), anyway=args.anyway
+    )
     if not rebuilt.differences:
         show(f"rebuild: the same bytes, sha256 {sha256_of(rebuilt.path)}")
         return HOLDS

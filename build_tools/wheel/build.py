@@ -17,6 +17,9 @@ from build_tools.wheel.inputs import Inputs, Wanted, take_inputs
 from build_tools.wheel.pack import complete_wheel
 from build_tools.wheel.settings import Places, config_settings
 
+# What scikit-build-core leaves in a build folder that it has configured.
+_OF_BACKEND = ".skbuild-info.json"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -107,6 +110,9 @@ def _compile(inputs: Inputs, run: Run, enclosure: Enclosure, scratch: Path) -> B
 
 def _enclosure(inputs: Inputs, objects: Path, scratch: Path) -> Enclosure:
     objects.mkdir(parents=True, exist_ok=True)
+    if not (objects / _OF_BACKEND).exists():
+        # Configured by other means, for other paths: CMake would refuse it.
+        (objects / "CMakeCache.txt").unlink(missing_ok=True)
     view = scratch / "view"
     view.mkdir()
     real = Places(

@@ -73,6 +73,15 @@ def test_the_same_inputs_give_the_same_bytes_and_one_changed_byte_is_named(
     )
 
 
+def test_a_build_folder_that_was_configured_by_hand_is_taken_over(checkout: Path) -> None:
+    objects = checkout / "objects"
+    objects.mkdir()
+    cache = "CMAKE_CACHEFILE_DIR:INTERNAL=/elsewhere\nCMAKE_HOME_DIRECTORY:INTERNAL=/elsewhere\n"
+    (objects / "CMakeCache.txt").write_text(cache)
+    run = Run(jobs=2, cached=False, objects=objects, out=checkout / "dist")
+    assert build_from(checkout, inputs(checkout), run).path.exists()
+
+
 def test_an_input_that_is_not_as_it_was_is_named_before_anything_is_compiled(
     wheel: Path, checkout: Path, rebuild: Rebuild, capsys: pytest.CaptureFixture[str]
 ) -> None:

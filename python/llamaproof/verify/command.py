@@ -13,7 +13,7 @@ from llamaproof.reports.outcome import worst
 from llamaproof.reports.printer import Printer
 from llamaproof.signing.trusted_keys import FILE_NAME, TrustedKeys, read_trusted_keys
 from llamaproof.verify.places import checks
-from llamaproof.verify.terminal import print_check
+from llamaproof.verify.terminal import print_check, print_name
 
 SCHEMA = Schema(name="llamaproof.verification", version=1)
 
@@ -49,7 +49,7 @@ def execute(args: argparse.Namespace) -> int:
     trusted = TrustedKeys() if args.key is None else read_trusted_keys(args.key)
     printer = Printer()
     found = []
-    for check in checks(args.place, trusted):
+    for check in checks(args.place, trusted, lambda wheel: print_name(wheel, printer)):
         print_check(check, printer)
         found.append(check)
     outcome = worst(check.outcome for check in found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from llamaproof.attestation.check import check_wheel
@@ -38,11 +38,14 @@ _SIDECARS = {
 }
 
 
-def checks(place: str, trusted: TrustedKeys) -> Iterator[WheelCheck]:
+def checks(
+    place: str, trusted: TrustedKeys, begin: Callable[[str], None] = lambda _name: None
+) -> Iterator[WheelCheck]:
     """Check each wheel of a place, one after the other.
 
     Args:
         place: a wheel, a folder that holds wheels, or the address of a wheel or an index.
+        begin: is told the name of each wheel before it is read, which can take a while.
 
     Raises:
         BadInput: there is no wheel.
@@ -50,9 +53,11 @@ def checks(place: str, trusted: TrustedKeys) -> Iterator[WheelCheck]:
     """
     if is_url(place):
         for link in wheels_at(place):
+            begin(link.name)
             yield _check_link(link, trusted)
         return
     for wheel in _wheels(Path(place)):
+        begin(wheel.name)
         yield check_wheel(wheel, trusted)
 
 

@@ -19,9 +19,13 @@ _WORDS = {
 }
 
 
+def print_name(wheel: str, printer: Printer) -> None:
+    """Print which wheel is looked at, before it is."""
+    printer.heading(_plain(wheel))
+
+
 def print_check(check: WheelCheck, printer: Printer) -> None:
     """Print each point in a line, and what they come to."""
-    printer.heading(_plain(check.wheel))
     if check.sha256:
         printer.line(f"sha256 {check.sha256}")
     for finding in check.findings:

@@ -14,6 +14,8 @@ from llamaproof.verify.index_page import WheelLink, link_of, parse_page
 # From a root over a variant and `simple/` to a project.
 _DEPTH = 4
 _MOST_PAGES = 500
+# Where an index has its pages for pip and uv.
+_FOR_CLIENTS = "simple/"
 
 
 def wheels_at(url: str) -> Iterator[WheelLink]:
@@ -37,6 +39,9 @@ def wheels_at(url: str) -> Iterator[WheelLink]:
             asked.add(address)
             page = parse_page(_page(address))
             below += page.below
+            if address == url and not page.wheels and not page.below:
+                # A page for people, at the root.
+                below.append(urllib.parse.urljoin(page.url, _FOR_CLIENTS))
             for link in page.wheels:
                 _require_same_kind(address, link.url)
                 found.setdefault(link.url, link)

@@ -41,8 +41,9 @@ class WheelLink:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexPage:
-    """The wheels of a page, and the pages that lie below it."""
+    """The wheels of a page, and the pages that lie below it; its own address after redirects."""
 
+    url: str
     wheels: tuple[WheelLink, ...]
     below: tuple[str, ...]
 
@@ -81,7 +82,9 @@ def _of_json(text: str, url: str) -> IndexPage:
     except (ValueError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise BadInput(f"the page is no index: {error!r}", where=url) from error
     below = tuple(urllib.parse.urljoin(url, name) for name in projects)
-    return IndexPage(wheels=tuple(one for one in links if one.name.endswith(".whl")), below=below)
+    return IndexPage(
+        url=url, wheels=tuple(one for one in links if one.name.endswith(".whl")), below=below
+    )
 
 
 def _json_link(file: Mapping[str, Any], url: str) -> WheelLink:
@@ -130,7 +133,7 @@ def _sorted_out(links: list[tuple[str, Mapping[str, str | None]]], page: str) ->
             )
         elif plain.startswith(_folder(page)) and plain.endswith("/"):
             below.append(plain)
-    return IndexPage(wheels=tuple(wheels), below=tuple(_once(below, _folder(page))))
+    return IndexPage(url=page, wheels=tuple(wheels), below=tuple(_once(below, _folder(page))))
 
 
 def _once(urls: list[str], but: str) -> Iterator[str]:

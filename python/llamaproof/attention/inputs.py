@@ -146,8 +146,8 @@ def _drawn(
     """K and V of all cells and the queries; no V where it is part of K.
 
     `random`: all are normally distributed. `flat`: queries of zero, and V within 5% of a size.
-    `peak`: each query has one score of a size, and small ones. `subnormal`: K and V are subnormal
-    numbers of f16, V of one sign, and scores are as large as those of random data.
+    `peak`: each query has one score of a size, and small ones. `subnormal`: V holds subnormal
+    numbers of f16, of one sign: their mean is then no smaller than they are.
     """
     columns = cell.n_kv_heads * cell.heads.v
     has_v = _has_v(ggml, cell)
@@ -168,10 +168,8 @@ def _drawn(
         return k, wanted, q
     q += _looks(cell, k, seen, recipe.seen)
     if recipe.values == "subnormal":
-        q /= np.float32(_gain(cell.type_k) * _SUBNORMAL)
-        k *= np.float32(_SUBNORMAL)
-        if wanted is not None:
-            wanted = np.float32(_SUBNORMAL) * (1 + np.abs(wanted) / 8)
+        rows = k if wanted is None else wanted
+        rows[:] = np.float32(_SUBNORMAL) * (1 + np.abs(rows) / 8)
     return k, wanted, q
 
 

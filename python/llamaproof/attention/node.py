@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from llamaproof.attention.cell import Cell
-from llamaproof.attention.v_in_k import columns_of_v, is_view
+from llamaproof.attention.v_in_k import columns_of_v, is_view, type_of_v
 from llamaproof.ggml import Context, Ggml, GgmlType, Tensor
 
 _SWAP_TOKENS_WITH_HEADS = (0, 2, 1, 3)
@@ -164,7 +164,7 @@ def _attend(
     return context.flash_attn_ext(
         context.permute(_by_stream(context, q, cell), _SWAP_TOKENS_WITH_HEADS),
         _attended(context, k_seen, cell.type_k),
-        _attended(context, v_seen, cell.type_v),
+        _attended(context, v_seen, type_of_v(context.ggml, cell)),
         mask,
         scale=1.0 / math.sqrt(cell.heads.k),
         max_bias=cell.extras.max_bias,

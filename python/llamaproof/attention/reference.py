@@ -11,6 +11,7 @@ import numpy.typing as npt
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.inputs import Bytes, Inputs, latent_v
 from llamaproof.attention.seen import Mask
+from llamaproof.attention.v_in_k import type_of_v
 from llamaproof.ggml import Ggml, GgmlType
 
 Doubles = npt.NDArray[np.float64]
@@ -63,7 +64,7 @@ def exact(ggml: Ggml, cell: Cell, inputs: Inputs) -> Doubles:
     if v_rows is None:
         v_rows = latent_v(ggml, cell, k_rows)
     k = _decoded(ggml, cell, cell.type_k, k_rows)
-    v = _decoded(ggml, cell, cell.type_v, v_rows)
+    v = _decoded(ggml, cell, type_of_v(ggml, cell), v_rows)
     q = inputs.q.reshape(cell.n_streams, cell.n_tokens, *inputs.q.shape[1:])
     scoring = scoring_of(cell, inputs)
     streams = range(cell.n_streams)

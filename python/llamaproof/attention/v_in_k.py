@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from llamaproof.attention.cell import Cell, Layout
-from llamaproof.ggml import Ggml, KvLayout
+from llamaproof.ggml import Ggml, GgmlType, KvLayout
 
 # `apart`: V has a tensor and values of its own. The others are views of K.
 PlaceOfV = Literal["apart", "first of K", "last of K"]
@@ -33,6 +33,11 @@ def place_of_v(ggml: Ggml, cell: Cell) -> PlaceOfV:
 def is_view(ggml: Ggml, cell: Cell) -> bool:
     """Whether V has no tensor of its own."""
     return place_of_v(ggml, cell) != "apart"
+
+
+def type_of_v(ggml: Ggml, cell: Cell) -> GgmlType:
+    """V's type: that of K where it is a view of it."""
+    return cell.type_k if is_view(ggml, cell) else cell.type_v
 
 
 def columns_of_v(ggml: Ggml, cell: Cell) -> slice:

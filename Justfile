@@ -2,7 +2,8 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 set positional-arguments := true
 
 python := env("PYTHON", "python3")
-venv := justfile_directory() / ".venv/bin/python"
+tools := justfile_directory() / ".venv/bin"
+venv := tools / "python"
 
 export PYTHONDONTWRITEBYTECODE := "1"
 
@@ -27,6 +28,8 @@ test *ARGS: native
     @{{ venv }} -m build_tools cpp-lint
     @{{ venv }} -m mypy python build_tools tests
     @{{ venv }} -m build_tools docs --check
+    @{{ tools }}/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+    @{{ tools }}/zizmor --offline --quiet .github/workflows
     @{{ venv }} -m pytest "$@"
 
 # Run the tests that need nvcc and stock libraries (build-wheel with SERIES=none OUT=build/stock)
@@ -40,6 +43,10 @@ test-stock: native
 # Run the tests that need the wheel in dist/ and nvcc: its kernels, sound and with planted defects
 test-wheel: native
     CUDA_HOME="$({{ venv }} -m build_tools toolkit)" {{ venv }} -m pytest tests/wheel
+
+# Install from an index on the loopback with real clients: pip, an old pip, uv
+test-clients *ARGS: native
+    LLAMAPROOF_OLD_PIP="$({{ venv }} -m build_tools old-pip)" {{ venv }} -m pytest tests/clients "$@"
 
 # Look at the pages of an index as people do: in Chromium, and in w3m where it is there
 test-browser *ARGS: native
@@ -56,6 +63,14 @@ prove *ARGS: native
 # Publish the wheels in dist/ into dist/index by the policy of release.toml: just release --dry-run
 release *ARGS: native
     @{{ venv }} -m llamaproof release "$@"
+
+# Print the variants of release.toml as the jobs of a hosted CI
+matrix *ARGS: env
+    @{{ venv }} -m build_tools matrix "$@"
+
+# Bring the index as it is published into dist/index, so that a release continues it
+fetch-index *ARGS: env
+    @{{ venv }} -m build_tools fetch-index "$@"
 
 # Measure attention with the wheels in dist/: just bench --on emulator (others: just llamaproof bench)
 bench *ARGS: native

@@ -21,6 +21,7 @@ _TESTS = Path(__file__).parent
 _LACKING: dict[str, Callable[[], str | None]] = {
     "fast": lambda: None,
     "browser": needs.lacking_browser,
+    "clients": needs.lacking_clients,
     "nvcc": needs.lacking_nvcc,
     "releases": lambda: None,  # each test names the releases it is about
     "stock": needs.lacking_stock,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from llamaproof.process import run
 
-LOCKED = ("env", "cuda13", "just", "virtualenv", "wheel")
+LOCKED = ("env", "cuda13", "just", "oldpip", "virtualenv", "wheel")
 UV = "uv==0.13.9"
 
 

@@ -108,4 +108,6 @@ def test_what_needs_nothing_runs(tmp_path: Path) -> None:
 def test_planted_a_test_in_a_folder_that_says_no_need_is_refused(tmp_path: Path) -> None:
     done = collected(tmp_path, "elsewhere/test_it.py")
     assert done.returncode != 0
-    assert "belongs to a folder that says what it needs: fast, nvcc" in done.output
+    assert (
+        "belongs to a folder that says what it needs: fast, browser, clients, nvcc" in done.output
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import llamaproof
 from tests.support.browser.chromium import find_chromium
+from tests.support.clients.programs import find_uv, old_pip
 from tests.support.toolkit import find_toolkit
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -23,6 +24,14 @@ def native_libraries_are_built() -> bool:
 def lacking_browser() -> str | None:
     if find_chromium() is None:
         return "no Chromium: apt install chromium"
+    return None
+
+
+def lacking_clients() -> str | None:
+    if old_pip() is None:
+        return "LLAMAPROOF_OLD_PIP names no python with an old pip: just test-clients sets it"
+    if find_uv() is None:
+        return "no uv: just env"
     return None
 
 

@@ -12,7 +12,7 @@ from build import BuildBackendException, ProjectBuilder
 from build_tools.wheel.enclosure import Enclosure
 from build_tools.wheel.output import BackendOutput
 from llamaproof.errors import CommandFailed, LlamaproofError
-from llamaproof.process import run
+from llamaproof.process import describe_status, run
 
 # A CUDA object with many template instances prints nothing for minutes on a slow machine.
 _SILENCE_LIMIT_S = 1800.0
@@ -77,9 +77,22 @@ def run_backend(
         wheel = builder.build("wheel", out, settings)
     except BuildBackendException as error:
         if isinstance(error.exception, CommandFailed):
-            raise error.exception from None
+            raise _of_the_source(error.exception, tree) from None
         raise LlamaproofError(f"the build backend failed: {error}", where=tree) from error
     return BackendWheel(path=Path(wheel), steps=output.steps)
+
+
+def _of_the_source(failed: CommandFailed, tree: Path) -> CommandFailed:
+    """The failure of what was really wanted, not of the programs that started it."""
+    if failed.returncode is None:
+        return failed
+    return CommandFailed(
+        f"the source's build backend {describe_status(failed.returncode)}",
+        where=tree,
+        hint="the first error above says why",
+        returncode=failed.returncode,
+        output=failed.output,
+    )
 
 
 def _beside_cache(cache: Path, enclosure: Enclosure, command: Sequence[str]) -> tuple[str, ...]:

@@ -168,8 +168,9 @@ def test_a_folder_where_nothing_was_compiled_is_refused(tmp_path: Path) -> None:
 
 def test_a_compiler_that_objects_is_heard(folder: Path) -> None:
     (folder / "tree" / "vendor" / "llama.cpp" / "llama.cpp").write_text("#error planted here\n")
-    with pytest.raises(CommandFailed, match="planted here"):
+    with pytest.raises(CommandFailed, match="planted here") as caught:
         build(enclosure_of(folder))
+    assert caught.value.what == "the source's build backend failed with exit status 1"
 
 
 def test_where_no_namespace_can_be_had_the_reason_is_kept(

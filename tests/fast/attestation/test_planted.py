@@ -317,6 +317,12 @@ def test_an_envelope_without_a_signature(published: Published) -> None:
     assert "provenance.damaged" in codes(check, Outcome.DEFECT)
 
 
+def test_two_signatures_under_one_name(published: Published) -> None:
+    path = published.beside(PROVENANCE_SUFFIX)
+    changed(path, lambda members: members["signatures"].append(dict(members["signatures"][0])))
+    assert "provenance.damaged" in codes(found(published), Outcome.DEFECT)
+
+
 def test_a_payload_that_was_changed_after_it_was_signed(published: Published) -> None:
     def change(members: Any) -> None:
         payload = base64.b64decode(members["payload"]).replace(b'"cuda": "13.0"', b'"cuda": "12.4"')

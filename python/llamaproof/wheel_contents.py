@@ -17,7 +17,7 @@ FILE_NAME = "llamaproof.json"
 SCHEMA = Schema(name="llamaproof.wheel", version=3)
 
 # Wheels of these go on being used: what they say is read, and they say nothing of their making.
-_BEFORE_MAKING = Schema(name=SCHEMA.name, version=2)
+_BEFORE_MAKING = 2
 _HINT = "get the wheel anew, or build it again"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -141,8 +141,9 @@ def parse_contents(text: bytes, *, where: object) -> WheelFacts:
     try:
         if members.get("schema") == 1 and "version" in members:
             return _before_making(members, str(members["version"]))
-        if members.get("version") == _BEFORE_MAKING.version:
-            document.expect(members, _BEFORE_MAKING, where=where, hint=_HINT)
+        if members.get("version") == _BEFORE_MAKING:
+            before = Schema(name=SCHEMA.name, version=_BEFORE_MAKING)
+            document.expect(members, before, where=where, hint=_HINT)
             return _before_making(members, str(members["package_version"]))
         document.expect(members, SCHEMA, where=where, hint=_HINT)
         return _facts(members)

@@ -10,6 +10,8 @@ from typing import Any
 from llamaproof.attention import rows
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE, MAX_ROW_NMSE
+from llamaproof.attention.families import find_family
+from llamaproof.emulator.masked_work import MaskedWork, masked_work
 from llamaproof.executor.launches import ExecutedLaunch, read_reports
 from llamaproof.executor.machine import KernelFinding
 from llamaproof.reports.document import Schema
@@ -118,8 +120,20 @@ class EmulationEvidence:
         return {
             "inputs": self.inputs,
             "seconds": self.seconds,
-            "cells": [_cell_json(cell, result) for cell, result in self.results.items()],
+            "cells": [
+                {**_cell_json(cell, result), **self.masked_json(cell)}
+                for cell, result in self.results.items()
+            ],
         }
+
+    def masked(self, cell: Cell) -> MaskedWork | None:
+        """The work that a cell's kernel did for what the mask hides."""
+        return masked_work(cell, find_family(self.inputs), self.results[cell].launches)
+
+    def masked_json(self, cell: Cell) -> dict[str, Any]:
+        """That work as plain values, where it is known."""
+        work = self.masked(cell)
+        return {} if work is None else {"masked_tiles": work.json()}
 
 
 def emulation_json(runs: Sequence[EmulationEvidence]) -> dict[str, Any]:

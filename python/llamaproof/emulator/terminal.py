@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE, MAX_ROW_NMSE
 from llamaproof.emulator.decode import LOGITS_NMSE_LIMIT, DecodedStep, ModelEvidence
+from llamaproof.emulator.masked_work import MaskedWork
 from llamaproof.emulator.results import CellResult, CellVerdict, EmulationEvidence
 from llamaproof.reports.blocks import Table, Tone, Toned
 from llamaproof.reports.printer import Printer
@@ -22,7 +23,17 @@ _TONES: dict[CellVerdict, Tone] = {
 }
 _FINDINGS_SHOWN = 40
 _SHAPE = ("heads", "K/V", "ratio", "tokens", "n_kv")
-_FIGURES = ("NMSE", "worst row", "CPU's NMSE", "warp instr.", "mma", "mma used", "MB read", "again")
+_FIGURES = (
+    "NMSE",
+    "worst row",
+    "CPU's NMSE",
+    "warp instr.",
+    "mma",
+    "mma used",
+    "hidden",
+    "MB read",
+    "again",
+)
 _STEP = ("from", "tokens", "NMSE of logits", "same choice", "launches", "warp instr.", "s")
 
 
@@ -33,7 +44,7 @@ def print_evidence(evidence: EmulationEvidence, printer: Printer) -> None:
             title=f"{evidence.target} executed for {evidence.gpu} (sm_{evidence.sm}) on "
             f"{evidence.inputs} inputs, against attention in float64",
             head=(*_SHAPE, "verdict", *_FIGURES),
-            rows=[_row(*each) for each in evidence.results.items()],
+            rows=[_row(*each, evidence.masked(each[0])) for each in evidence.results.items()],
             figures=_FIGURES,
         )
     )
@@ -53,7 +64,8 @@ def print_evidence(evidence: EmulationEvidence, printer: Printer) -> None:
     printer.line(
         f"NMSE may be at most {MAX_NMSE:g}, of a row (one head of one token) {MAX_ROW_NMSE:g}. "
         "CPU's: of ggml's CPU backend, which is no reference and may be wrong. mma used: "
-        "multiply-adds whose row and column are not all zero. MB read: distinct 32-byte "
+        "multiply-adds whose row and column are not all zero. Hidden: tiles of which no token sees "
+        "anything, and the share of them that is computed all the same. MB read: distinct 32-byte "
         "sectors of each block. Again: sectors that more than one block reads, over those that are "
         "read at all.",
         tone="dim",
@@ -101,20 +113,23 @@ def _step_row(step: DecodedStep) -> tuple[str | Toned, ...]:
     )
 
 
-def _row(cell: Cell, result: CellResult) -> tuple[str | Toned, ...]:
+def _row(cell: Cell, result: CellResult, masked: MaskedWork | None) -> tuple[str | Toned, ...]:
     types = f"{cell.types}, {cell.layout}" if cell.layout else cell.types
     streams = f" x {cell.n_streams}" if cell.n_streams > 1 else ""
     shape = (cell.heads, types, cell.ratio, f"{cell.n_tokens}{streams}", cell.n_kv)
     verdict = Toned(result.verdict.value, _TONES[result.verdict])
-    return (*map(str, shape), verdict, *_figures(result))
+    return (*map(str, shape), verdict, *_figures(result, masked))
 
 
-def _figures(result: CellResult) -> Iterable[str]:
+def _figures(result: CellResult, masked: MaskedWork | None) -> Iterable[str]:
     if not result.launches:
         return ["-"] * len(_FIGURES)
     macs = result.total("mma_macs")
     unique = result.total("sectors_read_unique")
     again = result.total("sectors_read_per_block") - unique
+    hidden = ""
+    if masked is not None and masked.hidden:
+        hidden = f"{masked.hidden}/{masked.tiles}, {masked.worked_on:.0%}"
     return [
         f"{result.nmse:.2g}",
         f"{result.worst_row:.2g}",
@@ -122,6 +137,7 @@ def _figures(result: CellResult) -> Iterable[str]:
         f"{result.total('warp_instructions'):,}",
         f"{result.total('mma_ops'):,}",
         f"{result.total('mma_macs_used') / macs:.0%}" if macs else "-",
+        hidden or "-",
         f"{32e-6 * result.total('sectors_read_per_block'):.2f}",
         f"{again / unique:.2f}" if unique else "-",
     ]

@@ -128,7 +128,15 @@ class Executed:
         return f"{self.gpu.name}: {whose}{self.filled} inputs: {', '.join(found)}{largest}"
 
     def json(self) -> dict[str, Any]:
-        cells = self.evidence.results.items() if self.evidence is not None else ()
+        evidence = self.evidence
+        cells = (
+            []
+            if evidence is None
+            else [
+                {**_cell_json(cell, result), **evidence.masked_json(cell)}
+                for cell, result in evidence.results.items()
+            ]
+        )
         return {
             "gpu": self.gpu.name,
             "sm": self.gpu.sm,
@@ -139,7 +147,7 @@ class Executed:
             "reasons": list(self.reasons),
             "outcome": self.outcome.value,
             "words": self.words,
-            "cells": [_cell_json(cell, result) for cell, result in cells],
+            "cells": cells,
         }
 
 

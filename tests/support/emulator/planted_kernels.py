@@ -186,3 +186,42 @@ def compile_instance(folder: Path, instance: Instance, edits: Sequence[Edit], *,
     includes = [f"-I{PATCHED_SOURCE}", f"-I{PATCHED_SOURCE.parent / 'include'}"]
     process.run([nvcc(), "-ptx", f"-arch=compute_{sm}", *_FLAGS, *includes, unit, "-o", out])
     return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernels:
+    """Executes cells with the wheel's kernels, sound or edited."""
+
+    bench: Bench
+    sound: Mapping[Cell, CellResult]
+    folder: Path
+    family: Family = RANDOM
+
+    def edited(self, where: Cell, *edits: Edit, name: str) -> CellResult:
+        """A cell, with the kernel that the wheel launches for it edited and compiled anew."""
+        compiled = self.compiled(where, *edits, name=name)
+        return compiled.execute(where, self.family, name=f"{name}-run")
+
+    def compiled(self, where: Cell, *edits: Edit, name: str) -> Compiled:
+        """The kernel that the wheel launches for a cell, edited and compiled anew."""
+        sound = self.sound[where]
+        work = self.folder / name
+        work.mkdir()
+        instance = Instance.launched(sound)
+        ptx = compile_instance(work, instance, edits, sm=sound.launches[0].ptx_sm)
+        return Compiled(bench=self.bench, ptx=ptx, kernel=instance.kernel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiled:
+    """An edited kernel, in place of the wheel's own."""
+
+    bench: Bench
+    ptx: Path
+    kernel: str
+
+    def execute(self, where: Cell, family: Family, *, name: str) -> CellResult:
+        found = self.bench.execute(
+            [where], name=name, family=family, ptx=self.ptx, kernel=self.kernel
+        )
+        return found[where]

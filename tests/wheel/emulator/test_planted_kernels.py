@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from llamaproof.attention.cell import Cell
 from llamaproof.attention.error import MAX_NMSE
-from llamaproof.attention.families import RANDOM, Family, find_family
+from llamaproof.attention.families import find_family
 from llamaproof.emulator.results import CellResult, CellVerdict
 from llamaproof.executor.finding_kind import FindingKind
 from llamaproof.executor.machine import KernelFinding
@@ -19,9 +18,8 @@ from tests.support.emulator.planted_kernels import (
     MMA,
     Bench,
     Edit,
-    Instance,
+    Kernels,
     cell,
-    compile_instance,
 )
 
 # One token and many: 35 leave the last tile's rows partly empty. Ratio 16 fills a head group.
@@ -82,28 +80,6 @@ FIVE_READS = Edit(
     "cp_async_cg_16<preload>(tile_KV_32 +",
     "for (int r = 0; r < 5; ++r) cp_async_wait_all(), cp_async_cg_16<preload>(tile_KV_32 +",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kernels:
-    """Executes cells with the wheel's kernels, sound or edited."""
-
-    bench: Bench
-    sound: Mapping[Cell, CellResult]
-    folder: Path
-    family: Family = RANDOM
-
-    def edited(self, where: Cell, *edits: Edit, name: str) -> CellResult:
-        """A cell, with the kernel that the wheel launches for it edited and compiled anew."""
-        sound = self.sound[where]
-        work = self.folder / name
-        work.mkdir()
-        instance = Instance.launched(sound)
-        ptx = compile_instance(work, instance, edits, sm=sound.launches[0].ptx_sm)
-        found = self.bench.execute(
-            [where], name=f"{name}-run", family=self.family, ptx=ptx, kernel=instance.kernel
-        )
-        return found[where]
 
 
 @pytest.fixture(scope="module")

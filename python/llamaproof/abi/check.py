@@ -11,7 +11,7 @@ from llamaproof import wheel_contents
 from llamaproof.abi.baseline import compare_exports, compare_headers, export_facts
 from llamaproof.abi.bindings import find_package, read_bindings
 from llamaproof.abi.c_headers import locate_headers, parse
-from llamaproof.abi.claims import check_claims, read_claims
+from llamaproof.abi.claims import check_claims, making_facts, read_claims
 from llamaproof.abi.compare import compare
 from llamaproof.abi.compiler import find_compiler
 from llamaproof.abi.cuda_runtime import check_cuda_runtime
@@ -113,6 +113,7 @@ def _check_binary(
         },
         facts={
             "version": claims.version or target.version,
+            **making_facts(claims),
             **library_facts(libraries),
             "device_code": code.json(),
         },

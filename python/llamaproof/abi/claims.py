@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.tags import Tag
@@ -95,6 +96,14 @@ def read_claims(target: Target) -> Claims:
         package_version=target.version or "",
         contents=wheel_contents.read_contents(target),
     )
+
+
+def making_facts(claims: Claims) -> dict[str, Any]:
+    """What the wheel says of its compilers; nothing for one that says nothing of its making."""
+    making = claims.contents.making if claims.contents is not None else None
+    if making is None:
+        return {}
+    return {"made_with": dict(making.made_with), "reproducible": making.reproducible}
 
 
 def check_claims(claims: Claims, target: Target) -> Iterator[AbiFinding]:

@@ -33,6 +33,7 @@ def print_result(result: Result, printer: Printer, *, notes: bool, kernels: bool
 
 
 def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
+    yield from _making(facts)
     unbound = facts.get("unbound_functions")
     if unbound:
         yield f"{len(unbound)} functions of the headers are bound by no module (see the JSON)"
@@ -57,6 +58,16 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
             f"{len(stacked)} with a stack, up to "
             f"{max((k['stack_bytes'] for k in stacked), default=0)} bytes (--kernels lists them)"
         )
+
+
+def _making(facts: Mapping[str, Any]) -> Iterator[str]:
+    """The compilers, of a wheel that names them."""
+    words = facts.get("made_with", {})
+    named = [words[name] for name in ("c++", "nvcc") if name in words]
+    if named:
+        yield "made with " + "; ".join(named)
+    if isinstance(reason := facts.get("reproducible"), str):
+        yield f"another build of it may give other bytes: {reason}"
 
 
 def _kernel_table(attention: Sequence[Mapping[str, Any]]) -> Table:

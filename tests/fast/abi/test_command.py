@@ -110,3 +110,17 @@ def test_a_json_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> No
     (tmp_path / "folder").mkdir()
     assert main([*_pair(tmp_path), "--json", str(tmp_path / "folder")]) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "headers", "llama_cpp"]
+
+
+def test_a_wheel_that_names_its_compilers_is_shown_with_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = write_wheel(tmp_path / "ours", ToyWheel())
+    report = tmp_path / "report.json"
+    assert main(["abi", str(ours), "--json", str(report)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "made with g++ (Debian 12.2.0-14+deb12u1) 12.2.0; Cuda compilation tools" in said
+    facts = json.loads(report.read_text())["facts"]
+    assert facts["made_with"]["ld"].startswith("GNU ld") and facts["reproducible"] is True
+    main(["abi", str(write_wheel(tmp_path / "others", ToyWheel(made_here=False)))])
+    assert "made with" not in capsys.readouterr().out

@@ -27,8 +27,7 @@ from llamaproof.target import Target
 
 # Long enough for a queueing system to start one; that there is none is told all the while.
 NO_WORKER_LIMIT_S = 300.0
-_CONNECT_S = 10.0
-_ANSWER_S = 30.0
+_CONNECT_S = 5.0
 _LOOK_S = 0.1
 _TELL_S = 1.0
 # Batches that took every worker they were given are tried once more, each alone: most of them only
@@ -115,7 +114,9 @@ class Cluster:
         known = self._parcels.get(name)
         if known is None or known.status not in ("pending", "finished"):
             with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TiB"}):
-                known = self._client.submit(_itself, data, key=f"llamaproof-target-{name}")
+                # Another key each time: one that has failed is known to the client, and is kept.
+                key = f"llamaproof-target-{name}-{uuid.uuid4().hex}"
+                known = self._client.submit(_itself, data, key=key)
             self._parcels[name] = known
         return known
 

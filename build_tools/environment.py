@@ -46,13 +46,13 @@ def make_environment(folder: Path, lock: Path, report: Report) -> None:
         raise LlamaproofError(
             "this Python has neither venv nor pip", where=sys.executable, hint=_NEITHER
         )
-    _install(folder / "bin" / "python", lock, report)
+    install_lock(folder / "bin" / "python", lock, report)
 
 
 def _virtualenv(folder: Path, report: Report) -> None:
     with tempfile.TemporaryDirectory(prefix="llamaproof-virtualenv-") as scratch:
         # With --target, the refusal of an "externally managed" Python does not arise.
-        _install(Path(sys.executable), _VIRTUALENV_LOCK, report, "--target", scratch)
+        install_lock(Path(sys.executable), _VIRTUALENV_LOCK, report, "--target", scratch)
         make = (
             sys.executable, "-m", "virtualenv", "--app-data", f"{scratch}/app-data",
             "--no-periodic-update", "--no-venv-redirect", str(folder),
@@ -60,7 +60,12 @@ def _virtualenv(folder: Path, report: Report) -> None:
         run(make, env=_environ() | {"PYTHONPATH": scratch})
 
 
-def _install(python: Path, lock: Path, report: Report, *where: str) -> None:
+def install_lock(python: Path, lock: Path, report: Report, *where: str) -> None:
+    """Install what a lock names into the environment of an interpreter, each package by its hash.
+
+    Args:
+        where: options of pip that say where it goes instead.
+    """
     install = (
         str(python), "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-user",
         "--disable-pip-version-check", "--only-binary", ":all:", "-r", str(lock), *where,

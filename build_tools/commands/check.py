@@ -8,10 +8,17 @@ import shutil
 import sys
 from pathlib import Path
 
-from build_tools.environment import make_environment
+from build_tools.environment import install_lock, make_environment
 from build_tools.progress import show
+from llamaproof.binary.cuda_libraries import needed_by_build
 from llamaproof.errors import BadInput
 from llamaproof.process import run
+from llamaproof.wheel_archive.members import members_of_wheel
+from llamaproof.wheel_archive.requirements import brings
+from llamaproof.wheel_archive.words import read_words
+
+# Of each there is a lock of the libraries that a wheel needs: requirements/wheel-cuda12.lock.
+_CUDA_MAJORS = (12, 13)
 
 
 def configure_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -49,11 +56,30 @@ def wheels_of(dist: Path) -> tuple[Path, ...]:
     return wheels
 
 
+def locks_for(wheel: Path) -> tuple[str, ...]:
+    """The lock files of what a wheel needs, by name: of Python, then of the CUDA it asks for.
+
+    Raises:
+        BadInput: it is no wheel.
+    """
+    with members_of_wheel(wheel) as members:
+        requires = read_words(members).requires
+    cuda = (
+        f"wheel-cuda{major}"
+        for major in _CUDA_MAJORS
+        if any(brings(asked, needed_by_build(major)[0]) for asked in requires)
+    )
+    return ("wheel", *cuda)
+
+
 def _install(checkout: Path, wheel: Path) -> Path:
     """An environment with the wheel and what its METADATA asks for, by hash; returns its python."""
     folder = checkout / "build" / "check-env"
     shutil.rmtree(folder, ignore_errors=True)
-    make_environment(folder, checkout / "requirements" / "wheel.lock", show)
+    locks = (checkout / "requirements" / f"{name}.lock" for name in locks_for(wheel))
+    make_environment(folder, next(locks), show)
+    for lock in locks:
+        install_lock(folder / "bin" / "python", lock, show)
     python = folder / "bin" / "python"
     pip = (python, "-m", "pip", "--disable-pip-version-check")
     run((*pip, "install", "--no-deps", wheel))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from llamaproof.process import run
 
-LOCKED = ("env", "cuda13", "just", "oldpip", "virtualenv", "wheel")
 UV = "uv==0.13.9"
 
 
@@ -23,14 +22,14 @@ def execute(args: argparse.Namespace) -> int:
     folder = args.checkout / "requirements"
     with tempfile.TemporaryDirectory(prefix="llamaproof-lock-") as scratch:
         run((sys.executable, "-m", "pip", "install", "--target", scratch, UV))
-        for name in LOCKED:
+        for source in sorted(folder.glob("*.in")):
             run(
                 (
                     Path(scratch) / "bin" / "uv", "pip", "compile", "--universal",
                     "--python-version", "3.10", "--generate-hashes", "--no-emit-index-url",
                     "--no-emit-find-links", "--no-header", "--no-annotate",
-                    folder / f"{name}.in", "-o", folder / f"{name}.lock",
+                    source, "-o", source.with_suffix(".lock"),
                 )
             )  # fmt: skip
-            print(f"locked: requirements/{name}.lock", flush=True)
+            print(f"locked: requirements/{source.stem}.lock", flush=True)
     return 0

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from llamaproof.abi.device import DeviceCode, read_device_code
 from llamaproof.process import Completed, run
+from llamaproof.target import open_target
 from tests.support.installed.scripts import RunPython
 from tests.support.models import SMALL_MODELS, write_model
 
@@ -28,6 +30,16 @@ def wheel_python() -> Path:
 def wheel() -> Path:
     """The wheel itself, from LLAMAPROOF_WHEEL."""
     return Path(os.environ["LLAMAPROOF_WHEEL"])
+
+
+@pytest.fixture(scope="session")
+def gpu_code(wheel: Path) -> DeviceCode:
+    """The wheel's GPU code; what needs it is skipped for a wheel without."""
+    with open_target(str(wheel)) as target:
+        code = read_device_code(target.libraries)
+    if not code.fatbins:
+        pytest.skip("this wheel is for the CPU: it has no GPU code")
+    return code
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llamaproof import shadow
+from llamaproof.abi.device import DeviceCode
 from llamaproof.process import Completed
 from llamaproof.target import open_target
 from llamaproof.target.libraries import linux_libraries
@@ -31,8 +32,11 @@ def _arguments(model: Path, folder: Path, *options: str, flash_attn: str = "on")
 
 
 @pytest.fixture(scope="module")
-def on_l40s(run_python: RunPython, tmp_path_factory: pytest.TempPathFactory) -> OnL40S:
+def on_l40s(
+    gpu_code: DeviceCode, run_python: RunPython, tmp_path_factory: pytest.TempPathFactory
+) -> OnL40S:
     """Run a script in the wheel's environment on an L40S that the shadow runtime plays."""
+    assert gpu_code.runs_on(89)
     folder = tmp_path_factory.mktemp("shadow")
     locate = "import importlib.util; print(importlib.util.find_spec('llama_cpp').origin)"
     installed = Path(run_python("-c", locate).lines[-1]).parent

@@ -22,6 +22,8 @@ from llamaproof.model_run.run import Settings
 from llamaproof.reports.outcome import Outcome
 from llamaproof.target import open_target
 
+pytestmark = pytest.mark.usefixtures("gpu_code")
+
 GPU = "L40S"
 GLM_KERNEL = "flash_attn_ext_f16<576, 512, "
 

@@ -137,9 +137,8 @@ def _ssh_findings(wheel: Path, trusted: TrustedKeys) -> Iterator[Finding]:
         return
     if not present:
         yield noted("ssh signature", "ssh-signature.missing", f"there is no {path.name}")
-    elif not ssh_signature.is_there():
-        words = f"not checked here: {ssh_signature.PROGRAM} is not installed"
-        yield noted("ssh signature", "ssh-signature.no-program", words)
+    elif lacking := ssh_signature.lacking():
+        yield noted("ssh signature", "ssh-signature.no-program", f"not checked here: {lacking}")
     elif trusted.keys:
         yield _ssh_finding(wheel, path, trusted)
 

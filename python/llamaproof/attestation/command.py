@@ -30,8 +30,8 @@ def execute(args: argparse.Namespace) -> int:
     """Sign each wheel; what is written is told."""
     key = key_for_signing(args.key)
     printer = Printer()
-    if not ssh_signature.is_there():
-        printer.line(f"{ssh_signature.PROGRAM} is not installed: no SSH signatures are made")
+    if lacking := ssh_signature.lacking():
+        printer.line(f"{lacking}: no SSH signatures are made")
     for wheel in args.wheels:
         evidence = kept_evidence.beside(wheel)
         if not evidence.is_file():

@@ -58,7 +58,7 @@ def sign_wheel(
     files = {beside(wheel, PROVENANCE_SUFFIX): _in_envelope(origin, key)}
     if evidence is not None:
         files[beside(wheel, TESTS_SUFFIX)] = _tests(wheel, subject, evidence, key, moment)
-    if ssh_signature.is_there():
+    if not ssh_signature.lacking():
         files[beside(wheel, SIGNATURE_SUFFIX)] = ssh_signature.sign_file(wheel, key)
     bundle = sigstore_bundle.sign(origin.payload()) if sigstore else None
     if bundle is not None:

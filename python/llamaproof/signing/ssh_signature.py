@@ -18,9 +18,16 @@ NAMESPACE = "llamaproof-wheel"
 PRINCIPAL = "llamaproof"
 
 
-def is_there() -> bool:
-    """Whether OpenSSH's program is installed here."""
-    return shutil.which(PROGRAM) is not None
+def lacking() -> str:
+    """Why files cannot be signed or checked here; empty where they can.
+
+    Before 8.1 the program refuses every signature alike: it does not know what is asked of it.
+    """
+    if shutil.which(PROGRAM) is None:
+        return f"{PROGRAM} is not installed"
+    if "option -- Y" in ask((PROGRAM, "-Y", "verify")).stderr.replace("'", ""):
+        return f"{PROGRAM} is older than OpenSSH 8.1"
+    return ""
 
 
 def sign_file(path: Path, key: SigningKey) -> bytes:

@@ -39,9 +39,7 @@ from tests.support.attestation.signed_wheel import (
 )
 from tests.support.wheel_facts import FACTS
 
-needs_ssh_keygen = pytest.mark.skipif(
-    not ssh_signature.is_there(), reason=f"{ssh_signature.PROGRAM} is not installed"
-)
+needs_ssh_keygen = pytest.mark.skipif(bool(ssh_signature.lacking()), reason=ssh_signature.lacking())
 
 
 @pytest.fixture
@@ -441,3 +439,17 @@ def test_without_opensshs_program_that_is_said_and_the_rest_works(
     check = found(published.signed_again())
     assert check.outcome is Outcome.HOLDS
     assert "ssh-signature.no-program" in codes(check, Outcome.NOTED)
+
+
+def test_an_openssh_that_is_too_old_calls_no_signature_wrong(
+    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "bin" / "ssh-keygen"
+    old.parent.mkdir()
+    old.write_text("#!/bin/sh\necho 'ssh-keygen: unknown option -- Y' >&2\nexit 1\n")
+    old.chmod(0o755)
+    published.beside(SIGNATURE_SUFFIX).write_text("a signature")
+    monkeypatch.setenv("PATH", str(old.parent), prepend=":")
+    check = found(published)
+    assert check.outcome is Outcome.HOLDS
+    assert "older than OpenSSH 8.1" in str([f.words for f in check.findings])

@@ -13,9 +13,7 @@ from llamaproof.signing import ssh_signature
 from llamaproof.signing.public_key import public_key
 from llamaproof.signing.signing_key import ENVIRONMENT, key_for_signing, load_key, new_key
 
-needs_ssh_keygen = pytest.mark.skipif(
-    not ssh_signature.is_there(), reason=f"{ssh_signature.PROGRAM} is not installed"
-)
+needs_ssh_keygen = pytest.mark.skipif(bool(ssh_signature.lacking()), reason=ssh_signature.lacking())
 
 
 def test_a_new_key_is_its_owners_alone_and_its_public_part_lies_beside(tmp_path: Path) -> None:

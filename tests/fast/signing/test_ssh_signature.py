@@ -14,9 +14,7 @@ from llamaproof.signing.signing_key import new_key
 from llamaproof.signing.trusted_keys import trusting
 from tests.support.needs import CHECKOUT
 
-pytestmark = pytest.mark.skipif(
-    not ssh_signature.is_there(), reason=f"{ssh_signature.PROGRAM} is not installed"
-)
+pytestmark = pytest.mark.skipif(bool(ssh_signature.lacking()), reason=ssh_signature.lacking())
 
 
 def command_of_the_page() -> str:

@@ -44,13 +44,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--type-v", default="f16", metavar="TYPE", help="type of the V cache (default: f16)"
     )
+    group.add_argument(
+        "--sequences",
+        type=int,
+        default=1,
+        metavar="N",
+        help="decode so many sequences at once (n_seq_max), each on a cache of its own",
+    )
+    group.add_argument(
+        "--kv-unified", action="store_true", help="with --sequences: on one cache (kv_unified)"
+    )
 
 
 def execute(args: argparse.Namespace, gpus: Sequence[shadow.Gpu]) -> int:
     """Examine the model on each GPU, print, write what was asked for; returns the exit code."""
     _refuse_other_questions(args)
     printer = Printer()
-    settings = Settings(type_k=GgmlType.parse(args.type_k), type_v=GgmlType.parse(args.type_v))
+    settings = _settings(args)
     header = read_header(args.model)
     model = attention_of(header)
     if args.header_only or header.truncated:
@@ -67,6 +77,19 @@ def execute(args: argparse.Namespace, gpus: Sequence[shadow.Gpu]) -> int:
     return worst(report.outcome for report in reports).exit_code
 
 
+def _settings(args: argparse.Namespace) -> Settings:
+    if args.sequences < 1:
+        raise BadInput("--sequences takes numbers from 1 on")
+    if args.kv_unified and args.sequences == 1:
+        raise BadInput("--kv-unified says what several sequences share", hint="give --sequences")
+    return Settings(
+        type_k=GgmlType.parse(args.type_k),
+        type_v=GgmlType.parse(args.type_v),
+        n_seq_max=args.sequences,
+        kv_unified=args.kv_unified,
+    )
+
+
 def examine_model(
     target: Target, path: Path, model: ModelAttention, gpu: shadow.Gpu, settings: Settings
 ) -> ModelReport:
@@ -76,7 +99,7 @@ def examine_model(
         run = run_on_shadow(
             target, path, settings, gpu, on_phase=lambda phase: tell(next(phases), phase)
         )
-    return report_of(run, model, target=target.name, gpu=gpu.name, types=settings.types)
+    return report_of(run, model, settings, target=target.name, gpu=gpu.name)
 
 
 def _from_header(

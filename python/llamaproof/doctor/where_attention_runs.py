@@ -39,7 +39,7 @@ def run_on_gpu(
         run = run_on_shadow(target, path, settings, gpu)
     else:
         run = run_on_this_machine(target, path, settings, environ)
-    return report_of(run, model, target=target.name, gpu=gpu.name, types=settings.types)
+    return report_of(run, model, settings, target=target.name, gpu=gpu.name)
 
 
 def try_familiar(target: str, gpu: shadow.Gpu) -> tuple[FamiliarResult, ...]:

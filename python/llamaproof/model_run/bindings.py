@@ -73,11 +73,16 @@ def make_context(
     n_ubatch: int,
     cache_types: tuple[int, int],
     flash_attn: bool,
+    n_seq_max: int = 1,
+    kv_unified: bool = False,
 ) -> Any:
     """A context of so many tokens, computed so many at a time.
 
     Args:
+        n_ctx: of all sequences; without a unified cache each has its share of them.
         cache_types: of K and V, as ggml numbers them.
+        n_seq_max: sequences that it can hold.
+        kv_unified: they share one cache; otherwise each has its own.
 
     Raises:
         Refused: llama.cpp creates none.
@@ -86,6 +91,10 @@ def make_context(
     params.n_ctx = n_ctx
     params.n_batch = params.n_ubatch = n_ubatch
     params.type_k, params.type_v = cache_types
+    if n_seq_max > 1:
+        if not hasattr(params, "kv_unified"):  # before llama.cpp #14363
+            raise Refused("these bindings know no cache that several sequences share or divide")
+        params.n_seq_max, params.kv_unified = n_seq_max, kv_unified
     if hasattr(params, "flash_attn_type"):  # from llama.cpp #15434 on
         params.flash_attn_type = 1 if flash_attn else 0
     else:
@@ -97,12 +106,21 @@ def make_context(
 
 
 def decode(
-    llama: Any, context: Any, tokens: Sequence[int], position: int, *, all_logits: bool = False
+    llama: Any,
+    context: Any,
+    tokens: Sequence[int],
+    position: int,
+    *,
+    all_logits: bool = False,
+    n_sequences: int = 1,
 ) -> None:
     """Compute tokens from a position on, and wait for them.
 
     Args:
-        all_logits: keep the logits of every token, not of the last alone.
+        tokens: of several sequences in turn, as many of each: the first of every one, then the
+            second of every one.
+        position: in each sequence.
+        all_logits: keep the logits of every token, not of the last of each sequence alone.
 
     Raises:
         Refused: llama_decode returns an error.
@@ -112,10 +130,10 @@ def decode(
         batch.n_tokens = len(tokens)
         for index, token in enumerate(tokens):
             batch.token[index] = token
-            batch.pos[index] = position + index
+            batch.pos[index] = position + index // n_sequences
             batch.n_seq_id[index] = 1
-            batch.seq_id[index][0] = 0
-            batch.logits[index] = all_logits or index == len(tokens) - 1
+            batch.seq_id[index][0] = index % n_sequences
+            batch.logits[index] = all_logits or index >= len(tokens) - n_sequences
         status = llama.llama_decode(context, batch)
         llama.llama_synchronize(context)
     finally:

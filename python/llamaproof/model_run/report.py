@@ -9,7 +9,7 @@ from typing import Literal
 from llamaproof.gguf.attention import LayerAttention, ModelAttention
 from llamaproof.kernels import names as kernel_names
 from llamaproof.model_run.log import CPU, FLASH_ATTENTION, Buffer, BufferKind, Graph, Node
-from llamaproof.model_run.run import Failure, ModelRun, Step
+from llamaproof.model_run.run import Failure, ModelRun, Settings, Step
 from llamaproof.placement.outcome import Launch
 from llamaproof.reports.outcome import Outcome
 from llamaproof.workers.last_words import last_words, shadow_runtime_gave_up
@@ -111,6 +111,7 @@ class ModelReport:
     """The whole answer for one model on one GPU.
 
     Attributes:
+        n_seq_max, kv_unified: sequences that were decoded at once, and whether on one cache.
         splits: number of graph splits in the prefill and in the decode step.
         problem: why it could not be checked; empty when it could.
         death: how llama.cpp did not survive running the model; empty when it did.
@@ -120,6 +121,8 @@ class ModelReport:
     target: str
     gpu: str
     types: str
+    n_seq_max: int = 1
+    kv_unified: bool = False
     devices: tuple[str, ...]
     layers: tuple[LayerResult, ...]
     splits: Mapping[str, int]
@@ -156,7 +159,7 @@ class ModelReport:
 
 
 def report_of(
-    run: ModelRun, model: ModelAttention, *, target: str, gpu: str, types: str
+    run: ModelRun, model: ModelAttention, settings: Settings, *, target: str, gpu: str
 ) -> ModelReport:
     """What a run means for the model it ran."""
     prefill = next((step for step in run.steps if step.name == "prefill"), None)
@@ -173,7 +176,9 @@ def report_of(
         model=model,
         target=target,
         gpu=gpu,
-        types=types,
+        types=settings.types,
+        n_seq_max=settings.n_seq_max,
+        kv_unified=settings.kv_unified,
         devices=run.devices,
         layers=layers,
         splits={step.name: len(step.graph.splits) for step in steps},

@@ -53,7 +53,9 @@ class Settings:
     Attributes:
         n_ctx: tokens of the context that is prefilled and decoded in.
         n_ubatch: tokens computed at a time, and of the prefill.
-        n_decode: single tokens decoded after it.
+        n_decode: single tokens of each sequence decoded after it.
+        n_seq_max: sequences that are decoded at once, each with its share of the prefill.
+        kv_unified: they share one cache; otherwise each has its own.
         memory_contexts: context lengths whose memory is asked for.
     """
 
@@ -64,6 +66,8 @@ class Settings:
     n_ctx: int = 4096
     n_ubatch: int = 512
     n_decode: int = 2
+    n_seq_max: int = 1
+    kv_unified: bool = False
     memory_contexts: tuple[int, ...] = DEFAULT_CONTEXTS
 
     @property
@@ -246,7 +250,12 @@ def _phase_teller(on_phase: OnPhase | None) -> Callable[[str], None]:
 
 
 def _job(package: Path, model: Path, settings: Settings) -> dict[str, Any]:
-    n_prefill = min(settings.n_ubatch, settings.n_ctx - settings.n_decode)
+    room = settings.n_ctx // settings.n_seq_max - settings.n_decode
+    if room < 1:
+        raise BadInput(
+            f"a context of {settings.n_ctx} tokens is too short for {settings.n_seq_max} sequences"
+        )
+    n_prefill = settings.n_seq_max * max(1, min(settings.n_ubatch // settings.n_seq_max, room))
     return {
         **asdict(settings),
         "package": str(package),

@@ -12,7 +12,7 @@ from llamaproof.reports.blocks import Table, Toned
 from llamaproof.reports.document import Schema
 from llamaproof.reports.printer import Printer
 
-SCHEMA = Schema(name="llamaproof.model", version=1)
+SCHEMA = Schema(name="llamaproof.model", version=2)
 
 _KIND_NAMES = {
     "weights": "weights",
@@ -28,7 +28,8 @@ def print_report(report: ModelReport, printer: Printer) -> None:
     model = report.model
     printer.line(
         Toned(model.name, "strong"),
-        f" ({model.architecture}, {model.n_layer} layers, K/V {report.types}) with "
+        f" ({model.architecture}, {model.n_layer} layers, K/V {report.types}"
+        f"{_sequences(report)}) with "
         f"{report.target} on {report.gpu}",
     )
     printer.line(report.verdict, tone=report.outcome.tone)
@@ -42,6 +43,13 @@ def print_report(report: ModelReport, printer: Printer) -> None:
     if report.memory:
         printer.table(_memory_table(report.memory))
     _print_remarks(report, printer)
+
+
+def _sequences(report: ModelReport) -> str:
+    if report.n_seq_max == 1:
+        return ""
+    cache = "one cache" if report.kv_unified else "a cache each"
+    return f", {report.n_seq_max} sequences on {cache}"
 
 
 def _print_remarks(report: ModelReport, printer: Printer) -> None:
@@ -71,6 +79,8 @@ def as_json(report: ModelReport) -> dict[str, Any]:
             "assumptions": list(model.assumptions),
         },
         types=report.types,
+        n_seq_max=report.n_seq_max,
+        kv_unified=report.kv_unified,
         verdict=report.verdict,
         outcome=report.outcome.value,
         splits=dict(report.splits),

@@ -5,7 +5,8 @@ environment or on a real GPU. Only the package's ctypes module is imported: its 
 for dependencies (jinja2, diskcache) that have nothing to do with where attention runs.
 
 JOB: {"package", "model", "flash_attn", "type_k", "type_v", "n_gpu_layers", "n_ctx", "n_ubatch",
-"n_prefill", "n_decode", "memory_contexts": [n_ctx, ...], "session": see `handover`, or null}.
+"n_prefill", "n_decode", "n_seq_max", "kv_unified", "memory_contexts": [n_ctx, ...], "session": see
+`handover`, or null}; n_prefill tokens are those of all sequences.
 RESULT: one object a line, written as each phase begins and ends: {"begin": phase} and
 {"end": phase, "log": text, "launches": ...}. What is missing at the end is where it died. Lines
 of the log that are warnings or errors begin with WARNING_MARK or ERROR_MARK.
@@ -114,6 +115,8 @@ def _context(llama: Any, model: Any, spec: dict[str, Any], n_ctx: int) -> Any:
         n_ubatch=spec["n_ubatch"],
         cache_types=(spec["type_k"], spec["type_v"]),
         flash_attn=spec["flash_attn"],
+        n_seq_max=spec["n_seq_max"],
+        kv_unified=spec["kv_unified"],
     )
 
 
@@ -124,10 +127,10 @@ def _decode(
     with journal.phase("context", n_ctx=spec["n_ctx"]):
         context = _context(llama, model, spec, spec["n_ctx"])
     del os.environ["GGML_SCHED_DEBUG"]
-    n_prefill = spec["n_prefill"]
-    _step(llama, context, journal, recorder, "prefill", 0, n_prefill)
+    sequences, each = spec["n_seq_max"], spec["n_prefill"] // spec["n_seq_max"]
+    _step(llama, context, journal, recorder, "prefill", 0, (each, sequences))
     for index in range(spec["n_decode"]):
-        _step(llama, context, journal, recorder, "decode", n_prefill + index, 1)
+        _step(llama, context, journal, recorder, "decode", each + index, (1, sequences))
     llama.llama_free(context)
 
 
@@ -138,13 +141,16 @@ def _step(
     recorder: Shadow | None,
     phase: str,
     position: int,
-    n_tokens: int,
+    shape: tuple[int, int],
 ) -> None:
+    """Decode so many tokens of each of so many sequences."""
+    n_tokens = shape[0] * shape[1]
     if recorder is not None:
         recorder.reset()  # what came before is not this step's
     with journal.phase(phase, n_tokens=n_tokens, position=position) as results:
         try:
-            bindings.decode(llama, context, [_FIRST_TOKEN] * n_tokens, position)
+            tokens = [_FIRST_TOKEN] * n_tokens
+            bindings.decode(llama, context, tokens, position, n_sequences=shape[1])
         finally:
             results["launches"] = _launches(recorder)
 

@@ -13,7 +13,7 @@ from llamaproof.errors import BadInput
 from llamaproof.gguf.attention import LayerAttention, ModelAttention
 from llamaproof.model_run.log import ERROR_MARK, WARNING_MARK
 from llamaproof.model_run.report import ModelReport, report_of
-from llamaproof.model_run.run import ModelRun, collect
+from llamaproof.model_run.run import ModelRun, Settings, collect
 from llamaproof.model_run.terminal import as_json, print_report
 from llamaproof.process import describe_status
 from llamaproof.reports.outcome import Outcome
@@ -97,7 +97,7 @@ def _report(
     records: Sequence[str], returncode: int = 0, printed: Sequence[str] = ()
 ) -> ModelReport:
     run = collect(records, describe_status(returncode), printed)
-    return report_of(run, MODEL, target="wheel", gpu="L40S", types="f16")
+    return report_of(run, MODEL, Settings(), target="wheel", gpu="L40S")
 
 
 def test_a_kernel_in_every_layer_holds() -> None:

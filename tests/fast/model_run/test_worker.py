@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,28 @@ def test_every_phase_is_told_in_order(target: Target, tmp_path: Path) -> None:
     assert [[node.layer for node in step.graph.attention] for step in run.steps] == [[0]] * 3
 
 
+@pytest.mark.parametrize("unified", [False, True])
+def test_several_sequences_are_decoded_at_once(
+    target: Target, tmp_path: Path, unified: bool
+) -> None:
+    settings = replace(SETTINGS, n_seq_max=4, kv_unified=unified, n_ubatch=18)
+    path = tmp_path / "good"
+    path.write_bytes(b"")
+    run = run_on_this_machine(target, path, settings, os.environ)
+    assert run.failures == ()
+    # Four of each sequence, and then one.
+    assert [step.n_tokens for step in run.steps] == [16, 4, 4]
+    assert f"toy: 4 sequences, unified {unified}" in run.warnings
+
+
+def test_a_context_too_short_for_its_sequences_is_refused(target: Target, tmp_path: Path) -> None:
+    path = tmp_path / "good"
+    path.write_bytes(b"")
+    settings = replace(SETTINGS, n_seq_max=512)
+    with pytest.raises(BadInput, match="too short for 512 sequences"):
+        run_on_this_machine(target, path, settings, os.environ)
+
+
 def test_graphs_are_asked_for_in_one_context_alone(target: Target, tmp_path: Path) -> None:
     run = _run(target, "good", tmp_path)
     assert len(run.context_graphs) == 1
@@ -94,7 +117,8 @@ def test_a_real_gpu_has_no_launches(target: Target, tmp_path: Path) -> None:
 
 
 def test_warnings_come_with_the_run(target: Target, tmp_path: Path) -> None:
-    assert _run(target, "good", tmp_path).warnings == ("toy: an odd thing",)
+    warnings = _run(target, "good", tmp_path).warnings
+    assert warnings == ("toy: an odd thing", "toy: 1 sequences, unified False")
 
 
 def test_a_model_that_does_not_load_ends_the_run(target: Target, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def llama_model_default_params() -> Any:
 
 
 def llama_context_default_params() -> Any:
-    return SimpleNamespace(n_ctx=512, flash_attn=False)
+    return SimpleNamespace(n_ctx=512, flash_attn=False, n_seq_max=1, kv_unified=False)
 
 
 def llama_model_load_from_file(path: bytes, params: Any) -> Any:
@@ -55,6 +55,7 @@ def llama_model_load_from_file(path: bytes, params: Any) -> Any:
 
 def llama_init_from_model(_handle: Any, params: Any) -> Any:
     assert params.flash_attn is True
+    _say(f"toy: {params.n_seq_max} sequences, unified {params.kv_unified}\n", 3)
     if _model == "crowded" and params.n_ctx > 2048:
         _say("toy: out of memory\n", 4)
         return None
@@ -76,8 +77,13 @@ def llama_batch_init(n_tokens: int, _embd: int, _n_seq: int) -> Any:
 
 
 def llama_decode(_context: Any, batch: Any) -> int:
-    assert batch.pos == list(range(batch.pos[0], batch.pos[0] + batch.n_tokens))
-    assert sum(batch.logits) == 1
+    sequences: dict[int, list[int]] = {}
+    for at, (sequence,) in zip(batch.pos, batch.seq_id, strict=True):
+        sequences.setdefault(sequence, []).append(at)
+    first, length = batch.pos[0], batch.n_tokens // len(sequences)
+    assert all(at == list(range(first, first + length)) for at in sequences.values())
+    assert sum(batch.logits) == len(sequences)
+    _say(f"toy: {len(sequences)} sequences\n")
     if _model == "aborting":
         os.abort()
     _say(_GRAPH, 1)

@@ -109,7 +109,7 @@ def _opened(url: str) -> Iterator[Any]:
         raise LlamaproofError(f"it cannot be fetched whole: {error!r}", where=url) from error
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
+class Redirects(urllib.request.HTTPRedirectHandler):
     """Follows to http and https alone, and never from https to http."""
 
     def redirect_request(
@@ -132,7 +132,7 @@ def _opener() -> urllib.request.OpenerDirector:
         urllib.request.UnknownHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
-        _Redirects(),
+        Redirects(),
     ):
         opener.add_handler(handler)
     return opener

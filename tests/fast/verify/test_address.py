@@ -6,8 +6,11 @@ import contextlib
 import functools
 import http.server
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -201,6 +204,18 @@ def test_it_is_not_led_from_the_network_to_files(index: Index) -> None:
 
     with served(index.root, Leads) as url, pytest.raises(LlamaproofError, match="not allowed"):
         list(wheels_at(url))
+
+
+@pytest.mark.parametrize("to, followed", [("https://b/", True), ("http://b/", False)])
+def test_it_is_not_led_from_https_to_http(to: str, followed: bool) -> None:
+    handler = download.Redirects()
+    request = urllib.request.Request("https://a/")
+    if followed:
+        led = handler.redirect_request(request, None, 302, "Found", Message(), to)
+        assert led is not None and led.full_url == to
+    else:
+        with pytest.raises(urllib.error.URLError, match="not followed"):
+            handler.redirect_request(request, None, 302, "Found", Message(), to)
 
 
 def test_a_server_that_is_not_there() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -123,17 +124,28 @@ def _texts(licence: str, package: ToolkitPackage, folder: Path) -> dict[str, str
 
 
 def _cccl_texts(include: Path) -> dict[str, str]:
-    """Its two standard texts, and CUB's, which stands in each of its files."""
+    """Its two standard texts, and CUB's, with the copyright as the head of its files states it."""
     texts = {
         "Apache-2.0.txt": standard_text("Apache-2.0.txt"),
         "LLVM-exception.txt": standard_text("LLVM-exception.txt"),
     }
     places = (include / "cub" / "cub.cuh", include / "cccl" / "cub" / "cub.cuh")
     for path in filter(Path.is_file, places):
-        comment, closed, _ = _read(path).partition("*/")
-        if closed:
-            texts["CUB-BSD-3-Clause.txt"] = comment.replace("/*", "", 1).strip() + "\n"
+        texts["CUB-BSD-3-Clause.txt"] = _cub_text(_read(path))
     return texts
+
+
+def _cub_text(header: str) -> str:
+    """The first lines, which are a comment; newer releases have the licence's name in it alone."""
+    head = itertools.takewhile(_is_comment, header.splitlines())
+    comment = "\n".join(line.strip("/* ").rstrip() for line in head).strip()
+    if "Redistribution and use" in comment:
+        return f"{comment}\n"
+    return f"{comment}\n\n{standard_text('BSD-3-Clause.txt')}"
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith(("/*", "*", "//"))
 
 
 def _read(path: Path) -> str:

@@ -31,7 +31,7 @@ def installed(folder: Path, *packages: ToolkitPackage) -> Path:
         (info / "License.txt").write_text("NVIDIA's terms\n")
     cub = folder / "nvidia" / "include" / "cccl" / "cub"
     cub.mkdir(parents=True)
-    (cub / "cub.cuh").write_text("/* Redistribution is permitted. */\n#pragma once\n")
+    (cub / "cub.cuh").write_text("// Copyright (c) Somebody\n#pragma once\n")
     return folder
 
 
@@ -82,3 +82,18 @@ def test_a_toolkit_of_the_users_own_takes_its_terms_along(tmp_path: Path) -> Non
     (tmp_path / "EULA.txt").write_text("terms\n")
     part = own_toolkit_part("12.8", tmp_path)
     assert part.texts["License.txt"] == "terms\n" and part.version == "12.8"
+
+
+WHOLE = "/***\n * Copyright (c) 2011, Somebody.\n *\n * Redistribution and use in source\n ***/\n"
+
+
+@pytest.mark.parametrize(("header", "kept"), [(WHOLE, False), ("// Copyright (c) 2011\n", True)])
+def test_cubs_copyright_comes_with_the_whole_licence(
+    tmp_path: Path, header: str, kept: bool
+) -> None:
+    (tmp_path / "include" / "cub").mkdir(parents=True)
+    (tmp_path / "include" / "cub" / "cub.cuh").write_text(f"{header}\n#pragma once\n")
+    text = own_toolkit_part("12.8", tmp_path).texts["CUB-BSD-3-Clause.txt"]
+    assert text.startswith("Copyright (c) 2011") and "Redistribution and use" in text
+    assert ("Neither the name of the copyright holder" in text) == kept
+    assert "pragma" not in text and "*" not in text

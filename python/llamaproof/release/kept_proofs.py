@@ -49,12 +49,13 @@ class KeptProofs:
 
     @property
     def executed_cards(self) -> tuple[str, ...]:
-        """The cards as which its kernels were executed, and held."""
-        return tuple(
-            str(one["gpu"])
-            for one in self._of(numbers.NAME).get("executed", ())
-            if one["sha256"] == self.sha256 and one["outcome"] == Outcome.HOLDS.value
-        )
+        """The cards as which its kernels were executed, and held on all inputs."""
+        held: dict[str, bool] = {}
+        for one in self._of(numbers.NAME).get("executed", ()):
+            if one["sha256"] == self.sha256:
+                card = str(one["gpu"])
+                held[card] = held.get(card, True) and one["outcome"] == Outcome.HOLDS.value
+        return tuple(card for card, holds in held.items() if holds)
 
     @property
     def work_card(self) -> str:

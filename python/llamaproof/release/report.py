@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,12 +76,15 @@ def print_report(report: Report, printer: Printer) -> None:
     """Print what came of it: the reasons of a refusal, or what the index serves."""
     if report.refusals:
         printer.heading("refused")
-        for refusal in report.refusals:
-            printer.line(f"{refusal.about}: {refusal.what} [{refusal.code}]", tone="bad")
-            if refusal.hint:
-                printer.line(f"  next:  {refusal.hint}")
+        for about, refusals in _by_what_they_are_about(report.refusals):
+            printer.line(about, tone="strong")
+            for refusal in refusals:
+                printer.line(f"  {refusal.what} [{refusal.code}]", tone="bad")
+            for hint in dict.fromkeys(refusal.hint for refusal in refusals if refusal.hint):
+                printer.line(f"  next:  {hint}")
         number = len(report.refusals)
-        printer.line(f"{number} reasons; nothing was changed in {report.index}", tone="worst")
+        reasons = "reason" if number == 1 else "reasons"
+        printer.line(f"{number} {reasons}; nothing was changed in {report.index}", tone="worst")
         return
     rows = [(wheel.variant, wheel.name, wheel.state) for wheel in report.wheels]
     printer.heading("the index")
@@ -94,3 +98,12 @@ def _said(report: Report) -> str:
     if report.dry_run:
         return f"nothing was written; it would be published in {report.index}"
     return f"published in {report.index}, and checked as its clients see it"
+
+
+def _by_what_they_are_about(
+    refusals: Sequence[Refusal],
+) -> Iterator[tuple[str, list[Refusal]]]:
+    found: dict[str, list[Refusal]] = {}
+    for refusal in refusals:
+        found.setdefault(refusal.about, []).append(refusal)
+    yield from found.items()

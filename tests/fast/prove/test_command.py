@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,15 @@ from typing import Any
 import pytest
 
 from llamaproof import cli
-from llamaproof.attention.cell import HeadSizes, make_cell
-from llamaproof.attention.families import find_family
-from llamaproof.attention.grid import Axes, cells_of, heads_of
-from llamaproof.bench.gate import load_gate
-from llamaproof.bench.points import Selection, select_emulated
+from llamaproof.attention.cell import HeadSizes
+from llamaproof.attention.grid import cells_of
 from llamaproof.dispatch import requirement
 from llamaproof.emulator.shapes import PROOF_SHAPES
 from llamaproof.errors import DEFECT, HOLDS, NOT_CHECKED
 from llamaproof.ggml import GgmlType
 from llamaproof.placement.by_model import MODEL_CELLS
 from llamaproof.prove import numbers, placement, work
-from llamaproof.prove.stress import LeftOut, Stress, StressRun
+from tests.support.prove.small_data import in_place_of_minutes
 from tests.support.prove.small_wheel import SmallWheel
 
 # What every run here is asked for; a test adds what it is about.
@@ -46,21 +44,6 @@ reason = "One is enough."
 """
 AT_20 = "576/512@20:f16#1"
 STOCK = SmallWheel(supported="r % 16 == 0", dispatched="r % 16 == 0")
-# One family on a card with few multiprocessors, in place of a dozen.
-STRESS = Stress(
-    runs=(
-        StressRun(
-            family=find_family("peak"),
-            multiprocessors=4,
-            cells=tuple(
-                make_cell(HeadSizes(k=576, v=512), GgmlType.F16, GgmlType.F16, 16, n_tokens, 256)
-                for n_tokens in (1, 3)
-            ),
-            reasons=("a maximum that jumps",),
-        ),
-    ),
-    left_out=(LeftOut(what="long contexts", reason="hours"),),
-)
 BINDINGS_ALONE = ("--without", "numbers", "--without", "work")
 
 # The kernel adds the mask to each score; without it a token sees what comes after it.
@@ -114,24 +97,8 @@ def prove(folder: Path, small: SmallWheel, *arguments: str, profile: str = "L40S
 
 
 @pytest.fixture(autouse=True, scope="module")
-def small_data() -> Any:
-    """Grids of seconds in place of grids of minutes."""
-    heads = heads_of("576/512")
-    shapes = Axes(
-        heads=heads, types=(GgmlType.F16, GgmlType.Q8_0), ratios=(3, 16, 20), n_tokens=(1, 3),
-        n_kv=(256,),
-    )  # fmt: skip
-    points = select_emulated(
-        Selection(head_sizes=heads, gqa_ratios=(16, 20), tokens=(1,), n_kv=(256, 512))
-    )
-    gate = load_gate().only(["on-gpu", "near-linear-doubling", "no-cliff-20-16"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(placement, "grid_for", lambda _heads: (shapes,))
-        patch.setattr(placement, "MODEL_CELLS", [c for c in MODEL_CELLS if c.heads in heads])
-        patch.setattr(numbers, "PROOF_SHAPES", (shapes,))
-        patch.setattr(numbers, "load_stress", lambda: STRESS)
-        patch.setattr(work, "proof_points", lambda: points)
-        patch.setattr(work, "load_gate", lambda: gate)
+def small_data() -> Iterator[None]:
+    with in_place_of_minutes():
         yield
 
 

@@ -80,7 +80,7 @@ def test_a_changed_byte_of_a_published_file_is_noticed(
     assert published.release() == 1
     said = capsys.readouterr().out
     assert "[published.changed]" in said
-    assert f"{published.sm89.name}{end}: it was published with the sha256" in said
+    assert f"{published.sm89.name}{end}\n  it was published with the sha256" in said
     assert state_of(published.index) == before
 
 

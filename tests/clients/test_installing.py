@@ -8,8 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from llamaproof import cli
+from llamaproof.errors import DEFECT, HOLDS
 from llamaproof.files import sha256_of
-from tests.support.clients.counter import PROJECT, PTX, SM89, Counter, open_counter
+from tests.support.clients.counter import (
+    PLANTED,
+    PLANTED_WITHOUT_PIN,
+    PROJECT,
+    PTX,
+    SM89,
+    Counter,
+    altered_metadata_and_hash,
+    open_counter,
+    other_bytes_and_hash,
+    renamed_to_an_older_platform,
+    spoilt_copy,
+)
 from tests.support.clients.programs import (
     NAMES,
     OLD_PIP,
@@ -19,11 +33,12 @@ from tests.support.clients.programs import (
     empty_environment,
     version_in,
 )
-from tests.support.clients.reactions import as_markdown, rows
+from tests.support.clients.reactions import Plant, as_markdown, row, title_of
 from tests.support.needs import CHECKOUT
 from tests.support.release.shop import EPOCH
 
 PIPS = (OLD_PIP, PIP)
+PAGE = CHECKOUT / "docs" / "release.md"
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +156,46 @@ def test_the_index_of_a_variant_never_serves_another(
     assert done.returncode == 0, done.output
 
 
+@pytest.mark.parametrize("plant", [None, *PLANTED], ids=title_of)
 def test_what_each_client_notices_is_what_the_page_on_releases_says(
-    counter: Counter, tmp_path: Path
+    counter: Counter, plant: Plant | None, tmp_path: Path
 ) -> None:
-    made = as_markdown(list(rows(counter, tmp_path / "table")))
-    page = (CHECKOUT / "docs" / "release.md").read_text()
-    assert made in page, f"put this into docs/release.md:\n\n{made}"
+    assert as_markdown([row(counter, plant, tmp_path, pinned=True)]) in PAGE.read_text()
+
+
+@pytest.mark.parametrize("plant", PLANTED_WITHOUT_PIN, ids=title_of)
+def test_what_each_client_takes_without_a_pin_is_what_the_page_on_releases_says(
+    counter: Counter, plant: Plant | None, tmp_path: Path
+) -> None:
+    table = PAGE.read_text().partition("Without `==`")[2]
+    assert as_markdown([row(counter, plant, tmp_path, pinned=False)]) in table
+
+
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [
+        (other_bytes_and_hash, "provenance"),
+        (altered_metadata_and_hash, "METADATA"),
+        (renamed_to_an_older_platform, "tag"),
+    ],
+)
+def test_what_clients_install_all_the_same_is_refused_by_verify(
+    counter: Counter, plant: Plant, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with spoilt_copy(counter, tmp_path) as copy:
+        page = f"{copy.simple(SM89)}{PROJECT}/"
+        keys = str(counter.root / "keys.json")
+        assert cli.main(["verify", page, "--key", keys]) == HOLDS
+        plant(copy)
+        capsys.readouterr()
+        assert cli.main(["verify", page, "--key", keys]) == DEFECT
+    assert said in capsys.readouterr().out
+
+
+def test_the_page_on_releases_has_no_row_that_no_test_makes() -> None:
+    text = PAGE.read_text().partition("## What clients notice")[2].partition("\n## ")[0]
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    told = [line.split(" | ")[0].removeprefix("| ") for line in rows]
+    made = [*map(title_of, (None, *PLANTED)), *map(title_of, PLANTED_WITHOUT_PIN)]
+    assert [title for title in told if title not in ("planted", "---")] == made
+    assert rows[0] == as_markdown([("planted", *NAMES)]).strip()

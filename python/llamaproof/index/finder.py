@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +14,9 @@ from llamaproof.binary.code_on_card import Arch, archs_of_cmake_item
 from llamaproof.errors import BadInput
 from llamaproof.index.drivers import driver_words, least_driver
 from llamaproof.index.model import Publication, PublishedWheel, Variant
+
+_SYSTEM_RELEASE = re.compile(r"_\d+_\d+_")
+_NO_VERSION = Version("0.dev0")
 
 # How a wheel comes to run on a card; `not said` where the wheel does not name its code.
 Form = Literal["machine code", "PTX", "not said"]
@@ -51,10 +55,30 @@ class CardsOfOneSm:
     choices: tuple[Choice, ...]
 
 
-def current_wheel(publication: Publication, variant: Variant) -> PublishedWheel | None:
-    """The newest wheel of a variant that may be taken."""
+def current_wheels(publication: Publication, variant: Variant) -> tuple[PublishedWheel, ...]:
+    """The wheels of a variant that are to be taken: of each project and platform the newest.
+
+    They are several where a variant is published for several platforms or versions of Python.
+    """
     offered = [wheel for wheel in publication.of_variant(variant.name) if wheel.yanked is None]
-    return max(offered, key=_age, default=None)
+    newest: dict[tuple[str, ...], Version] = {}
+    for wheel in offered:
+        kind = _kind(wheel)
+        newest[kind] = max(newest.get(kind, _NO_VERSION), _version(wheel))
+    return tuple(wheel for wheel in offered if _version(wheel) == newest[_kind(wheel)])
+
+
+def _kind(wheel: PublishedWheel) -> tuple[str, ...]:
+    """The project and its platforms; which release of a system they ask for makes no other."""
+    families = {_SYSTEM_RELEASE.sub("_", tag) for tag in wheel.facts.platforms}
+    return (wheel.project, *sorted(families))
+
+
+def _version(wheel: PublishedWheel) -> Version:
+    try:
+        return Version(wheel.version)
+    except InvalidVersion:
+        return _NO_VERSION
 
 
 def wheels_by_card(publication: Publication) -> tuple[CardsOfOneSm, ...]:
@@ -68,7 +92,7 @@ def wheels_by_card(publication: Publication) -> tuple[CardsOfOneSm, ...]:
         (variant, wheel)
         for variant in publication.variants
         if variant.cuda_major is not None
-        and (wheel := current_wheel(publication, variant)) is not None
+        for wheel in current_wheels(publication, variant)
     ]
     names: dict[int, list[str]] = {}
     for gpu in shadow.all_gpus():
@@ -134,10 +158,3 @@ def _rank(choice: Choice) -> tuple[bool, bool, int, str]:
 
 def _cuda(choice: Choice) -> str:
     return choice.wheel.facts.cuda or str(choice.variant.cuda_major)
-
-
-def _age(wheel: PublishedWheel) -> tuple[Version, str]:
-    try:
-        return Version(wheel.version), wheel.published
-    except InvalidVersion:
-        return Version("0"), wheel.published

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from llamaproof.index.finder import CardsOfOneSm, Choice, current_wheel, wheels_by_card
+from llamaproof.index.finder import CardsOfOneSm, Choice, current_wheels, wheels_by_card
 from llamaproof.index.layout import KEYS, PAGE_FOR_PEOPLE
 from llamaproof.index.model import Publication, PublishedWheel, Variant
 from llamaproof.reports.blocks import (
@@ -115,20 +115,18 @@ def _for_the_cpu(publication: Publication) -> Iterator[Block]:
 def _what_is_offered(publication: Publication) -> Iterator[Block]:
     yield Heading(text="The wheels", anchor="wheels")
     for variant in publication.variants:
-        wheel = current_wheel(publication, variant)
+        wheels = current_wheels(publication, variant)
         yield Heading(text=variant.title, level=3)
         yield Paragraph(text=variant.reason)
-        yield Definitions(rows=tuple(_brief(variant, wheel)))
+        if not wheels:
+            yield Paragraph(text="None can be had at present.")
+            continue
+        yield Definitions(rows=[(wheel.name, _brief(wheel)) for wheel in wheels])
+        yield Paragraph(text=Joined((_link(variant), ": how to install it, what was proved of it")))
 
 
-def _brief(variant: Variant, wheel: PublishedWheel | None) -> Iterator[tuple[str, Words]]:
-    if wheel is None:
-        yield "wheel", "none can be had at present"
-        return
-    yield "version", wheel.version
-    yield "proofs in all", wheel.evidence.outcome
-    yield "published", wheel.published
-    yield "how to install it, and what was proved", Linked(variant.name, page_of_variant(variant))
+def _brief(wheel: PublishedWheel) -> str:
+    return f"version {wheel.version}, {wheel.published}; proofs in all: {wheel.evidence.outcome}"
 
 
 def _yanked(publication: Publication) -> Iterator[Block]:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from llamaproof.errors import BadInput
 from llamaproof.index.cost_pictures import cost_pictures, counted_work
-from llamaproof.index.finder import current_wheel
+from llamaproof.index.finder import current_wheels
 from llamaproof.index.front_page import ShownKey, front_page, page_of_variant
 from llamaproof.index.layout import PAGE_FOR_PEOPLE
-from llamaproof.index.model import Publication, Variant
+from llamaproof.index.model import Publication, PublishedWheel
 from llamaproof.index.variant_page import variant_page
 from llamaproof.reports.blocks import Block, Paragraph
 from llamaproof.reports.pages import to_html
@@ -26,17 +26,17 @@ def pages_for_people(
     """
     pages = {PAGE_FOR_PEOPLE: to_html(list(front_page(publication, keys))).encode()}
     for variant in publication.variants:
-        pictures = _pictures(publication, variant, files)
+        wheels = current_wheels(publication, variant)
+        pictures = {wheel.name: _pictures(wheel, files) for wheel in wheels}
         blocks = list(variant_page(publication, variant, pictures))
         pages[page_of_variant(variant)] = to_html(blocks).encode()
     return pages
 
 
-def _pictures(publication: Publication, variant: Variant, files: Path) -> list[Block]:
-    """Of the current wheel's work; a paragraph in their place where there are none."""
-    wheel = current_wheel(publication, variant)
-    sidecar = None if wheel is None else wheel.sidecar("evidence")
-    if wheel is None or sidecar is None:
+def _pictures(wheel: PublishedWheel, files: Path) -> list[Block]:
+    """Of a wheel's counted work; a paragraph in their place where there are none."""
+    sidecar = wheel.sidecar("evidence")
+    if sidecar is None:
         return [Paragraph(text="No work was counted.")]
     try:
         record = counted_work(files / sidecar.name)

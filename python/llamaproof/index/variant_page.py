@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from llamaproof import shadow
 from llamaproof.errors import BadInput
 from llamaproof.index.drivers import driver_words
-from llamaproof.index.finder import current_wheel
+from llamaproof.index.finder import current_wheels
 from llamaproof.index.install import NO_ADDRESS, ways_to_install
 from llamaproof.index.layout import KEYS, PAGE_FOR_PEOPLE, file_url
 from llamaproof.index.model import (
@@ -49,23 +51,33 @@ _CANNOT_BE_SEEN = (
 
 
 def variant_page(
-    publication: Publication, variant: Variant, pictures: Sequence[Block]
+    publication: Publication, variant: Variant, pictures: Mapping[str, Sequence[Block]]
 ) -> Iterator[Block]:
     """The page of a variant, block by block.
 
     Args:
-        pictures: of the current wheel's benchmark, or a paragraph that says why there are none.
+        pictures: by a current wheel's name, of its benchmark, or why there are none.
     """
+    wheels = current_wheels(publication, variant)
     yield Heading(text=variant.title, level=1)
     yield Paragraph(
         text=Joined((variant.reason, " ", Linked("All wheels", f"../{PAGE_FOR_PEOPLE}")))
     )
-    wheel = current_wheel(publication, variant)
-    if wheel is None:
+    if not wheels:
         yield Paragraph(text="No wheel of this kind can be had at present.")
-    else:
-        yield from _wheel(publication, variant, wheel, pictures)
-    yield from _others(publication, variant, wheel)
+    for wheel in wheels:
+        blocks = _wheel(publication, variant, wheel, pictures[wheel.name])
+        yield from blocks if len(wheels) == 1 else _told_apart(blocks, wheel)
+    yield from _others(publication, variant, wheels)
+
+
+def _told_apart(blocks: Iterable[Block], wheel: PublishedWheel) -> Iterator[Block]:
+    """The sections of one wheel of several, each under a title that says whose it is."""
+    for block in blocks:
+        if isinstance(block, Heading) and block.level == 2:
+            yield replace(block, text=f"{block.text}: {wheel.name}", anchor="")
+        else:
+            yield block
 
 
 def _wheel(
@@ -175,7 +187,7 @@ def _stand_in(name: str, by_sm: dict[int, str]) -> str:
 
 def _beside(publication: Publication, wheel: PublishedWheel) -> Iterator[Block]:
     yield Heading(text="How to check it", anchor="check")
-    url = (publication.url or NO_ADDRESS) + file_url(wheel.name)
+    url = f"{publication.url or NO_ADDRESS}{file_url(wheel.name)}#sha256={wheel.sha256}"
     yield Paragraph(
         text=Joined(
             (
@@ -186,7 +198,7 @@ def _beside(publication: Publication, wheel: PublishedWheel) -> Iterator[Block]:
             )
         )
     )
-    yield Command(lines=(f"llamaproof verify {url} --key {KEYS}",))
+    yield Command(lines=(shlex.join(("llamaproof", "verify", url, "--key", KEYS)),))
     rows: list[tuple[str, Words]] = []
     for role, words in _BESIDE.items():
         sidecar = wheel.sidecar(role)
@@ -196,9 +208,9 @@ def _beside(publication: Publication, wheel: PublishedWheel) -> Iterator[Block]:
 
 
 def _others(
-    publication: Publication, variant: Variant, wheel: PublishedWheel | None
+    publication: Publication, variant: Variant, current: Sequence[PublishedWheel]
 ) -> Iterator[Block]:
-    others = [one for one in publication.of_variant(variant.name) if one is not wheel]
+    others = [one for one in publication.of_variant(variant.name) if one not in current]
     if others:
         yield Heading(text="Other versions", anchor="others")
         yield Definitions(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from llamaproof.index.drivers import driver_words
-from llamaproof.index.finder import Choice, current_wheel, wheels_by_card
+from llamaproof.index.finder import Choice, current_wheels, wheels_by_card
 from llamaproof.index.model import Publication, PublishedWheel
 from tests.support.index.publications import PUBLICATION, wheel_of
 
@@ -76,14 +76,28 @@ def test_a_wheel_that_does_not_name_its_code_is_offered_to_the_promised_cards_al
 
 def test_a_yanked_wheel_is_offered_to_nobody() -> None:
     found = publication(wheel_of("cu130-sm89", "13.0", yanked="it aborts"))
-    assert current_wheel(found, CU13) is None
+    assert current_wheels(found, CU13) == ()
     assert choices(found, "L40S") == []
 
 
 def test_the_highest_version_is_current() -> None:
     older = replace(wheel_of("cu130-sm89", "13.0"), version="0.3.16+llamaproof.9.cu130.sm89")
     newer = replace(older, version="0.3.16+llamaproof.10.cu130.sm89")
-    assert current_wheel(publication(newer, older), CU13) is newer
+    assert current_wheels(publication(newer, older), CU13) == (newer,)
+
+
+def test_of_each_platform_and_python_the_newest_is_current() -> None:
+    older = wheel_of("cu130-sm89", "13.0")
+    newer = replace(older, version="0.3.17", name="newer-cp310")
+    python = replace(newer, name="newer-cp311")
+    on_arm = replace(
+        older, name="arm", facts=replace(older.facts, platforms=("manylinux_2_34_aarch64",))
+    )
+    lower = replace(
+        newer, name="lower", facts=replace(older.facts, platforms=("manylinux_2_28_x86_64",))
+    )
+    found = publication(older, newer, python, on_arm, lower)
+    assert current_wheels(found, CU13) == (newer, python, on_arm, lower)
 
 
 @pytest.mark.parametrize(

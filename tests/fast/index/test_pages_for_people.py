@@ -61,7 +61,7 @@ def test_every_way_to_install_carries_the_hash_or_the_pin(tmp_path: Path) -> Non
     page = words(pages(PUBLICATION, tmp_path)[VARIANT])
     address = "https://wheels.example/files/llama_cpp_python-0.3.16%2Bllamaproof.18.cu130.sm89"
     assert f"pip install &#39;llama-cpp-python @ {address}" in page
-    assert page.count(f"#sha256={wheel.sha256}&#39;") == 2
+    assert page.count(f"whl#sha256={wheel.sha256}&#39; ") == 3
     assert f"llama-cpp-python=={wheel.version} --hash=sha256:{wheel.sha256}" in page
     assert "--extra-index-url https://wheels.example/cu130-sm89/simple/" in page
     assert f"uv add llama-cpp-python=={wheel.version}" in page
@@ -70,6 +70,23 @@ def test_every_way_to_install_carries_the_hash_or_the_pin(tmp_path: Path) -> Non
 def test_an_index_that_does_not_know_its_address_says_so(tmp_path: Path) -> None:
     page = words(pages(replace(PUBLICATION, url=""), tmp_path)[VARIANT])
     assert "Write the address of this index for https://ADDRESS-OF-THIS-PAGE/" in page
+
+
+def test_two_wheels_of_a_variant_are_told_apart(tmp_path: Path) -> None:
+    one = wheel_of("cu130-sm89", "13.0")
+    facts = replace(one.facts, platforms=("manylinux_2_34_aarch64",))
+    other = replace(one, name="arm.whl", sha256="c" * 64, facts=facts)
+    page = words(pages(replace(PUBLICATION, wheels=(one, other)), tmp_path)[VARIANT])
+    assert f"How to install it: {one.name}" in page
+    assert "How to install it: arm.whl" in page
+    assert "What was not: arm.whl" in page
+    assert one.sha256 in page and other.sha256 in page
+
+
+def test_the_line_that_checks_a_wheel_names_its_hash(tmp_path: Path) -> None:
+    page = words(pages(PUBLICATION, tmp_path)[VARIANT])
+    wheel = wheel_of("cu130-sm89", "13.0")
+    assert re.search(rf"llamaproof verify .*whl#sha256={wheel.sha256}&#39; --key keys.json", page)
 
 
 def test_what_was_proved_and_what_was_not_are_told_apart_in_the_evidences_words(

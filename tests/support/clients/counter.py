@@ -48,6 +48,12 @@ class Counter:
         (found,) = read_publication(self.root / "publication.json").of_variant(variant)
         return found
 
+    @property
+    def offered_version(self) -> str:
+        """The version that the name of the first variant's wheel says, in the folder of files."""
+        (found,) = (self.root / "files").glob("*sm89*.whl")
+        return found.name.split("-")[1]
+
     def simple(self, variant: str = "") -> str:
         """The address that a client is given as an index: of a variant, or of all."""
         return f"{self.address}{variant}/simple/" if variant else f"{self.address}simple/"
@@ -146,6 +152,7 @@ def page_gone(counter: Counter) -> None:
     counter.page().unlink()
 
 
+# With the version pinned by ==; and what more there is to see without that.
 PLANTED = (
     wrong_hash_in_the_page,
     other_bytes,
@@ -158,6 +165,7 @@ PLANTED = (
     page_cut_in_the_middle,
     page_gone,
 )
+PLANTED_WITHOUT_PIN = (None, yanked, page_cut_in_the_middle, page_gone)
 
 
 def _edit(path: Path, old: str, new: str) -> None:

@@ -85,7 +85,7 @@ def diagnose(
     real = driver.gpus[0] if driver.gpus else None
     findings = examine_package(target, host, environ)
     findings += examine_driver(driver, linked_cuda(target), environ)
-    findings += _code(target, real, shadow_gpu)
+    findings += _code(target, real, driver, shadow_gpu)
     if _goes_on(findings, ()):
         findings += _load(spec, target, driver, shadow_gpu, environ)
     case = _Case(
@@ -199,12 +199,14 @@ class _Case:
         return shadow.gpu_of_sm(self._real.sm)
 
 
-def _code(target: Target, real: Gpu | None, played: shadow.Gpu) -> list[DoctorFinding]:
+def _code(
+    target: Target, real: Gpu | None, driver: Driver, played: shadow.Gpu
+) -> list[DoctorFinding]:
     backend = cuda_backend(target)
     if backend is None:
         return []
     gpu: Gpu | shadow.Gpu = real or played
-    return [examine_code(backend, gpu.sm, gpu.name)]
+    return [examine_code(backend, gpu.sm, gpu.name, driver.cuda_version if real else None)]
 
 
 def _goes_on(findings: Sequence[DoctorFinding], whatever: Collection[str]) -> bool:

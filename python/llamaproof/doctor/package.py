@@ -14,6 +14,7 @@ from llamaproof.binary.elf import Elf, read_elf
 from llamaproof.binary.fatbin import read_fatbins
 from llamaproof.binary.loaded_code import loaded_code
 from llamaproof.binary.manylinux import newest
+from llamaproof.binary.ptx_release import cuda_for_loaded_ptx
 from llamaproof.doctor.findings import DoctorFinding, fine, note, stops, unclear
 from llamaproof.errors import BadInput
 from llamaproof.target import Target
@@ -25,6 +26,8 @@ REINSTALL = (
     "install a wheel that was built with CUDA, and see that pip does not build one without: "
     "pip install --force-reinstall --no-cache-dir --only-binary :all: WHEEL"
 )
+# The oldest sm that nvcc of CUDA 13 compiles for; that of CUDA 12 compiles for older ones too.
+_OLDEST_OF_CUDA_13 = 75
 _OLDER_BUILD = "install a wheel built on an older Linux, or build one here"
 
 
@@ -78,15 +81,19 @@ def examine_package(target: Target, host: Host, environ: Mapping[str, str]) -> l
     ]
 
 
-def examine_code(backend: Path, sm: int, gpu: str) -> DoctorFinding:
+def examine_code(
+    backend: Path, sm: int, gpu: str, driver_cuda: tuple[int, int] | None = None
+) -> DoctorFinding:
     """Whether libggml-cuda has code for a GPU.
 
     Args:
         sm: its compute capability as one number: 89 is 8.9.
+        driver_cuda: the CUDA of the driver that is to compile PTX, where there is one.
     """
     try:
         there = {entry.arch for fatbin in read_fatbins(backend) for entry in fatbin.entries}
         loaded = loaded_code([backend], sm)
+        ptx_cuda = cuda_for_loaded_ptx(backend, sm)
     except BadInput as error:
         return unclear("code-unread", f"its GPU code cannot be read: {error.what}", "reinstall it")
     if not there:
@@ -96,7 +103,15 @@ def examine_code(backend: Path, sm: int, gpu: str) -> DoctorFinding:
         return stops(
             "no-code",
             f"{backend.name} has no code for {gpu} (sm_{sm}): it has {has}",
-            f"install a wheel for sm_{sm}, or build one with CUDA_ARCH={sm}",
+            f"install a wheel for sm_{sm}, or build one with {_how_to_build_for(sm)}",
+        )
+    if ptx_cuda is not None and driver_cuda is not None and driver_cuda < ptx_cuda:
+        return stops(
+            "old-driver-for-ptx",
+            f"{backend.name} has only PTX of CUDA {_words(ptx_cuda)} for sm_{sm}, and the driver "
+            f"compiles that of CUDA {_words(driver_cuda)} and older",
+            f"update the driver, or take a wheel with machine code for sm_{sm}, built with "
+            f"{_how_to_build_for(sm)}",
         )
     compiled = ", ".join(str(arch) for arch in loaded if arch.kind == "ptx")
     if compiled:
@@ -104,10 +119,19 @@ def examine_code(backend: Path, sm: int, gpu: str) -> DoctorFinding:
             "from-ptx",
             f"{backend.name} has no machine code for sm_{sm}: the driver compiles {compiled} "
             "at the first start, which takes minutes",
-            f"a wheel built with CUDA_ARCH={sm} starts at once",
+            f"a wheel built with {_how_to_build_for(sm)} starts at once",
         )
     chosen = ", ".join(map(str, loaded))
     return fine("code", f"{backend.name} has code for {gpu}: {chosen} (of {has})")
+
+
+def _how_to_build_for(sm: int) -> str:
+    cuda = "" if sm >= _OLDEST_OF_CUDA_13 else "CUDA=12 "
+    return f"{cuda}CUDA_ARCH={sm}"
+
+
+def _words(cuda: tuple[int, int]) -> str:
+    return ".".join(map(str, cuda))
 
 
 def _override(environ: Mapping[str, str]) -> Iterable[DoctorFinding]:

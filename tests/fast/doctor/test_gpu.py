@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from llamaproof.doctor.gpu import Driver, Gpu, ask_driver, examine_driver
 from tests.support.small_libraries import build
 
@@ -42,6 +44,15 @@ def test_a_driver_older_than_the_build_stops(tmp_path: Path) -> None:
     found = examine_driver(driver, 13, {})
     assert [(f.level, f.code) for f in found] == [("fine", "gpu"), ("stops", "old-driver")]
     assert "12.8" in found[1].what
+
+
+@pytest.mark.parametrize("minor", range(10))
+def test_a_driver_of_cuda_12_is_told_of_the_wheel_of_cuda_12(minor: int) -> None:
+    # From driver 525 (CUDA 12.0) to 575 (12.9).
+    driver = Driver(error="", cuda_version=(12, minor), gpus=(GPU,))
+    stopping = [f for f in examine_driver(driver, 13, {}) if f.level == "stops"]
+    assert ["install a wheel built with CUDA 12" in f.remedy for f in stopping] == [True]
+    assert [f.code for f in examine_driver(driver, 12, {})] == ["gpu"]
 
 
 def test_a_driver_without_a_device_says_why(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llamaproof import process
+from llamaproof.binary import ptx_release
 from llamaproof.doctor.findings import DoctorFinding
 from llamaproof.doctor.package import Host, examine_code, examine_package
 from tests.support.binary import elf_writer
@@ -114,6 +115,40 @@ def test_code_for_the_card(
     library.write_bytes(elf_writer.library_with_code(*archs))
     found = examine_code(library, sm, "a card")
     assert (found.level, found.code) == (level, code)
+
+
+def test_a_card_that_only_cuda_12_compiles_for_is_told_how(tmp_path: Path) -> None:
+    library = tmp_path / "libggml-cuda.so"
+    library.write_bytes(elf_writer.library_with_code("sm_89"))
+    assert "CUDA=12 CUDA_ARCH=70" in examine_code(library, 70, "V100").remedy
+    assert "CUDA=12" not in examine_code(library, 75, "T4").remedy
+
+
+@pytest.mark.parametrize(
+    ("driver", "code"),
+    [
+        ((12, 2), "old-driver-for-ptx"),
+        ((12, 4), "from-ptx"),
+        ((13, 0), "from-ptx"),
+        (None, "from-ptx"),
+    ],
+)
+def test_a_driver_that_cannot_compile_the_packages_ptx_stops(
+    driver: tuple[int, int] | None, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = tmp_path / "libggml-cuda.so"
+    library.write_bytes(elf_writer.library_with_code("compute_60"))
+    monkeypatch.setattr(ptx_release, "read_ptx", lambda *_: ".version 8.4\n.target sm_60\n")
+    found = examine_code(library, 60, "P100", driver)
+    assert found.code == code
+    if code == "old-driver-for-ptx":
+        assert "12.2" in found.what and "CUDA=12 CUDA_ARCH=60" in found.remedy
+
+
+def test_machine_code_asks_for_no_newer_driver(tmp_path: Path) -> None:
+    library = tmp_path / "libggml-cuda.so"
+    library.write_bytes(elf_writer.library_with_code("sm_60", "compute_60"))
+    assert examine_code(library, 60, "P100", (12, 0)).code == "code"
 
 
 def test_this_system_is_known() -> None:

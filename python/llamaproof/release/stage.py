@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llamaproof.errors import DefectFound, LlamaproofError
-from llamaproof.exits import MAKE_ROOM
+from llamaproof.exits import as_error
 from llamaproof.files import sha256_of, write_whole
 
 _BLOCK = 1 << 20
@@ -134,7 +134,9 @@ def _scratch_beside(target: Path) -> Iterator[Path]:
         yield scratch
     except OSError as error:
         raise LlamaproofError(
-            f"cannot write {target.name}: {error.strerror or error}", where=target, hint=MAKE_ROOM
+            f"cannot write {target.name}: {error.strerror or error}",
+            where=target,
+            hint=as_error(error).hint or "keep the index on a local file system, which has links",
         ) from error
     finally:
         scratch.unlink(missing_ok=True)

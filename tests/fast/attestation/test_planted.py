@@ -431,6 +431,15 @@ def test_the_ssh_signature_holds_and_a_strangers_does_not(
     assert codes(found(published), Outcome.DEFECT) == {"ssh-signature.foreign-or-altered"}
 
 
+@needs_ssh_keygen
+def test_the_ssh_signature_of_a_revoked_key_counts_for_nothing(published: Published) -> None:
+    statement = write_statement(
+        "revokes", published.key.public, at=times.now(), reason="stolen", by=published.key
+    )
+    trusted = published.trusted.with_statement(statement, where="here")
+    assert "ssh-signature.revoked-key" in codes(found(published, trusted), Outcome.DEFECT)
+
+
 def test_without_opensshs_program_that_is_said_and_the_rest_works(
     published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:

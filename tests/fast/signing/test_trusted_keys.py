@@ -92,6 +92,23 @@ def test_a_strangers_statement_is_refused(keys: Keys) -> None:
             said(begun(keys), says, keys(about), by=keys("stranger"))  # type: ignore[arg-type]
 
 
+def test_a_statement_with_a_further_signature_is_refused(keys: Keys) -> None:
+    """One that is foreign, and one under the name of the key that signed."""
+    first, stranger = keys("first"), keys("stranger")
+    made = [
+        write_statement("revokes", first.public, at=NOW, reason="a reason", by=by)
+        for by in (first, stranger)
+    ]
+    further = made[1]["signatures"][0]
+    with pytest.raises(DefectFound, match="not signed by a key of this file"):
+        begun(keys).with_statement(
+            {**made[0], "signatures": [*made[0]["signatures"], further]}, where="the test"
+        )
+    renamed = {**further, "keyid": first.public.key_id}
+    with pytest.raises(DefectFound, match="not signed by a key of this file"):
+        begun(keys).with_statement({**made[0], "signatures": [renamed]}, where="the test")
+
+
 def test_a_revoked_key_says_nothing_any_more(keys: Keys) -> None:
     trusted = said(begun(keys), "revokes", keys("first"), by=keys("first"))
     with pytest.raises(DefectFound, match="signed by a revoked key"):

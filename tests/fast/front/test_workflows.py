@@ -17,8 +17,11 @@ from tests.support.needs import CHECKOUT
 WORKFLOWS = sorted((CHECKOUT / ".github" / "workflows").glob("*.yml"))
 TOOLS = Path(sys.executable).parent
 PINNED = re.compile(r"^\s*(?:- )?uses: actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
-# The two lines that hand something over: the matrix to the jobs, the secret to a file.
-HANDED_OVER = (
+# What is no recipe: what the machine needs, the matrix for the jobs, the secret for a file.
+NO_RECIPE = (
+    re.compile(r"\.ci/run"),
+    re.compile(r"apt-get update"),
+    re.compile(r"apt-get install -y --no-install-recommends [a-z0-9+ -]+"),
     re.compile(r'echo "matrix=\$\(\./just matrix\)" >> "\$GITHUB_OUTPUT"'),
     re.compile(r"\(umask 077 && printf '%s\\n' \"\$KEY\" > \"\$LLAMAPROOF_SIGNING_KEY\"\)"),
 )
@@ -58,7 +61,7 @@ def test_each_line_that_is_run_is_a_recipe(workflow: Path) -> None:
     lines = list(lines_of(workflow))
     assert lines
     for line in lines:
-        if any(form.fullmatch(line) for form in HANDED_OVER) or line == ".ci/run":
+        if any(form.fullmatch(line) for form in NO_RECIPE):
             continue
         program, recipe, *_ = line.split()
         assert program == "./just", line

@@ -25,6 +25,8 @@ Answer = Mapping[str, Any]
 Told = Callable[[int, str], None]
 
 _ANSWERS = "answers"
+# With one batch for each, all would wait for the slowest.
+_FOR_EACH_HAND = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +76,15 @@ class Carrier(Protocol):
     """What has batches examined.
 
     Attributes:
-        splits: whether several batches are examined at a time, so that many are better than one.
+        splits: whether many batches are better than one: they may be examined at a time, and one
+            of them may be lost.
     """
 
     splits: bool
+
+    @property
+    def hands(self) -> int:
+        """How many batches can be examined at a time, now; at least 1."""
 
     def carry(
         self,
@@ -97,6 +104,7 @@ class Here:
     """This machine: one batch after the other, each in processes of its own."""
 
     splits = False
+    hands = 1
 
     def carry(
         self,
@@ -131,8 +139,11 @@ class Examined:
 def batches_of(
     carrier: Carrier, part: Part, items: Sequence[Item], *, size: int, label: str = ""
 ) -> list[Batch[Part, Item]]:
-    """Items in batches of so many; in one, where the carrier has nothing of more."""
-    step = size if carrier.splits else max(1, len(items))
+    """Items in batches of so many, or of fewer, so that all hands have some; in one, where the
+    carrier has nothing of more."""
+    step = max(1, len(items))
+    if carrier.splits:
+        step = max(1, min(size, len(items) // (_FOR_EACH_HAND * carrier.hands)))
     starts = range(0, len(items), step)
     return [
         Batch(part=part, items=tuple(items[start : start + step]), label=label) for start in starts

@@ -7,6 +7,7 @@ a folder of its own; a look at each worker's build; and words for what goes wron
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 import time
@@ -15,21 +16,22 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import dask
-from distributed import Client, Future, KilledWorker, get_worker
+from distributed import Client, Future, KilledWorker, Security, get_worker
+from distributed.comm import connect
 from distributed.worker import thread_state
 
 from llamaproof.errors import LlamaproofError
 from llamaproof.spread.carrier import Answer, Batch, Examine, Item, Lost, Part, Told
 from llamaproof.spread.on_worker import Failed, Order, Refused, carried_out
 from llamaproof.spread.parcel import packed
-from llamaproof.spread.same_build import Build, build_here, differences
+from llamaproof.spread.same_build import Build, build_here, cpu_here, differences
+from llamaproof.spread.watch import Watch
 from llamaproof.target import Target
 
 # Long enough for a queueing system to start one; that there is none is told all the while.
 NO_WORKER_LIMIT_S = 300.0
 _CONNECT_S = 5.0
 _LOOK_S = 0.1
-_TELL_S = 1.0
 # Batches that took every worker they were given are tried once more, each alone: most of them only
 # stood beside one that did. After so many that did so again, something else ends the workers.
 _MOST_FATAL = 3
@@ -49,17 +51,26 @@ def connected(address: str, *, no_worker_limit_s: float = NO_WORKER_LIMIT_S) -> 
         LlamaproofError: there is no scheduler, or none that can be talked to.
     """
     try:
+        # A client that could not connect lives on, and complains of it at the end of the program.
+        asyncio.run(_reach(address))
         client = Client(address, timeout=_CONNECT_S, set_as_default=False, name="llamaproof")
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise LlamaproofError(
             f"the dask scheduler cannot be reached: {error or type(error).__name__}",
             where=address,
-            hint="start it with `dask scheduler`, and give the address that it prints",
+            hint="start it with `dask scheduler`, and give the address that it prints; for tls://, "
+            "dask's configuration (distributed.comm.tls) names the certificates",
         ) from error
     try:
         yield Cluster(client, address, no_worker_limit_s=no_worker_limit_s)
     finally:
         client.close(timeout=5)
+
+
+async def _reach(address: str) -> None:
+    arguments = Security().get_connection_args("client")
+    comm = await connect(address, timeout=_CONNECT_S, **arguments)
+    await comm.close()
 
 
 class Cluster:
@@ -73,6 +84,12 @@ class Cluster:
         self._limit_s = no_worker_limit_s
         self._build = build_here()
         self._parcels: dict[str, Future] = {}
+
+    @property
+    def hands(self) -> int:
+        """Threads of the workers there are."""
+        threads: int = sum(self._client.nthreads().values())
+        return max(1, threads)
 
     def carry(
         self,
@@ -99,7 +116,12 @@ class Cluster:
             )
             for batch in batches
         ]
-        watch = _Watch(self._client, self._address, self._limit_s, told)
+        watch = Watch(
+            address=self._address,
+            limit_s=self._limit_s,
+            workers=lambda: len(self._client.nthreads()),
+            told=told,
+        )
         run = _Run(self._client, self._build, watch, lambda: self._parcel(label.sha256, data))
         try:
             yield from run.answers(orders)
@@ -121,72 +143,11 @@ class Cluster:
         return known
 
 
-class _Watch:
-    """Tells how far a run is, and sees whether there is anybody to carry it on."""
-
-    def __init__(self, client: Client, address: str, limit_s: float, told: Told) -> None:
-        self._client = client
-        self._address = address
-        self._limit_s = limit_s
-        self._told = told
-        self._done = 0
-        self._looked = 0.0
-        self._without_since: float | None = None
-
-    def add(self, items: int) -> None:
-        """So many more are done."""
-        self._done += items
-        self._told(self._done, self._words(self._workers()))
-
-    def look(self) -> None:
-        """Look and tell, now and then.
-
-        Raises:
-            LlamaproofError: there has been no worker for too long, or there is no scheduler.
-        """
-        now = time.monotonic()
-        if now - self._looked < _TELL_S:
-            return
-        self._looked = now
-        workers = self._workers()
-        if workers:
-            self._without_since = None
-        elif self._without_since is None:
-            self._without_since = now
-        elif now - self._without_since > self._limit_s:
-            raise LlamaproofError(
-                f"the dask scheduler has had no worker for {self._limit_s:.0f} s",
-                where=self._address,
-                hint=f"start some: dask worker {self._address} --nthreads 1",
-            )
-        self._told(self._done, self._words(workers))
-
-    def lost(self) -> LlamaproofError:
-        """What is said when the scheduler is gone, and all that was submitted with it."""
-        return LlamaproofError(
-            "the dask scheduler was lost, or dropped what it was given",
-            where=self._address,
-            hint="look at its log, and run this again",
-        )
-
-    def _workers(self) -> int:
-        try:
-            return len(self._client.nthreads())
-        except (OSError, RuntimeError, AttributeError) as error:
-            raise self.lost() from error
-
-    def _words(self, workers: int) -> str:
-        if workers:
-            return f"on {workers} worker{'s' if workers > 1 else ''}"
-        waited = time.monotonic() - (self._without_since or time.monotonic())
-        return f"waiting for a worker for {waited:.0f} s"
-
-
 class _Run:
     """Some batches, submitted and brought back."""
 
     def __init__(
-        self, client: Client, build: Build, watch: _Watch, parcel: Callable[[], Future]
+        self, client: Client, build: Build, watch: Watch, parcel: Callable[[], Future]
     ) -> None:
         self._client = client
         self._build = build
@@ -195,6 +156,8 @@ class _Run:
         self._name = f"llamaproof-{uuid.uuid4().hex}"
         self._submitted = 0
         self._pending: dict[Future, int] = {}
+        self._cpu = cpu_here()
+        self._told_of: set[str] = set()
 
     def answers(self, orders: Sequence[Order]) -> Iterator[tuple[int, Answer | Lost]]:
         """Each order's index and answer, as they come."""
@@ -265,13 +228,22 @@ class _Run:
                 f"a worker could not carry a batch out: {type(error).__name__}: {error}",
                 hint="see the workers' logs",
             ) from error
-        worker, found = answer
+        worker, cpu, found = answer
+        self._compare_cpu(worker, cpu)
         if isinstance(found, Refused):
             raise _refusal(worker, found.differs)
         if isinstance(found, Failed):
             _note(f"this was said by the worker at {worker}")
             raise found.error
         return found
+
+    def _compare_cpu(self, worker: str, cpu: str) -> None:
+        if cpu != self._cpu and cpu not in self._told_of:
+            self._told_of.add(cpu)
+            _note(
+                f"the worker at {worker} has another kind of CPU ({cpu}; here {self._cpu}): the "
+                "last digits of errors may differ from those of one machine"
+            )
 
 
 def refuse_other_builds(client: Client, build: Build) -> None:
@@ -313,8 +285,8 @@ def _itself(data: bytes) -> bytes:
     return data
 
 
-def _carry_out(order: Order, data: bytes) -> tuple[str, Answer | Refused | Failed | None]:
-    """On a worker: a batch's answer, and who gave it."""
+def _carry_out(order: Order, data: bytes) -> tuple[str, str, Answer | Refused | Failed | None]:
+    """On a worker: its address, its CPU, and the answer to a batch."""
     worker, key = get_worker(), thread_state.key
 
     def is_wanted() -> bool:
@@ -322,4 +294,5 @@ def _carry_out(order: Order, data: bytes) -> tuple[str, Answer | Refused | Faile
         return task is not None and task.state != "cancelled"
 
     keep = Path(worker.local_directory) / "llamaproof"
-    return worker.address, carried_out(order, data, keep=keep, is_wanted=is_wanted)
+    answer = carried_out(order, data, keep=keep, is_wanted=is_wanted)
+    return worker.address, cpu_here(), answer

@@ -53,6 +53,12 @@ def test_batches_of_any_size_give_the_same(size: int) -> None:
     assert asked(Planted(), size) == asked(HERE)
 
 
+@pytest.mark.parametrize(("hands", "sizes"), [(1, [3, 3, 3, 1]), (2, [1] * 10), (1000, [1] * 10)])
+def test_there_are_batches_for_all_hands(hands: int, sizes: list[int]) -> None:
+    batches = batches_of(Planted(hands=hands), "L40S", NUMBERS, size=4)
+    assert [len(batch.items) for batch in batches] == sizes
+
+
 def test_planted_a_carrier_that_reorders_changes_nothing() -> None:
     assert asked(Planted(lambda answers: answers[::-1])) == asked(HERE)
 

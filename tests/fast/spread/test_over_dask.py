@@ -136,6 +136,20 @@ def test_a_fault_is_said_in_words(carrier: Carrier, wheel: Target) -> None:
         answers(carrier, wheel, examinations.faulty)
 
 
+def test_a_worker_with_another_kind_of_cpu_is_told_of_once(
+    carrier: Carrier,
+    wheel: Target,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert answers(carrier, wheel, examinations.squared) == SQUARES
+    assert "kind of CPU" not in capsys.readouterr().err
+    monkeypatch.setattr("llamaproof.spread.over_dask.cpu_here", lambda: "AnotherMaker avx2")
+    assert answers(carrier, wheel, examinations.squared) == SQUARES
+    said = capsys.readouterr().err
+    assert said.count("has another kind of CPU") == 1 and "here AnotherMaker avx2" in said
+
+
 def test_an_interrupt_ends_what_the_workers_do(
     carrier: Carrier, wheel: Target, tmp_path: Path
 ) -> None:
@@ -232,3 +246,12 @@ def test_no_scheduler_is_said_within_seconds() -> None:
         pass
     assert raised.value.where == "tcp://127.0.0.1:9"
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize("address", ["nonsense", "tls://127.0.0.1:9"])
+def test_an_address_that_leads_nowhere_is_said(address: str) -> None:
+    with (
+        pytest.raises(LlamaproofError, match="the dask scheduler cannot be reached"),
+        connected(address),
+    ):
+        pass

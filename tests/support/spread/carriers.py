@@ -17,6 +17,7 @@ class Planted:
 
     spoil: Callable[[list[Answered]], list[Answered]] = lambda answers: answers
     splits: bool = True
+    hands: int = 1
 
     def carry(
         self,

@@ -31,7 +31,7 @@ def local_cluster(n_workers: int, folder: Path) -> Iterator[Any]:
             n_workers=n_workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",
             local_directory=str(folder),
         ) as cluster,
     ):

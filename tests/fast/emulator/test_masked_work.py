@@ -12,7 +12,7 @@ from llamaproof.emulator.masked_work import masked_work
 from llamaproof.emulator.results import result_of
 from llamaproof.executor.launches import ExecutedLaunch
 from llamaproof.ggml import GgmlType
-from tests.fast.emulator.test_results import COUNTS, answer
+from tests.support.emulator.made_up_answers import COUNTS, answer
 
 # flash_attn_ext_f16<128, 128, 16, 4, 4, 2, false, false>: tiles of 16 tokens and 4 heads.
 KERNEL = "_Z18flash_attn_ext_f16ILi128ELi128ELi16ELi4ELi4ELi2ELb0ELb0EEvPKc"

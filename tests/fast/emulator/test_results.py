@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -24,17 +23,13 @@ from llamaproof.emulator.results import (
 )
 from llamaproof.emulator.shapes import DEFAULT_SHAPES, QUICK_SHAPES
 from llamaproof.emulator.terminal import print_evidence
-from llamaproof.executor.counts import Counts
 from llamaproof.executor.finding_kind import FindingKind
 from llamaproof.ggml import GgmlType
 from llamaproof.reports import document
 from llamaproof.reports.outcome import Outcome
 from llamaproof.reports.printer import Printer
+from tests.support.emulator.made_up_answers import answer
 
-COUNTS: dict[str, Any] = {
-    **{f.name: 10 for f in fields(Counts)},
-    "by_class": {"mma": 5},
-}
 FINDING = {
     "kind": 4, "line": 12, "block": [1, 0, 0], "thread": [3, 0, 0], "address": 64, "count": 2,
     "instruction": "ld.shared.u32", "detail": "a read of what another warp writes",
@@ -43,20 +38,6 @@ FINDING = {
 
 def cell(ratio: int = 20) -> Cell:
     return make_cell(HeadSizes(k=576, v=512), GgmlType.F16, GgmlType.F16, ratio, 1, 512)
-
-
-def answer(**changes: Any) -> dict[str, Any]:
-    report = {
-        "sequence": 1, "kernel": "attention", "grid": [2, 1, 1], "block": [32, 2, 1],
-        "dynamic_shared_bytes": 1024, "static_shared_bytes": 0, "registers": 128, "device": 0,
-        "ptx_sm": 89, "seconds": 0.1, "counts": COUNTS, "findings": [], "printed": "",
-        **changes.pop("report", {}),
-    }  # fmt: skip
-    return {
-        "nmse": 1e-6, "worst_row": 1e-5, "largest_error": 0.01, "where": [0, 19, 5],
-        "not_finite": 0, "cpu_nmse": 1e-7,
-        "reports": [report], **changes,
-    }  # fmt: skip
 
 
 def evidence(**results: CellResult) -> EmulationEvidence:

@@ -19,7 +19,7 @@ from tests.support.placement.made_up_surveys import CELLS, evidence
 def released(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let targets named `16`, `4` be releases with kernels at multiples of that."""
 
-    def collect(target: str, _gpus: object, _cells: object) -> Survey:
+    def collect(target: str, _gpus: object, _cells: object, _carrier: object) -> Survey:
         return evidence(step=int(target))
 
     def parse(text: str) -> Requirement:

@@ -20,7 +20,9 @@ ALLOWED_FAILURES = 1
 @contextlib.contextmanager
 def local_cluster(n_workers: int, folder: Path) -> Iterator[Any]:
     """So many worker processes, each with a nanny that starts it again when it dies."""
-    settings = {
+    settings: dict[str, Any] = {
+        # Another test may have brought a made-up NVML into this process.
+        "distributed.diagnostics.nvml": False,
         "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
         # On a machine that does much else, a worker may take long to be there again.
         "distributed.deploy.lost-worker-timeout": "5 minutes",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from build_tools.progress import show
+from build_tools.sole_use import sole_use
 from build_tools.wheel.backend import BackendWheel, run_backend
 from build_tools.wheel.compiled import compiled_files
 from build_tools.wheel.enclosure import Enclosure, enclose, here
@@ -54,11 +55,15 @@ class BuiltWheel:
 def build_wheel(
     checkout: Path, wanted: Wanted, *, jobs: int, cached: bool, out: Path
 ) -> BuiltWheel:
-    """The whole run, over the objects of the runs before."""
-    inputs = take_inputs(checkout, wanted)
-    objects = build_folder(checkout, inputs)
-    run = Run(jobs=jobs, cached=cached, objects=objects, out=checkout / out)
-    return build_from(checkout, inputs, run)
+    """The whole run, over the objects of the runs before; one at a time in a checkout.
+
+    Another run would bring the tree to another series, or compile the same objects.
+    """
+    with sole_use(checkout / "build" / "compile", show):
+        inputs = take_inputs(checkout, wanted)
+        objects = build_folder(checkout, inputs)
+        run = Run(jobs=jobs, cached=cached, objects=objects, out=checkout / out)
+        return build_from(checkout, inputs, run)
 
 
 def build_from(checkout: Path, inputs: Inputs, run: Run) -> BuiltWheel:

@@ -49,6 +49,29 @@ add_executable(no-wheel-needs-it vendor/llama.cpp/unwanted.cpp)
 install(TARGETS no-wheel-needs-it RUNTIME DESTINATION bin)
 """
 
+# The part of it that needs CUDA, as the real one links it: cudart, cublas and the driver.
+_CMAKE_CUDA = """
+if (GGML_CUDA)
+  enable_language(CUDA)
+  find_package(CUDAToolkit REQUIRED)
+  add_library(ggml-cuda vendor/llama.cpp/ggml-cuda.cu)
+  target_link_libraries(ggml-cuda PRIVATE CUDA::cudart CUDA::cublas CUDA::cuda_driver)
+  install(TARGETS ggml-cuda LIBRARY DESTINATION ${SKBUILD_PLATLIB_DIR}/llama_cpp/lib)
+endif()
+"""
+_CU = """
+#include <cublas_v2.h>
+#include <cub/cub.cuh>
+#include <cuda.h>
+#include <cstdio>
+namespace { __global__ void twice(int * x) { x[threadIdx.x] *= 2; printf(__FILE__); } }
+extern "C" int ggml_cuda_answer(int * x, cublasHandle_t handle) {
+    twice<<<1, 32>>>(x);
+    CUdevice device;
+    return cuDeviceGet(&device, 0) + cublasDestroy(handle) + cudaDeviceSynchronize();
+}
+"""
+
 # Which file each patch of the series changes.
 _PATCHED = {"0001-a.patch": "llama_cpp/llama_cpp.py", "0002-b.patch": "vendor/llama.cpp/llama.cpp"}
 _DIFF = "diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n@@ -1 +1 @@\n-old\n+new\n"
@@ -73,13 +96,14 @@ def write_small_source(folder: Path) -> Path:
     package.mkdir()
     (folder / "pyproject.toml").write_text(_PYPROJECT)
     (folder / "README.md").write_text("# Small \u2713\n\nFrom here on nothing changes.\n")
-    (folder / "CMakeLists.txt").write_text(_CMAKE)
+    (folder / "CMakeLists.txt").write_text(_CMAKE + _CMAKE_CUDA)
     (folder / "LICENSE.md").write_text("MIT\n")
     (package / "__init__.py").write_text('__version__ = "0.3.16"\n')
     (package / "llama_cpp.py").write_text("x = 1\n")
     (vendor / "include" / "llama.h").write_text("int llama(void);\n")
     (vendor / "include" / "unrelated.h").write_text("\n")
     (vendor / "LICENSE").write_text("MIT, of llama.cpp\n")
+    (vendor / "ggml-cuda.cu").write_text(_CU)
     (vendor / "unwanted.cpp").write_text("#error nothing of this is wanted\n")
     for name in ("ggml-base", "ggml-cpu", "ggml", "llama", "mtmd"):
         text = _CPP.format(name=name.replace("-", "_"))

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from llamaproof.attention.cell import Cell
-from llamaproof.attention.v_in_k import columns_of_v, is_view, type_of_v
+from llamaproof.attention.v_in_k import columns_of_v, is_view, place_of_v, type_of_v
 from llamaproof.ggml import Context, Ggml, GgmlType, Tensor
 
 _SWAP_TOKENS_WITH_HEADS = (0, 2, 1, 3)
@@ -157,20 +157,42 @@ def _attend(
         sinks: f32 [n_heads]
     """
     k_seen = _seen(context, cache.k, cell.type_k, cell.heads.k, cell, cache.n_cells)
-    if cache.v is None:
-        v_seen = _part_of(context, k_seen, cell, cache.n_cells)
-    else:
-        v_seen = _seen(context, cache.v, cell.type_v, cell.heads.v, cell, cache.n_cells)
+    k = _attended(context, k_seen, cell.type_k)
     return context.flash_attn_ext(
         context.permute(_by_stream(context, q, cell), _SWAP_TOKENS_WITH_HEADS),
-        _attended(context, k_seen, cell.type_k),
-        _attended(context, v_seen, type_of_v(context.ggml, cell)),
+        k,
+        _attended_v(context, cell, cache, k_seen, k),
         mask,
         scale=1.0 / math.sqrt(cell.heads.k),
         max_bias=cell.extras.max_bias,
         logit_softcap=cell.extras.softcap,
         sinks=sinks,
     )
+
+
+def _attended_v(context: Context, cell: Cell, cache: Cache, k_seen: Tensor, k: Tensor) -> Tensor:
+    """V as the node gets it: of its own cache, or a part of K.
+
+    Args:
+        k_seen: the cells of K that are seen.
+        k: K as the node gets it.
+    """
+    if cache.v is not None:
+        seen = _seen(context, cache.v, cell.type_v, cell.heads.v, cell, cache.n_cells)
+        return _attended(context, seen, cell.type_v)
+    if cell.type_k is GgmlType.F32 and place_of_v(context.ggml, cell) == "last of K":
+        return _last_of_cast(context, k, cell)
+    seen = _part_of(context, k_seen, cell, cache.n_cells)
+    return _attended(context, seen, type_of_v(context.ggml, cell))
+
+
+def _last_of_cast(context: Context, k: Tensor, cell: Cell) -> Tensor:
+    """V as the last columns of a K that was cast to f16: it is cast no second time."""
+    shape = (cell.heads.v, cell.n_kv, cell.n_kv_heads, cell.n_streams)
+    row = context.ggml.row_size(GgmlType.F16, cell.heads.k)
+    head = row * cell.n_kv
+    start = context.ggml.row_size(GgmlType.F16, cell.heads.k - cell.heads.v)
+    return context.view(k, shape, (row, head, head * cell.n_kv_heads), start)
 
 
 def _seen(

@@ -15,6 +15,9 @@ from llamaproof.reports.outcome import Outcome
 SCHEMA = Schema(name="llamaproof.evidence", version=3)
 DATA_SUFFIX = ".evidence.json"
 PAGE_SUFFIX = ".evidence.html"
+HINT = "prove the wheel again: llamaproof prove"
+# What stands before the proofs.
+HEAD = ("wheel", "outcome", "demands")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -51,6 +54,10 @@ class KeptEvidence:
     proofs: tuple[KeptProof, ...]
     demands: Mapping[str, Any]
 
+    def proof(self, name: str) -> KeptProof | None:
+        """The proof of this name; None where there is none."""
+        return next((proof for proof in self.proofs if proof.name == name), None)
+
 
 def beside(wheel: Path) -> Path:
     """Where the evidence of a wheel lies."""
@@ -63,13 +70,16 @@ def read_evidence(path: Path) -> KeptEvidence:
     Raises:
         BadInput: it cannot be read, is damaged, or is of a version that is not known here.
     """
-    return document.read(path, SCHEMA, _parsed, hint="prove the wheel again: llamaproof prove")
+    return document.read(path, SCHEMA, parse, hint=HINT)
 
 
-def _parsed(members: dict[str, Any]) -> KeptEvidence:
-    wheel = members.pop("wheel")
-    outcome = Outcome(members.pop("outcome"))
-    demands = dict(members.pop("demands"))
+def parse(members: Mapping[str, Any]) -> KeptEvidence:
+    """What the members of an evidence document say.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: it is damaged.
+    """
+    wheel = members["wheel"]
     if not _SHA256.fullmatch(wheel["sha256"]):
         raise ValueError(f"{wheel['sha256']!r} is no SHA-256")
     proofs = tuple(
@@ -81,14 +91,14 @@ def _parsed(members: dict[str, Any]) -> KeptEvidence:
         )
         for name, proof in members.items()
         # A document may come to hold more than proofs.
-        if isinstance(proof, dict) and "outcome" in proof
+        if name not in HEAD and isinstance(proof, dict) and "outcome" in proof
     )
     if not proofs:
         raise ValueError("it holds no proof")
     return KeptEvidence(
         wheel=str(wheel["name"]),
         sha256=wheel["sha256"],
-        outcome=outcome,
+        outcome=Outcome(members["outcome"]),
         proofs=proofs,
-        demands=demands,
+        demands=dict(members["demands"]),
     )

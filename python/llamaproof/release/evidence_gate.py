@@ -11,6 +11,7 @@ from llamaproof.binary.code_on_card import Arch
 from llamaproof.dispatch import requirement
 from llamaproof.errors import LlamaproofError
 from llamaproof.files import sha256_of
+from llamaproof.kept_evidence import KeptProof
 from llamaproof.prove import work
 from llamaproof.prove.demands import Demands
 from llamaproof.release.kept_proofs import KeptProofs, read_proofs
@@ -73,12 +74,13 @@ def judge_evidence(
 def _judge(
     proofs: KeptProofs, subject: Subject, variant: AskedVariant, policy: Policy
 ) -> Iterator[Refusal]:
-    if proofs.sha256 != subject.sha256:
-        what = f"its evidence is of other bytes: sha256 {proofs.sha256}, and not {subject.sha256}"
+    about = proofs.evidence
+    if about.sha256 != subject.sha256:
+        what = f"its evidence is of other bytes: sha256 {about.sha256}, and not {subject.sha256}"
         yield _refusal(subject, "evidence.other-bytes", what)
         return
-    if proofs.wheel != subject.name:
-        what = f"its evidence is of a wheel that is called {proofs.wheel}"
+    if about.wheel != subject.name:
+        what = f"its evidence is of a wheel that is called {about.wheel}"
         yield _refusal(subject, "evidence.other-name", what)
     demands = variant.demands.value
     yield from _judge_outcomes(proofs, subject, variant, policy)
@@ -91,13 +93,15 @@ def _judge_outcomes(
     """Each proof that is asked for: it is there, holds, and is new enough."""
     demands = variant.demands.value
     # A proof that the policy does not ask for, and that found a defect, is a defect all the same.
-    others = [name for name in proofs.sections if name not in {p.name for p in policy.proofs}]
-    for name in others:
-        if proofs.outcome_of(name) in (Outcome.DEFECT, Outcome.NOT_CHECKED):
-            yield _not_holding(proofs, subject, name)
+    names = {asked.name for asked in policy.proofs}
+    for proof in proofs.evidence.proofs:
+        wrong = proof.outcome in (Outcome.DEFECT, Outcome.NOT_CHECKED)
+        if wrong and proof.name not in names:
+            yield _not_holding(proof, subject)
     for asked in policy.proofs:
         name = asked.name
-        if name not in proofs.sections:
+        found = proofs.evidence.proof(name)
+        if found is None:
             yield _refusal(
                 subject,
                 "proof.missing",
@@ -105,17 +109,15 @@ def _judge_outcomes(
                 Outcome.NOT_CHECKED,
             )
             continue
-        outcome = proofs.outcome_of(name)
-        left_out = demands.left_out(name)
-        if outcome is Outcome.LEFT_OUT and left_out is not None:
+        if found.outcome is Outcome.LEFT_OUT and demands.left_out(name) is not None:
             continue
-        if not _may_stand(outcome, variant):
-            yield _not_holding(proofs, subject, name)
-        elif proofs.version_of(name) < asked.oldest:
+        if not _may_stand(found.outcome, variant):
+            yield _not_holding(found, subject)
+        elif found.proof_version < asked.oldest:
             yield _refusal(
                 subject,
                 "proof.too-old",
-                f"its proof {name} is of version {proofs.version_of(name)}, and the policy asks "
+                f"its proof {name} is of version {found.proof_version}, and the policy asks "
                 f"for {asked.oldest}: {asked.reason}",
                 Outcome.NOT_CHECKED,
             )
@@ -127,18 +129,17 @@ def _may_stand(outcome: Outcome, variant: AskedVariant) -> bool:
     return outcome is Outcome.HOLDS or (without_gpu and outcome is Outcome.NOTHING_TO_PROVE)
 
 
-def _not_holding(proofs: KeptProofs, subject: Subject, name: str) -> Refusal:
-    outcome = proofs.outcome_of(name)
+def _not_holding(proof: KeptProof, subject: Subject) -> Refusal:
+    outcome = proof.outcome
     codes = {
         Outcome.DEFECT: "proof.defect",
         Outcome.NOT_CHECKED: "proof.not-checked",
         Outcome.LEFT_OUT: "proof.left-out",
     }
-    words = proofs.sections[name]["words"]
     return _refusal(
         subject,
         codes.get(outcome, "proof.not-made"),
-        f"its proof {name}: {outcome.value}: {words}",
+        f"its proof {proof.name}: {outcome.value}: {proof.words}",
         Outcome.DEFECT if outcome is Outcome.DEFECT else Outcome.NOT_CHECKED,
     )
 

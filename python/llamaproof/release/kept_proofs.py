@@ -8,51 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from llamaproof.index.model import CardAnswer, EvidenceSummary, ProofSummary
-from llamaproof.kept_evidence import SCHEMA
+from llamaproof.kept_evidence import HEAD, HINT, SCHEMA, KeptEvidence, parse
 from llamaproof.prove import numbers, placement
-from llamaproof.prove.proof_versions import UNNUMBERED
 from llamaproof.reports import document
-from llamaproof.reports.outcome import Outcome
-
-_HINT = "prove the wheel again: llamaproof prove"
-_HEAD = ("wheel", "outcome", "demands")
+from llamaproof.reports.outcome import Outcome, worst
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeptProofs:
-    """What the evidence of a wheel says.
+    """What the evidence of a wheel says, and each proof in full.
 
     Attributes:
-        wheel: file name of the wheel it is about.
-        sha256: of that wheel, in hex.
         tool: the version of llamaproof that made it.
-        demands: what was asked of the wheel, as the document has it.
-        sections: each proof by its name.
+        documents: by its name, what each proof found; empty where it was not made.
     """
 
-    wheel: str
-    sha256: str
+    evidence: KeptEvidence
     tool: str
-    demands: Mapping[str, Any]
-    sections: Mapping[str, Mapping[str, Any]]
-
-    def outcome_of(self, proof: str) -> Outcome:
-        return Outcome(self.sections[proof]["outcome"])
-
-    def version_of(self, proof: str) -> int:
-        return int(self.sections[proof].get("proof_version", UNNUMBERED))
+    documents: Mapping[str, Mapping[str, Any]]
 
     @property
     def examined_cards(self) -> tuple[str, ...]:
         """The cards on which it was seen where attention runs."""
-        return tuple(str(gpu["name"]) for gpu in self._of(placement.NAME).get("gpus", ()))
+        return tuple(str(gpu["name"]) for gpu in self._found(placement.NAME).get("gpus", ()))
 
     @property
     def executed_cards(self) -> tuple[str, ...]:
         """The cards as which its kernels were executed, and held on all inputs."""
         held: dict[str, bool] = {}
-        for one in self._of(numbers.NAME).get("executed", ()):
-            if one["sha256"] == self.sha256:
+        for one in self._found(numbers.NAME).get("executed", ()):
+            if one["sha256"] == self.evidence.sha256:
                 card = str(one["gpu"])
                 held[card] = held.get(card, True) and one["outcome"] == Outcome.HOLDS.value
         return tuple(card for card, holds in held.items() if holds)
@@ -60,36 +45,36 @@ class KeptProofs:
     @property
     def work_card(self) -> str:
         """The card whose counts of work were judged."""
-        return str(self.demands["work"]["card"])
+        return str(self.evidence.demands["work"]["card"])
 
     @property
     def requirements(self) -> tuple[str, ...]:
         """What was required of where attention runs, and holds, as it was written."""
-        found = self._of(placement.NAME).get("requirements", ())
+        found = self._found(placement.NAME).get("requirements", ())
         return tuple(str(one["requirement"]) for one in found if one["holds"])
 
     @property
     def compared_with(self) -> Mapping[str, Any]:
         """The target that no cell is worse than; empty where nothing was compared."""
-        found: Mapping[str, Any] = self._of(placement.NAME).get("comparison", {}).get("against", {})
+        comparison = self._found(placement.NAME).get("comparison", {})
+        found: Mapping[str, Any] = comparison.get("against", {})
         return found
 
     def summary(self) -> EvidenceSummary:
         """What the pages of an index say of it."""
-        outcomes = [self.outcome_of(name) for name in self.sections]
         compared = self.compared_with
-        against = self.demands["against"]
+        against = self.evidence.demands["against"]
         return EvidenceSummary(
-            outcome=next(o for o in Outcome if o in outcomes).value,
+            outcome=worst(proof.outcome for proof in self.evidence.proofs).value,
             tool=self.tool,
             proofs=tuple(
                 ProofSummary(
-                    name=name,
-                    proof_version=self.version_of(name),
-                    outcome=section["outcome"],
-                    words=section["words"],
+                    name=proof.name,
+                    proof_version=proof.proof_version,
+                    outcome=proof.outcome.value,
+                    words=proof.words,
                 )
-                for name, section in self.sections.items()
+                for proof in self.evidence.proofs
             ),
             against=(against["target"] if against else compared["name"]) if compared else "",
             required=self.requirements,
@@ -97,7 +82,7 @@ class KeptProofs:
         )
 
     def _cards(self) -> Iterator[CardAnswer]:
-        document = self._of(placement.NAME)
+        document = self._found(placement.NAME)
         executed = self.executed_cards
         for gpu in document.get("gpus", ()):
             name = gpu["name"]
@@ -112,9 +97,8 @@ class KeptProofs:
                 },
             )
 
-    def _of(self, proof: str) -> Mapping[str, Any]:
-        """The whole of a proof; empty where it was not made."""
-        return self.sections.get(proof, {}).get("proof") or {}
+    def _found(self, proof: str) -> Mapping[str, Any]:
+        return self.documents.get(proof, {})
 
 
 def read_proofs(path: Path) -> KeptProofs:
@@ -124,19 +108,19 @@ def read_proofs(path: Path) -> KeptProofs:
         BadInput: it cannot be read, is damaged, or is of a version that is not known here.
     """
 
-    def parse(tool: str, members: dict[str, Any]) -> KeptProofs:
+    def parse_all(tool: str, members: dict[str, Any]) -> KeptProofs:
         found = KeptProofs(
-            wheel=str(members["wheel"]["name"]),
-            sha256=str(members["wheel"]["sha256"]),
+            evidence=parse(members),
             tool=tool,
-            demands=dict(members["demands"]),
-            sections={name: dict(members[name]) for name in members if name not in _HEAD},
+            documents={
+                name: dict(members[name].get("proof") or {}) for name in members if name not in HEAD
+            },
         )
         # What is damaged is to be found now, and not by whoever reads on.
         _ = found.summary(), found.work_card
         return found
 
-    return document.read_as(path, SCHEMA, parse, hint=_HINT)
+    return document.read_as(path, SCHEMA, parse_all, hint=HINT)
 
 
 def _in_words(answer: Mapping[str, str]) -> str:

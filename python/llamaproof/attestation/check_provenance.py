@@ -10,6 +10,7 @@ from llamaproof.attestation.check_statement import (
     OpenedStatement,
     open_statement,
     signature_findings,
+    signed_json,
     subject_findings,
 )
 from llamaproof.attestation.findings import Finding, defect, holds, noted, unchecked
@@ -20,25 +21,18 @@ from llamaproof.attestation.provenance import (
     Provenance,
     Source,
 )
-from llamaproof.attestation.sidecars import PROVENANCE_SUFFIX, beside, read_signed
+from llamaproof.attestation.sidecars import PROVENANCE_SUFFIX, beside
 from llamaproof.attestation.statement import Subject
-from llamaproof.errors import BadInput, DefectFound
-from llamaproof.reports import strict_json
+from llamaproof.errors import DefectFound
 from llamaproof.signing.trusted_keys import TrustedKeys
 
 
 def opened_provenance(wheel: Path) -> OpenedStatement | Finding:
     """The statement of a wheel's provenance, or why there is none."""
+    members = signed_json(wheel, PROVENANCE_SUFFIX, "provenance")
+    if isinstance(members, Finding):
+        return members
     path = beside(wheel, PROVENANCE_SUFFIX)
-    try:
-        data = read_signed(path)
-        if data is None:
-            return unchecked("provenance", "provenance.missing", f"there is no {path.name}")
-        members = strict_json.parse(data)
-    except BadInput as error:
-        return unchecked("provenance", "provenance.unreadable", error.what)
-    except ValueError as error:
-        return defect("provenance", "provenance.damaged", f"{path.name} is no JSON: {error}")
     return open_statement(members, "provenance", PREDICATE_TYPE, where=path)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from llamaproof.attestation.findings import About, Finding, defect, holds, noted, unchecked
+from llamaproof.attestation.sidecars import beside, read_signed
 from llamaproof.attestation.statement import (
     PAYLOAD_TYPE,
     Statement,
@@ -15,7 +16,8 @@ from llamaproof.attestation.statement import (
     UnknownKind,
     read_statement,
 )
-from llamaproof.errors import DefectFound
+from llamaproof.errors import BadInput, DefectFound
+from llamaproof.reports import strict_json
 from llamaproof.signing import times
 from llamaproof.signing.envelope import SignedBytes, opened, signatures_of
 from llamaproof.signing.trusted_keys import TrustedKeys
@@ -27,6 +29,21 @@ class OpenedStatement:
 
     signed: SignedBytes
     statement: Statement
+
+
+def signed_json(wheel: Path, suffix: str, about: About) -> object | Finding:
+    """The JSON in a signed file beside a wheel; a finding where there is none."""
+    path = beside(wheel, suffix)
+    try:
+        data = read_signed(path)
+        if data is None:
+            return unchecked(about, f"{about}.missing", f"there is no {path.name}")
+        parsed: object = strict_json.parse(data)
+        return parsed
+    except BadInput as error:
+        return unchecked(about, f"{about}.unreadable", error.what)
+    except ValueError as error:
+        return defect(about, f"{about}.damaged", f"{path.name} is no JSON: {error}")
 
 
 def open_statement(

@@ -10,14 +10,14 @@ from llamaproof.attestation import proof_results
 from llamaproof.attestation.check_statement import (
     open_statement,
     signature_findings,
+    signed_json,
     subject_findings,
 )
 from llamaproof.attestation.findings import Finding, defect, holds, unchecked
 from llamaproof.attestation.proof_results import PREDICATE_TYPE, SCHEMA, ProofResult
-from llamaproof.attestation.sidecars import TESTS_SUFFIX, beside, read_signed
+from llamaproof.attestation.sidecars import TESTS_SUFFIX, beside
 from llamaproof.attestation.statement import Subject
 from llamaproof.errors import BadInput, DefectFound
-from llamaproof.reports import strict_json
 from llamaproof.reports.document import expect
 from llamaproof.reports.outcome import Outcome
 from llamaproof.signing.trusted_keys import TrustedKeys
@@ -39,7 +39,7 @@ class SignedResults:
 def check_tests(wheel: Path, subject: Subject, trusted: TrustedKeys) -> SignedResults:
     """Read and check WHEEL.tests.json."""
     path = beside(wheel, TESTS_SUFFIX)
-    envelopes = _envelopes(path)
+    envelopes = _envelopes(wheel, path)
     if isinstance(envelopes, Finding):
         return SignedResults(results={}, findings=(envelopes,))
     results: dict[str, ProofResult] = {}
@@ -55,20 +55,15 @@ def check_tests(wheel: Path, subject: Subject, trusted: TrustedKeys) -> SignedRe
     return SignedResults(results=results, findings=tuple(_summed_up(results, findings)))
 
 
-def _envelopes(path: Path) -> list[object] | Finding:
+def _envelopes(wheel: Path, path: Path) -> list[object] | Finding:
+    document = signed_json(wheel, TESTS_SUFFIX, "tests")
+    if isinstance(document, Finding):
+        return document
     try:
-        data = read_signed(path)
-        if data is None:
-            return unchecked("tests", "tests.missing", f"there is no {path.name}")
-        document = strict_json.parse(data)
         expect(document, SCHEMA, where=path, hint="")
-        envelopes = document["envelopes"]
     except BadInput as error:
         return unchecked("tests", "tests.unreadable", error.what)
-    except ValueError as error:
-        return defect("tests", "tests.damaged", f"{path.name} is no JSON: {error}")
-    except KeyError:
-        envelopes = None
+    envelopes = document.get("envelopes") if isinstance(document, dict) else None
     if not isinstance(envelopes, list):
         return defect("tests", "tests.damaged", f"{path.name} holds no envelopes")
     return envelopes

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import unquote, urldefrag, urljoin
+from urllib.parse import urldefrag, urljoin
 
 from llamaproof.errors import DefectFound, LlamaproofError
 
@@ -185,11 +185,6 @@ def _offered_by_json(page: str, file: Mapping[str, Any]) -> Offered:
         metadata_sha256=metadata.get("sha256", ""),
         yanked=None if yanked is False else "" if yanked is True else yanked,
     )
-
-
-def name_in(address: str) -> str:
-    """The file name that a client makes of an address."""
-    return unquote(address.rpartition("/")[2])
 
 
 def _opened(address: str) -> Any:

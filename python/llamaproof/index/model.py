@@ -131,7 +131,7 @@ class EvidenceSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WheelFacts:
+class PublishedFacts:
     """What a wheel says of itself, as far as it says anything.
 
     Attributes:
@@ -188,7 +188,7 @@ class PublishedWheel:
     variant: str
     published: str
     yanked: str | None
-    facts: WheelFacts
+    facts: PublishedFacts
     evidence: EvidenceSummary
     sidecars: tuple[Sidecar, ...]
 
@@ -326,9 +326,9 @@ def _wheel(found: Mapping[str, Any]) -> PublishedWheel:
     )
 
 
-def _facts(found: Mapping[str, Any]) -> WheelFacts:
+def _facts(found: Mapping[str, Any]) -> PublishedFacts:
     reproducible = found["reproducible"]
-    return WheelFacts(
+    return PublishedFacts(
         cuda=str(found["cuda"]),
         cuda_arch=_texts(found["cuda_arch"]),
         platforms=_texts(found["platforms"]),

@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 from llamaproof import wheel_contents
 from llamaproof.errors import LlamaproofError
 from llamaproof.files import sha256_of
-from llamaproof.index.model import WheelFacts
+from llamaproof.index.model import PublishedFacts
 from llamaproof.release.dependencies import uncovered
 from llamaproof.release.evidence_gate import Subject, judge_evidence
 from llamaproof.release.kept_proofs import KeptProofs
@@ -41,7 +41,7 @@ class Candidate:
     words: WheelWords
     variant: AskedVariant
     platforms: tuple[str, ...]
-    facts: WheelFacts
+    facts: PublishedFacts
     proofs: KeptProofs
     evidence_sha256: str
 
@@ -163,9 +163,9 @@ def _contents(members: Members, where: Path) -> wheel_contents.WheelFacts | None
 
 def _facts(
     words: WheelWords, platforms: Sequence[str], contents: wheel_contents.WheelFacts | None
-) -> WheelFacts:
+) -> PublishedFacts:
     making = None if contents is None else contents.making
-    return WheelFacts(
+    return PublishedFacts(
         cuda="" if contents is None else contents.cuda or "",
         cuda_arch=() if contents is None else contents.cuda_arch,
         platforms=tuple(platforms),

@@ -7,11 +7,11 @@ from llamaproof.index.model import (
     EvidenceSummary,
     ProofSummary,
     Publication,
+    PublishedFacts,
     PublishedWheel,
     Role,
     Sidecar,
     Variant,
-    WheelFacts,
 )
 
 _SUFFIXES: dict[Role, str] = {
@@ -38,7 +38,7 @@ def wheel_of(variant: str, cuda: str, *, yanked: str | None = None) -> Published
         variant=variant,
         published="2026-11-30T22:15:00Z",
         yanked=yanked,
-        facts=WheelFacts(
+        facts=PublishedFacts(
             cuda=cuda,
             cuda_arch=("89",),
             platforms=("manylinux_2_35_x86_64",),

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urldefrag, urljoin
 
-from llamaproof.errors import DefectFound, LlamaproofError
+from llamaproof.download import opened
+from llamaproof.errors import DefectFound
 
 _BLOCK = 1 << 20
-_TIMEOUT_S = 60.0
 _LARGEST_PAGE = 64 << 20
 
 
@@ -99,7 +98,7 @@ def fetch(address: str) -> bytes:
         DefectFound: it is larger than any page.
         LlamaproofError: it cannot be fetched.
     """
-    with _opened(address) as answer:
+    with opened(address) as answer:
         data: bytes = answer.read(_LARGEST_PAGE + 1)
     if len(data) > _LARGEST_PAGE:
         raise DefectFound("this is too large to be a page", where=address)
@@ -114,7 +113,7 @@ def fetch_sha256(address: str) -> tuple[str, int]:
     """
     digest = hashlib.sha256()
     size = 0
-    with _opened(address) as answer:
+    with opened(address) as answer:
         while block := answer.read(_BLOCK):
             digest.update(block)
             size += len(block)
@@ -185,13 +184,3 @@ def _offered_by_json(page: str, file: Mapping[str, Any]) -> Offered:
         metadata_sha256=metadata.get("sha256", ""),
         yanked=None if yanked is False else "" if yanked is True else yanked,
     )
-
-
-def _opened(address: str) -> Any:
-    try:
-        return urllib.request.urlopen(address, timeout=_TIMEOUT_S)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise LlamaproofError(
-            f"cannot be fetched: {reason}", where=address, hint="see that it is served"
-        ) from error

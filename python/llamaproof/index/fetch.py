@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from llamaproof.download import LARGEST_WHEEL_BYTES, fetch_file
 from llamaproof.errors import BadInput, DefectFound, LlamaproofError
+from llamaproof.files import sha256_of
 from llamaproof.index.layout import FILES, HISTORY, KEYS, PUBLICATION, file_path
 from llamaproof.index.model import Publication, read_publication
 
 # The pages are made anew by a release; these three and the files are what it starts from.
 _DOCUMENTS = (PUBLICATION, HISTORY, KEYS)
-_BLOCK = 1 << 20
-_TIMEOUT_S = 60
+_HINT = "see that the index is published there; the first release has none to continue"
 
 Tell = Callable[[int, str], None]
 
@@ -88,19 +85,12 @@ def _files_of(publication: Publication) -> Iterator[tuple[str, str]]:
 
 def _fetch(address: str, path: Path) -> str:
     """Write what an address gives to a file; returns its SHA-256."""
-    digest = hashlib.sha256()
     try:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer, path.open("wb") as to:
-            while block := answer.read(_BLOCK):
-                digest.update(block)
-                to.write(block)
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
-        raise LlamaproofError(
-            f"cannot be fetched: {error}",
-            where=address,
-            hint="see that the index is published there; the first release has none to continue",
-        ) from error
-    return digest.hexdigest()
+        fetch_file(address, path, LARGEST_WHEEL_BYTES)
+    except LlamaproofError as error:
+        what = f"cannot be fetched: {error.what}"
+        raise LlamaproofError(what, where=error.where, hint=error.hint or _HINT) from error
+    return sha256_of(path)
 
 
 def _unwritable(folder: Path, error: OSError) -> LlamaproofError:

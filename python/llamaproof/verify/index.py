@@ -7,8 +7,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from llamaproof.download import Page, fetch_page
 from llamaproof.errors import BadInput
-from llamaproof.verify.download import Page, fetch_page
 from llamaproof.verify.index_page import WheelLink, link_of, parse_page
 
 # From a root over a variant and `simple/` to a project.

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 
+from llamaproof.download import Page
 from llamaproof.errors import BadInput
 from llamaproof.reports import strict_json
-from llamaproof.verify.download import Page
 
 _HASH = re.compile(r"sha256=([0-9a-fA-F]{64})")
 

@@ -18,12 +18,12 @@ from llamaproof.attestation.sidecars import (
     SIGSTORE_SUFFIX,
     TESTS_SUFFIX,
 )
+from llamaproof.download import LARGEST_WHEEL_BYTES, NotThere, fetch_file, is_url
 from llamaproof.errors import BadInput, LlamaproofError
 from llamaproof.files import sha256_of
 from llamaproof.kept_evidence import DATA_SUFFIX, PAGE_SUFFIX
 from llamaproof.reports.progress import progress
 from llamaproof.signing.trusted_keys import TrustedKeys
-from llamaproof.verify.download import LARGEST_WHEEL_BYTES, NotThere, fetch_file, is_url
 from llamaproof.verify.index import wheels_at
 from llamaproof.verify.index_page import WheelLink
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from llamaproof import download
 from llamaproof.attestation import WheelCheck
 from llamaproof.attestation.sidecars import METADATA_SUFFIX
 from llamaproof.errors import BadInput, LlamaproofError
 from llamaproof.files import sha256_of
 from llamaproof.reports.outcome import Outcome
-from llamaproof.verify import download
 from llamaproof.verify.index import wheels_at
 from llamaproof.verify.places import checks
 from tests.support.attestation.signed_wheel import Published, publish

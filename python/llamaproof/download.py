@@ -53,7 +53,7 @@ def fetch_page(url: str) -> Page:
         LlamaproofError: it could not be fetched whole.
     """
     into = io.BytesIO()
-    with _opened(url) as response:
+    with opened(url) as response:
         _copy(response, into, LARGEST_PAGE_BYTES, url)
         kind = str(response.headers.get_content_type())
         return Page(url=str(response.geturl()), content_type=kind, data=into.getvalue())
@@ -70,7 +70,7 @@ def fetch_file(url: str, path: Path, largest: int, tell: Tell | None = None) -> 
         NotThere: there is none.
         LlamaproofError: it could not be fetched whole.
     """
-    with _opened(url) as response, path.open("wb") as into:
+    with opened(url) as response, path.open("wb") as into:
         _copy(response, into, largest, url, tell)
 
 
@@ -90,7 +90,13 @@ def _copy(response: Any, into: IO[bytes], largest: int, url: str, tell: Tell | N
 
 
 @contextmanager
-def _opened(url: str) -> Iterator[Any]:
+def opened(url: str) -> Iterator[Any]:
+    """The answer of a server, or a file, to be read.
+
+    Raises:
+        NotThere: there is nothing at the address.
+        LlamaproofError: it cannot be reached, or breaks off.
+    """
     request = urllib.request.Request(
         url, headers={"User-Agent": f"llamaproof/{__version__}", "Accept": _ACCEPT}
     )

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import urljoin
 
 from llamaproof.download import opened
 from llamaproof.errors import DefectFound
+from llamaproof.page_links import Link, links_of
 
 _BLOCK = 1 << 20
 _LARGEST_PAGE = 64 << 20
@@ -48,7 +48,7 @@ def read_projects(root: str) -> tuple[str, ...]:
         DefectFound: the page is not whole.
         LlamaproofError: it cannot be fetched.
     """
-    return tuple(link["href"].rstrip("/") for link, _ in _links(root))
+    return tuple(link.attributes["href"].rstrip("/") for link in _links(root))
 
 
 def read_projects_json(page: str) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ def read_project(page: str) -> tuple[Offered, ...]:
         DefectFound: the page is not whole.
         LlamaproofError: it cannot be fetched.
     """
-    return tuple(_offered(page, attributes, text) for attributes, text in _links(page))
+    return tuple(_offered(link) for link in _links(page))
 
 
 def read_project_json(page: str) -> tuple[Offered, ...]:
@@ -120,56 +120,28 @@ def fetch_sha256(address: str) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-class _Page(HTMLParser):
-    """The links of a page, and whether it has its end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.links: list[tuple[dict[str, str], str]] = []
-        self.open_tags: list[str] = []
-        self.ended = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            found = {name: value or "" for name, value in attrs}
-            self.links.append((found, ""))
-            self.open_tags.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        if self.open_tags:
-            attributes, text = self.links[-1]
-            self.links[-1] = (attributes, text + data)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "a" and self.open_tags:
-            self.open_tags.pop()
-        self.ended = self.ended or tag == "html"
-
-
-def _links(address: str) -> Iterator[tuple[Mapping[str, str], str]]:
-    page = _Page()
+def _links(address: str) -> tuple[Link, ...]:
     try:
-        page.feed(fetch(address).decode("utf-8"))
+        links = links_of(fetch(address).decode("utf-8"), address)
     except UnicodeDecodeError as error:
         raise DefectFound(f"the page is no text: {error}", where=address) from error
-    if not page.ended:
+    if links is None:
         raise DefectFound(
             "the page is cut off: it has no end", where=address, hint="publish the index anew"
         )
-    yield from page.links
+    return links
 
 
-def _offered(page: str, attributes: Mapping[str, str], text: str) -> Offered:
-    address, fragment = urldefrag(urljoin(page, attributes.get("href", "")))
-    algorithm, _, digest = fragment.partition("=")
-    metadata = attributes.get("data-core-metadata", "")
+def _offered(link: Link) -> Offered:
+    algorithm, _, digest = link.fragment.partition("=")
+    metadata = link.attributes.get("data-core-metadata", "")
     return Offered(
-        name=text.strip(),
-        address=address,
+        name=link.text.strip(),
+        address=link.url,
         sha256=digest if algorithm == "sha256" else "",
-        requires_python=attributes.get("data-requires-python", ""),
+        requires_python=link.attributes.get("data-requires-python", ""),
         metadata_sha256=metadata.removeprefix("sha256="),
-        yanked=attributes.get("data-yanked"),
+        yanked=link.attributes.get("data-yanked"),
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from typing import Any
 
 from llamaproof.download import Page
 from llamaproof.errors import BadInput
+from llamaproof.page_links import Link, links_of
 from llamaproof.reports import strict_json
 
 _HASH = re.compile(r"sha256=([0-9a-fA-F]{64})")
@@ -63,15 +63,14 @@ def parse_page(page: Page) -> IndexPage:
     text = page.data.decode("utf-8", errors="replace")
     if "json" in page.content_type or text.lstrip().startswith("{"):
         return _of_json(text, page.url)
-    if not re.search(r"</html\s*>\s*\Z", text, re.IGNORECASE):
+    links = links_of(text, page.url)
+    if links is None:
         raise BadInput(
             "the page does not end as HTML does: it is none, or was cut off",
             where=page.url,
             hint="try again; if it stays so, tell whoever keeps the index",
         )
-    parser = _Links(page.url)
-    parser.feed(text)
-    return _sorted_out(parser.links, page.url)
+    return _sorted_out(links, page.url)
 
 
 def _of_json(text: str, url: str) -> IndexPage:
@@ -98,41 +97,26 @@ def _json_link(file: Mapping[str, Any], url: str) -> WheelLink:
     )
 
 
-class _Links(HTMLParser):
-    """Collects each link with what PEP 503, 592 and 714 write beside it."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self._base = url
-        self.links: list[tuple[str, Mapping[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = dict(attrs)
-        href = named.get("href")
-        if tag == "base" and href:
-            self._base = urllib.parse.urljoin(self._base, href)
-        if tag == "a" and href:
-            self.links.append((urllib.parse.urljoin(self._base, href), named))
-
-
-def _sorted_out(links: list[tuple[str, Mapping[str, str | None]]], page: str) -> IndexPage:
+def _sorted_out(links: Iterable[Link], page: str) -> IndexPage:
+    """Wheels, with what PEP 503, 592 and 714 write beside them, and the pages below."""
     wheels = []
     below = []
-    for url, named in links:
-        plain, _, fragment = url.partition("#")
-        if urllib.parse.urlsplit(plain).path.endswith(".whl"):
+    for link in links:
+        named = link.attributes
+        if not named.get("href"):
+            continue
+        if urllib.parse.urlsplit(link.url).path.endswith(".whl"):
             metadata = named.get("data-core-metadata") or named.get("data-dist-info-metadata") or ""
-            yanked = (named["data-yanked"] or "") if "data-yanked" in named else None
             wheels.append(
                 WheelLink(
-                    url=plain,
-                    sha256=_hash(fragment),
+                    url=link.url,
+                    sha256=_hash(link.fragment),
                     metadata_sha256=_hash(metadata),
-                    yanked=yanked,
+                    yanked=named.get("data-yanked"),
                 )
             )
-        elif plain.startswith(_folder(page)) and plain.endswith("/"):
-            below.append(plain)
+        elif link.url.startswith(_folder(page)) and link.url.endswith("/"):
+            below.append(link.url)
     return IndexPage(url=page, wheels=tuple(wheels), below=tuple(_once(below, _folder(page))))
 
 
